@@ -1,0 +1,169 @@
+// Why: everything core needs from the outside, as guarantees. Engines implement these; core never knows which one runs.
+// It must never name a product (Redis, SQLite) or leak one's errors: a broken engine throws `Failure`.
+import type { ClusterSettings, KeyScope, TemplateSettings, TenantSettings } from "@nexus/protocol/bundle.ts";
+import type { Position } from "@nexus/protocol/cursor.ts";
+import type { NotificationMetadata } from "@nexus/protocol/frames.ts";
+
+/** `now` is wall time in milliseconds since 1970; `monotonic` only grows and measures durations, in milliseconds. */
+export type Clock = { now(): number; monotonic(): number };
+
+/** `uuid`: UUIDv7. `epoch`: 1-16 of `[A-Za-z0-9_-]`, never the same twice. */
+export type Ids = { uuid(): string; epoch(): string };
+
+/** `event` is a constant such as `session.closed`; fields are facts, never payloads, tokens or headers. */
+export type Log = {
+  debug(event: string, fields?: Readonly<Record<string, unknown>>): void;
+  info(event: string, fields?: Readonly<Record<string, unknown>>): void;
+  warn(event: string, fields?: Readonly<Record<string, unknown>>): void;
+  error(event: string, fields?: Readonly<Record<string, unknown>>): void;
+};
+
+/** Everything delivered is an entry of a stream. Wire names: `user`, `broadcast`, `channel:<name>`. */
+export type StreamId =
+  | { readonly kind: "inbox"; readonly tenant: string; readonly user: string }
+  | { readonly kind: "channel"; readonly tenant: string; readonly channel: string }
+  | { readonly kind: "broadcast"; readonly tenant: string };
+
+/** What a publisher said, before a stream gave it a place. `occurredAt` in milliseconds since 1970. */
+export type Notification = {
+  readonly id: string;
+  readonly occurredAt: number;
+  readonly eventType: string;
+  readonly payload: unknown;
+  readonly metadata: NotificationMetadata;
+};
+
+/** `position` is absent on a stream that keeps no history (live only). */
+export type Entry = { readonly stream: StreamId; readonly notification: Notification; readonly position?: Position };
+
+/** How much a stream keeps: 0 entries means live only. */
+export type Retention = { readonly entries: number; readonly ttlSeconds: number };
+
+/** What an idempotent publish is compared by: the same key with another fingerprint is a conflict. */
+export type IdempotencyClaim = { readonly key: string; readonly fingerprint: string };
+
+export type PublishRequest = {
+  readonly stream: StreamId;
+  readonly notification: Notification;
+  readonly retention: Retention;
+  readonly idempotency?: IdempotencyClaim;
+};
+
+/** `deliveredTo`: sessions online for the target when it was published. `queued`: 0 of them and the inbox keeps it. */
+export type PublishRecord = {
+  readonly notificationId: string;
+  readonly occurredAt: number;
+  readonly position?: Position;
+  readonly deliveredTo: number;
+  readonly queued: boolean;
+};
+
+export type PublishOutcome =
+  | { readonly kind: "published"; readonly record: PublishRecord }
+  | { readonly kind: "replayed"; readonly record: PublishRecord }
+  | { readonly kind: "conflict" };
+
+/** A read that cannot prove itself whole says why instead of returning a part. */
+export type ReadResult =
+  | { readonly kind: "recovered"; readonly entries: readonly Entry[]; readonly top: Position }
+  | {
+      readonly kind: "not_recovered";
+      readonly reason: "epoch_changed" | "window_exceeded" | "unverifiable";
+      readonly top: Position;
+    };
+
+/**
+ * Streams and inbox marks.
+ * - `publish` is one atomic step: idempotency check, append, trim, announce on the bus. When it resolves with
+ *   `published` the entry is stored (where the stream keeps history) and was announced to every listening node.
+ * - Order: entries of one stream are announced in the order of their offsets.
+ * - `read` answers entries after `since` in order, expired ones left out (they keep their offset, which is no hole).
+ * - `mark` is the highest offset a user has had (per user, not per device); `setMark` never moves it back.
+ * After `close` every call throws `Failure` `broker_unavailable`.
+ */
+export type StreamStore = {
+  publish(request: PublishRequest): Promise<PublishOutcome>;
+  read(stream: StreamId, since: Position): Promise<ReadResult>;
+  /** Where a reader that starts now stands. */
+  top(stream: StreamId): Promise<Position>;
+  /** Entries of an inbox above the user's mark, oldest first, with the top they were read at. */
+  unread(inbox: StreamId): Promise<{ readonly entries: readonly Entry[]; readonly top: Position }>;
+  setMark(inbox: StreamId, position: Position): Promise<void>;
+  /** Whether this user's inbox holds (or held, within retention) the notification. */
+  has(inbox: StreamId, notificationId: string): Promise<boolean>;
+  close(): Promise<void>;
+};
+
+/** Called in stream order, synchronously after the store's step on one node; at most once per announcement. */
+export type BusListener = { readonly onEntry: (entry: Entry) => void; readonly onGap: (stream: StreamId, reason: string) => void };
+
+/** Announcements to this node. At-most-once: what may have been missed is told by `onGap`, never silently. */
+export type Bus = {
+  /** Resolves once announcements flow. One listener per stream and node. */
+  listen(stream: StreamId, listener: BusListener): Promise<void>;
+  leave(stream: StreamId): Promise<void>;
+};
+
+export type SessionInfo = {
+  readonly sessionId: string;
+  readonly tenant: string;
+  readonly user: string;
+  /** Milliseconds since 1970. */
+  readonly connectedAt: number;
+};
+
+export type SessionLimits = { readonly perTenant?: number; readonly perUser: number };
+
+/** Who is online, in the whole cluster. Limits are checked and taken in one step. */
+export type Directory = {
+  enter(session: SessionInfo, limits: SessionLimits): Promise<"entered" | "user_limit" | "tenant_limit">;
+  leave(session: SessionInfo): Promise<void>;
+  join(session: SessionInfo, channel: string): Promise<void>;
+  part(session: SessionInfo, channel: string): Promise<void>;
+};
+
+/** `remaining` whole tokens of the burst; `retryAfterSeconds` is set when refused. */
+export type RateDecision = { readonly allowed: boolean; readonly limit: number; readonly remaining: number; readonly resetAt: number; readonly retryAfterSeconds: number };
+
+/** Token buckets by key. `perSecond` 0 means no limit. */
+export type RateLimits = {
+  take(key: string, rate: { readonly perSecond: number; readonly burst: number }): RateDecision;
+};
+
+/** A verified token. `expiresAt` in milliseconds since 1970; absent: the token had no `exp`. */
+export type Identity = {
+  readonly tenant: string;
+  readonly user: string;
+  readonly roles: readonly string[];
+  readonly channels: readonly string[];
+  readonly expiresAt?: number;
+};
+
+/** Verifies signature and claims against the tenant's issuers. Refusals never repeat the token. */
+export type TokenVerifier = {
+  verify(token: string): Promise<{ readonly kind: "verified"; readonly identity: Identity } | { readonly kind: "refused"; readonly detail: string }>;
+};
+
+/** Who holds an API key. `tenant` undefined: a platform key. */
+export type KeyHolder = { readonly tenant: string | undefined; readonly name: string; readonly scopes: readonly KeyScope[] };
+
+/** The live configuration. Every read sees one consistent state; `tenant` is undefined for an id nobody declared. */
+export type Tenants = {
+  cluster(): ClusterSettings;
+  tenant(id: string): TenantSettings | undefined;
+  template(tenant: string, id: string): TemplateSettings | undefined;
+  /** Constant-time on the hash; undefined when no key matches. */
+  keyHolder(apiKey: string): KeyHolder | undefined;
+};
+
+/** Counters and histograms, by closed label sets only. Names are in `adapters/metrics.ts`. */
+export type Metrics = {
+  published(kind: StreamId["kind"], outcome: "published" | "replayed" | "refused"): void;
+  delivered(transport: "websocket" | "sse", count: number): void;
+  deliveryLatency(milliseconds: number): void;
+  dropped(reason: "slow_consumer" | "expired", count: number): void;
+  sessionOpened(transport: "websocket" | "sse"): void;
+  sessionClosed(transport: "websocket" | "sse", code: number): void;
+  refused(code: string): void;
+  frame(type: string): void;
+};
