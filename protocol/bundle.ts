@@ -27,18 +27,7 @@ export const ClusterSettings = Type.Object({
 });
 export type ClusterSettings = Static<typeof ClusterSettings>;
 
-export const JWT_ALGORITHMS = [
-  "HS256",
-  "HS384",
-  "HS512",
-  "RS256",
-  "RS384",
-  "RS512",
-  "ES256",
-  "ES384",
-  "ES512",
-  "EdDSA",
-] as const;
+export const JWT_ALGORITHMS = ["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA"] as const;
 export type JwtAlgorithm = (typeof JWT_ALGORITHMS)[number];
 
 /** Where the verification key of an issuer is: HMAC secret (base64 of its bytes), PEM of a public key, or a JWKS address. */

@@ -26,7 +26,9 @@ export const CLIENT_FRAMES = {
   Subscribe: Type.Object({
     type: Type.Literal("Subscribe"),
     id: frameId,
-    payload: Type.Object({ channels: Type.Array(channelOrSince, { description: "Channel names, or names with the place to resume from." }) }),
+    payload: Type.Object({
+      channels: Type.Array(channelOrSince, { description: "Channel names, or names with the place to resume from." }),
+    }),
   }),
   Unsubscribe: Type.Object({
     type: Type.Literal("Unsubscribe"),

@@ -21,6 +21,7 @@ const TASKS = {
   image: ["scripts/image.ts"],
   bench: ["test/bench/main.ts"],
   nexus: ["cli/src/main.ts"],
+  bun: [],
 };
 
 const say = (text) => process.stderr.write(`nexus: ${text}\n`);
@@ -100,7 +101,9 @@ function main() {
   const bun = ensureBun();
   ensureWorkspace(bun);
   const env = { ...process.env, NEXUS_BUN: bun, PATH: `${dirname(bun)}${delimiter}${process.env.PATH ?? ""}` };
-  const child = spawn(bun, ["--no-env-file", join(root, task[0]), ...task.slice(1), ...rest], { cwd: root, env, stdio: "inherit" });
+  const [script, ...words] = task;
+  const command = script === undefined ? rest : ["--no-env-file", join(root, script), ...words, ...rest];
+  const child = spawn(bun, command, { cwd: root, env, stdio: "inherit" });
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => child.kill(signal));
   child.on("exit", (code, signal) => {
     process.exitCode = code ?? (signal === "SIGINT" ? 130 : 143);

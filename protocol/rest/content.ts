@@ -9,7 +9,9 @@ export const Content = Type.Object({
   payload: Type.Optional(Type.Unknown({ description: "Any JSON value, null too, but present." })),
   template_id: Type.Optional(Type.String({ description: "A template of the tenant; wins over event_type and payload." })),
   variables: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description: "Values for the template's placeholders." })),
-  locale: Type.Optional(Type.String({ maxLength: 35, description: "BCP 47 tag; falls back to shorter tags, then to the template's payload." })),
+  locale: Type.Optional(
+    Type.String({ maxLength: 35, description: "BCP 47 tag; falls back to shorter tags, then to the template's payload." }),
+  ),
   priority: Type.Optional(Priority),
   ttl: Type.Optional(Type.Integer({ minimum: 0, maximum: 2147483647, description: "Seconds; 0 is never delivered." })),
   correlation_id: Type.Optional(Type.String({ maxLength: 256, description: "Carried to the receiver unchanged." })),

@@ -137,7 +137,14 @@ export const OPERATIONS = [
   },
   { id: "disconnectSession", method: "DELETE", path: "/api/v1/sessions/{id}", summary: "End one session", auth: "admin", served: false },
   // Inbox
-  { id: "listInbox", method: "GET", path: "/api/v1/users/{id}/inbox", summary: "Kept entries and unread count", auth: "read", served: false },
+  {
+    id: "listInbox",
+    method: "GET",
+    path: "/api/v1/users/{id}/inbox",
+    summary: "Kept entries and unread count",
+    auth: "read",
+    served: false,
+  },
   {
     id: "deleteInboxEntry",
     method: "DELETE",
@@ -170,12 +177,33 @@ export const OPERATIONS = [
     ...write,
   },
   // Sessions
-  { id: "createTicket", method: "POST", path: "/api/v1/tickets", summary: "One-use ticket for /ws and /sse", auth: "session", served: false },
+  {
+    id: "createTicket",
+    method: "POST",
+    path: "/api/v1/tickets",
+    summary: "One-use ticket for /ws and /sse",
+    auth: "session",
+    served: false,
+  },
   // Tenants, cluster, statistics
   { id: "listTenants", method: "GET", path: "/api/v1/tenants", summary: "Tenants this key may see", auth: "read", served: false },
   { id: "getTenant", method: "GET", path: "/api/v1/tenants/{id}", summary: "One tenant", auth: "read", served: false },
-  { id: "clusterStatus", method: "GET", path: "/api/v1/cluster/status", summary: "Nodes and sessions of the fleet", auth: "read", served: false },
-  { id: "clusterUser", method: "GET", path: "/api/v1/cluster/users/{id}", summary: "Where a user is connected", auth: "read", served: false },
+  {
+    id: "clusterStatus",
+    method: "GET",
+    path: "/api/v1/cluster/status",
+    summary: "Nodes and sessions of the fleet",
+    auth: "read",
+    served: false,
+  },
+  {
+    id: "clusterUser",
+    method: "GET",
+    path: "/api/v1/cluster/users/{id}",
+    summary: "Where a user is connected",
+    auth: "read",
+    served: false,
+  },
   { id: "stats", method: "GET", path: "/stats", summary: "Counters since start", auth: "read", served: false },
   { id: "statsOverview", method: "GET", path: "/api/v1/stats", summary: "Counters of today", auth: "read", served: false },
   { id: "statsAcks", method: "GET", path: "/api/v1/stats/acks", summary: "Acknowledgements", auth: "read", served: false },

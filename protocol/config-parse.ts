@@ -1,0 +1,118 @@
+// Why: defaults, environment and flags become one frozen configuration, or every complaint at once. It reads only what
+// it is given, so the caller decides what the environment is; a bad value is named, never repeated.
+import type { TSchema } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+import { type ConfigField, configFields, ServerConfig } from "./config.ts";
+
+export type ConfigSources = {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Flags as `--http-port`, without the value's `=`. */
+  readonly flags?: ReadonlyMap<string, string>;
+  /** Laid over the schema's defaults before environment and flags (dev mode listens on loopback, for example). */
+  readonly defaults?: Readonly<Record<string, unknown>>;
+};
+
+export type ParsedConfig =
+  | { readonly ok: true; readonly config: ServerConfig }
+  | { readonly ok: false; readonly errors: readonly string[] };
+
+/** Other variables of ours that are no settings of a server. */
+const FOREIGN = /^NEXUS_(BUN|CACHE_DIR|PROCESSES|OPERATOR_.*|TEST_.*|BENCH_.*|IMAGE.*)$/;
+
+/** Order: schema defaults, `defaults`, environment, flags. Unknown names in a section of ours are refused. */
+export function parseConfig(sources: ConfigSources): ParsedConfig {
+  const errors: string[] = [];
+  const fields = configFields();
+  const tree: Record<string, unknown> = merge({}, sources.defaults ?? {});
+  const known = new Map<string, ConfigField>();
+  for (const field of fields) {
+    known.set(field.env, field).set(field.flag, field);
+    for (const [name, text] of [
+      [field.env, sources.env[field.env]],
+      [field.flag, sources.flags?.get(field.flag)],
+    ] as const) {
+      if (text === undefined) continue;
+      const read = coerce(field.schema, text);
+      if (read.ok) put(tree, field.path, read.value);
+      else errors.push(`${name}: ${read.expected}`);
+    }
+  }
+  for (const name of sources.flags?.keys() ?? []) if (!known.has(name)) errors.push(`${name}: no such setting${hint(name, known)}`);
+  for (const [name, text] of Object.entries(sources.env)) {
+    if (text === undefined || known.has(name) || FOREIGN.test(name) || !isInSection(name, fields)) continue;
+    errors.push(`${name}: no such setting${hint(name, known)}`);
+  }
+  const config: unknown = Value.Default(ServerConfig, tree);
+  if (errors.length === 0) {
+    for (const error of Value.Errors(ServerConfig, config)) errors.push(`${nameOf(error.path, fields)}: ${expectation(error.schema)}`);
+  }
+  if (errors.length > 0) return { ok: false, errors: [...new Set(errors)] };
+  // Checked just above: Value.Errors found nothing.
+  return { ok: true, config: deepFreeze(config as ServerConfig) };
+}
+
+function coerce(schema: TSchema, text: string): { ok: true; value: unknown } | { ok: false; expected: string } {
+  const value = schema.type === "integer" ? integer(text) : schema.type === "boolean" ? boolean(text) : text;
+  return value !== undefined && Value.Check(schema, value) ? { ok: true, value } : { ok: false, expected: expectation(schema) };
+}
+
+const integer = (text: string): number | undefined => (/^-?\d{1,15}$/.test(text.trim()) ? Number(text) : undefined);
+const boolean = (text: string): boolean | undefined => (text === "true" ? true : text === "false" ? false : undefined);
+
+/** What would be right, in words. */
+function expectation(schema: TSchema): string {
+  if (schema.type === "integer") {
+    const { minimum, maximum } = schema;
+    if (minimum !== undefined && maximum !== undefined) return `must be a whole number from ${minimum} to ${maximum}`;
+    return minimum === undefined ? "must be a whole number" : `must be a whole number of at least ${minimum}`;
+  }
+  if (schema.type === "boolean") return "must be true or false";
+  if (Array.isArray(schema.anyOf)) return `must be one of ${schema.anyOf.map((one: TSchema) => String(one.const)).join(", ")}`;
+  if (schema.pattern !== undefined) return `must match ${schema.pattern}`;
+  return `must be a ${schema.type ?? "legal value"}`;
+}
+
+function isInSection(name: string, fields: readonly ConfigField[]): boolean {
+  return fields.some(({ path }) => path.length > 1 && name.startsWith(`NEXUS_${String(path[0]).toUpperCase()}_`));
+}
+
+/** The known name that shares the longest prefix, when that is most of it. */
+function hint(name: string, known: ReadonlyMap<string, ConfigField>): string {
+  const shared = (other: string) => {
+    let length = 0;
+    while (length < name.length && name[length] === other[length]) length++;
+    return length;
+  };
+  const best = [...known.keys()].sort((a, b) => shared(b) - shared(a))[0];
+  return best !== undefined && shared(best) >= name.length * 0.6 ? `; did you mean ${best}?` : "";
+}
+
+function nameOf(pointer: string, fields: readonly ConfigField[]): string {
+  const path = pointer.split("/").slice(1);
+  return fields.find((field) => field.path.join("/") === path.join("/"))?.env ?? path.join(".");
+}
+
+function put(tree: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  const [head = "", ...rest] = path;
+  if (rest.length === 0) {
+    tree[head] = value;
+    return;
+  }
+  const inner = isRecord(tree[head]) ? tree[head] : {};
+  tree[head] = inner;
+  put(inner, rest, value);
+}
+
+function merge(into: Record<string, unknown>, from: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  for (const [key, value] of Object.entries(from)) {
+    into[key] = isRecord(value) ? merge(isRecord(into[key]) ? into[key] : {}, value) : value;
+  }
+  return into;
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+
+function deepFreeze<T>(value: T): T {
+  if (isRecord(value)) for (const inner of Object.values(value)) deepFreeze(inner);
+  return Object.freeze(value);
+}

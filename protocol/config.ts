@@ -1,0 +1,96 @@
+// Why: every setting of one server process, with default, unit and meaning, in one schema; the names of environment
+// variables and flags are derived from it, never typed twice. What a whole cluster shares (limits, delivery) comes from
+// the bundle; the same fields here are overrides for one process. It must never read the environment itself.
+import { type Static, type TObject, type TSchema, Type } from "@sinclair/typebox";
+import { Delivery, Limits } from "./resources/settings.ts";
+
+export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+const port = (value: number, description: string) => Type.Integer({ minimum: 0, maximum: 65535, default: value, description });
+const host = (value: string) => Type.String({ default: value, minLength: 1, description: "Address to listen on." });
+
+/** The fields of a settings section without their defaults: an override is only what was said. */
+function overridesOf<T extends TObject>(section: T) {
+  const fields: Record<string, TSchema> = {};
+  for (const [name, schema] of Object.entries<TSchema>(section.properties)) {
+    const { default: _default, ...rest } = schema;
+    fields[name] = Type.Unsafe({ ...rest });
+  }
+  return Type.Unsafe<Partial<Static<T>>>(Type.Partial(Type.Object(fields), { default: {} }));
+}
+
+export const ServerConfig = Type.Object({
+  cluster: Type.String({
+    default: "default/nexus",
+    pattern: "^[^/]+/[^/]+$",
+    description: "Namespace and name of the NexusCluster this process belongs to, joined by a slash.",
+  }),
+  node: Type.String({ default: "", description: "Name of this node in answers and logs. Empty: the host name." }),
+  http: Type.Object({
+    host: host("0.0.0.0"),
+    port: port(8081, "Public port (REST, WebSocket, SSE). 0: any free one."),
+    publicDiagnostics: Type.Boolean({ default: false, description: "Serve /metrics on the public port too." }),
+  }),
+  ops: Type.Object({ host: host("0.0.0.0"), port: port(9090, "Plain port with /live, /ready and /metrics. 0: any free one.") }),
+  admin: Type.Object({
+    host: host("0.0.0.0"),
+    port: port(9091, "TLS port the operator talks to. 0: any free one."),
+    certFile: Type.String({ default: "", description: "PEM certificate chain. Empty: the admin port stays closed." }),
+    keyFile: Type.String({ default: "", description: "PEM private key of certFile." }),
+    tokenFile: Type.String({ default: "", description: "Accepted bearer tokens, one a line (two while a token is rotated)." }),
+    rereadSeconds: Type.Integer({ minimum: 1, default: 10, description: "How often the three files are read again, in seconds." }),
+  }),
+  boot: Type.Object({
+    directory: Type.String({ default: "", description: "Folder with the bucket files 00 to 63. Empty: start without configuration." }),
+    confirmSeconds: Type.Integer({
+      minimum: 0,
+      default: 10,
+      description: "How long readiness waits for a leader to confirm the boot copy, in seconds.",
+    }),
+  }),
+  memory: Type.Object({
+    maxBytes: Type.Integer({ minimum: 1048576, default: 268435456, description: "What the memory engine keeps at the most, in bytes." }),
+  }),
+  drain: Type.Object({
+    propagationSeconds: Type.Integer({
+      minimum: 0,
+      maximum: 60,
+      default: 5,
+      description: "How long a draining server goes on serving while endpoints propagate, in seconds.",
+    }),
+  }),
+  log: Type.Object({
+    level: Type.Union(
+      LOG_LEVELS.map((level) => Type.Literal(level)),
+      { default: "info", description: "Lowest level that is written." },
+    ),
+  }),
+  limits: overridesOf(Limits),
+  delivery: overridesOf(Delivery),
+});
+export type ServerConfig = Static<typeof ServerConfig>;
+
+/** One settable field: where it is, its schema, and the names derived from the path. */
+export type ConfigField = { readonly path: readonly string[]; readonly schema: TSchema; readonly env: string; readonly flag: string };
+
+/** `["limits", "sendQueueBytes"]` → `NEXUS_LIMITS_SEND_QUEUE_BYTES`. */
+export const envName = (path: readonly string[]): string =>
+  `NEXUS_${path
+    .join("_")
+    .replace(/[A-Z]/g, (letter) => `_${letter}`)
+    .toUpperCase()}`;
+
+/** `["limits", "sendQueueBytes"]` → `--limits-send-queue-bytes`. */
+export const flagName = (path: readonly string[]): string =>
+  `--${path
+    .join("-")
+    .replace(/[A-Z]/g, (letter) => `-${letter}`)
+    .toLowerCase()}`;
+
+/** Every leaf of an object schema, in order of declaration. */
+export function configFields(schema: TSchema = ServerConfig, path: readonly string[] = []): readonly ConfigField[] {
+  const properties: Record<string, TSchema> | undefined = schema.properties;
+  if (!properties) return [{ path, schema, env: envName(path), flag: flagName(path) }];
+  return Object.entries(properties).flatMap(([name, inner]) => configFields(inner, [...path, name]));
+}

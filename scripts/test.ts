@@ -1,0 +1,70 @@
+// Why: `npm test` on any machine: runs every tier this machine can, says which it left out and why, and ends with one
+// line that adds everything up. It must never report success for a tier that failed to start.
+import { Glob } from "bun";
+import { ensurePackages } from "../test/support/apt.ts";
+import { unavailableTier } from "../test/support/cluster/tiers.ts";
+import { runChecks } from "./check.ts";
+import { runShown } from "./tiers/run.ts";
+import { add, closingLine, NOTHING, type Tally, tallyOf } from "./tiers/tally.ts";
+import { FAST_TIERS, TIERS, type Tier } from "./tiers/tiers.ts";
+
+const root = new URL("..", import.meta.url).pathname;
+const say = (text: string) => process.stderr.write(`\n── ${text}\n`);
+
+type Plan = { readonly tiers: readonly Tier[]; readonly checks: boolean };
+
+/** `--fast`: checks, unit and contract. `--tier NAME` (repeatable): only those, without the checks. */
+function planOf(argv: readonly string[]): Plan {
+  const named = argv.flatMap((word, at) => (word === "--tier" ? [argv[at + 1] ?? ""] : []));
+  const unknown = named.filter((name) => !TIERS.some((tier) => tier.name === name));
+  if (unknown.length > 0) {
+    process.stderr.write(`--tier: no tier "${unknown[0]}"; one of ${TIERS.map((tier) => tier.name).join(", ")}\n`);
+    process.exit(2);
+  }
+  const wanted = argv.includes("--fast") ? FAST_TIERS : named.length > 0 ? named : TIERS.map((tier) => tier.name);
+  return { tiers: TIERS.filter((tier) => wanted.includes(tier.name)), checks: named.length === 0 };
+}
+
+async function filesOf(tier: Tier): Promise<readonly string[]> {
+  const files: string[] = [];
+  for (const path of tier.paths) {
+    const pattern = path.endsWith(".ts") ? path : `${path}/**/*.test.ts`;
+    for await (const file of new Glob(pattern).scan({ cwd: root })) files.push(`./${file}`);
+  }
+  return files.sort();
+}
+
+async function runTier(tier: Tier): Promise<Tally> {
+  const files = await filesOf(tier);
+  say(`${tier.name}: ${tier.about} (${files.length} files)`);
+  if (files.length === 0) return NOTHING;
+  const missing = tier.packages.length > 0 ? await ensurePackages(tier.packages) : undefined;
+  const reason = (await unavailableTier(tier.name)) ?? (tier.name === "node" ? missing : undefined);
+  if (reason !== undefined) {
+    process.stderr.write(`skipped: ${reason}\n`);
+    return { passed: 0, failed: 0, skipped: files.length };
+  }
+  if (missing !== undefined) process.stderr.write(`some tests will be skipped: ${missing}\n`);
+  const command = [process.execPath, "test", `--timeout=${tier.timeoutMs}`, ...files];
+  const { exitCode, stderr, seconds } = await runShown(command, root);
+  process.stderr.write(`${tier.name}: ${seconds.toFixed(1)} s\n`);
+  return tallyOf(stderr, exitCode);
+}
+
+const plan = planOf(process.argv.slice(2));
+const started = performance.now();
+let total = NOTHING;
+const rows: string[] = [];
+const note = (name: string, tally: Tally) => {
+  total = add(total, tally);
+  rows.push(`${name.padEnd(14)} ${closingLine(tally)}`);
+};
+if (plan.checks) {
+  say("checks: types, lint, generated files, lock file");
+  note("checks", await runChecks());
+}
+for (const tier of plan.tiers) note(tier.name, await runTier(tier));
+say(`all in ${((performance.now() - started) / 1000).toFixed(0)} s`);
+process.stderr.write(`${rows.join("\n")}\n\n`);
+process.stdout.write(`${closingLine(total)}\n`);
+process.exit(total.failed === 0 ? 0 : 1);

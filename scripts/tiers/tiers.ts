@@ -1,0 +1,49 @@
+// Why: which tests belong to which tier, and what a tier needs, in one list that the runner and the docs share.
+// It must never decide by itself that a tier may be left out silently: a reason is printed for each one skipped.
+
+export type Tier = {
+  readonly name: string;
+  readonly about: string;
+  /** Folders or files below the repository root that `bun test` gets. */
+  readonly paths: readonly string[];
+  /** Upper bound of one test in milliseconds; a test may set its own. */
+  readonly timeoutMs: number;
+  /** Debian packages the tier uses when it can have them. */
+  readonly packages: readonly string[];
+};
+
+const BROWSER = ["chromium"];
+const NODE = [
+  "containerd",
+  "runc",
+  "containernetworking-plugins",
+  "nftables",
+  "iptables",
+  "conntrack",
+  "busybox-static",
+  "iproute2",
+  "openssl",
+];
+
+export const TIERS: readonly Tier[] = [
+  {
+    name: "unit",
+    about: "rules and edges, real sockets on loopback",
+    paths: ["test/architecture", "test/client", "test/operator", "test/protocol", "test/scripts", "test/server"],
+    timeoutMs: 15_000,
+    packages: [],
+  },
+  { name: "contract", about: "one suite for every engine", paths: ["test/contract"], timeoutMs: 15_000, packages: [] },
+  { name: "local", about: "the CLI and the console, in a real browser", paths: ["test/cli"], timeoutMs: 60_000, packages: BROWSER },
+  {
+    name: "control-plane",
+    about: "a real Kubernetes API server, no pods",
+    paths: ["test/e2e/control-plane"],
+    timeoutMs: 120_000,
+    packages: [],
+  },
+  { name: "node", about: "a real node with real pods", paths: ["test/e2e/*.test.ts"], timeoutMs: 300_000, packages: NODE },
+];
+
+/** The tiers of `npm run test:fast`. */
+export const FAST_TIERS: readonly string[] = ["unit", "contract"];
