@@ -49,7 +49,13 @@ export const FAILURES = {
   invalid_header: { status: 400, wire: "VALIDATION_ERROR", close: 4506, retry: false, title: "Header is malformed" },
   unknown_template: { status: 400, wire: "VALIDATION_ERROR", close: 4506, retry: false, title: "Template does not exist" },
   validation_error: { status: 422, wire: "VALIDATION_ERROR", close: 4506, retry: false, title: "Request does not match the contract" },
-  unsupported_media_type: { status: 415, wire: "VALIDATION_ERROR", close: 4506, retry: false, title: "Content-Type is not application/json" },
+  unsupported_media_type: {
+    status: 415,
+    wire: "VALIDATION_ERROR",
+    close: 4506,
+    retry: false,
+    title: "Content-Type is not application/json",
+  },
   payload_too_large: { status: 413, wire: "PAYLOAD_TOO_LARGE", close: 1009, retry: false, title: "Body is too large" },
   idempotency_conflict: {
     status: 422,

@@ -13,7 +13,7 @@ export const add = (a: Tally, b: Tally): Tally => ({
 
 /** `text` is what `bun test` wrote to stderr; a non-zero exit without a counted failure counts as one failure. */
 export function tallyOf(text: string, exitCode: number): Tally {
-  const plain = text.replace(/\u001b\[[0-9;]*m/g, "");
+  const plain = Bun.stripANSI(text);
   const count = (word: string) => {
     const matches = [...plain.matchAll(new RegExp(`^\\s*(\\d+) ${word}s?\\s*$`, "gm"))];
     return Number(matches.at(-1)?.[1] ?? 0);
