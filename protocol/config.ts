@@ -1,7 +1,7 @@
 // Why: every setting of one server process, with default, unit and meaning, in one schema; the names of environment
 // variables and flags are derived from it, never typed twice. What a whole cluster shares (limits, delivery) comes from
 // the bundle; the same fields here are overrides for one process. It must never read the environment itself.
-import { type Static, type TObject, type TSchema, Type } from "@sinclair/typebox";
+import { type Static, type TObject, type TProperties, type TSchema, Type } from "@sinclair/typebox";
 import { Delivery, Limits } from "./resources/settings.ts";
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
@@ -20,6 +20,9 @@ function overridesOf<T extends TObject>(section: T) {
   return Type.Unsafe<Partial<Static<T>>>(Type.Partial(Type.Object(fields), { default: {} }));
 }
 
+/** A group of settings; absent means all its defaults. */
+const section = <T extends TProperties>(fields: T) => Type.Object(fields, { default: {} });
+
 export const ServerConfig = Type.Object({
   cluster: Type.String({
     default: "default/nexus",
@@ -27,13 +30,13 @@ export const ServerConfig = Type.Object({
     description: "Namespace and name of the NexusCluster this process belongs to, joined by a slash.",
   }),
   node: Type.String({ default: "", description: "Name of this node in answers and logs. Empty: the host name." }),
-  http: Type.Object({
+  http: section({
     host: host("0.0.0.0"),
     port: port(8081, "Public port (REST, WebSocket, SSE). 0: any free one."),
     publicDiagnostics: Type.Boolean({ default: false, description: "Serve /metrics on the public port too." }),
   }),
-  ops: Type.Object({ host: host("0.0.0.0"), port: port(9090, "Plain port with /live, /ready and /metrics. 0: any free one.") }),
-  admin: Type.Object({
+  ops: section({ host: host("0.0.0.0"), port: port(9090, "Plain port with /live, /ready and /metrics. 0: any free one.") }),
+  admin: section({
     host: host("0.0.0.0"),
     port: port(9091, "TLS port the operator talks to. 0: any free one."),
     certFile: Type.String({ default: "", description: "PEM certificate chain. Empty: the admin port stays closed." }),
@@ -41,7 +44,7 @@ export const ServerConfig = Type.Object({
     tokenFile: Type.String({ default: "", description: "Accepted bearer tokens, one a line (two while a token is rotated)." }),
     rereadSeconds: Type.Integer({ minimum: 1, default: 10, description: "How often the three files are read again, in seconds." }),
   }),
-  boot: Type.Object({
+  boot: section({
     directory: Type.String({ default: "", description: "Folder with the bucket files 00 to 63. Empty: start without configuration." }),
     confirmSeconds: Type.Integer({
       minimum: 0,
@@ -49,10 +52,10 @@ export const ServerConfig = Type.Object({
       description: "How long readiness waits for a leader to confirm the boot copy, in seconds.",
     }),
   }),
-  memory: Type.Object({
+  memory: section({
     maxBytes: Type.Integer({ minimum: 1048576, default: 268435456, description: "What the memory engine keeps at the most, in bytes." }),
   }),
-  drain: Type.Object({
+  drain: section({
     propagationSeconds: Type.Integer({
       minimum: 0,
       maximum: 60,
@@ -60,7 +63,7 @@ export const ServerConfig = Type.Object({
       description: "How long a draining server goes on serving while endpoints propagate, in seconds.",
     }),
   }),
-  log: Type.Object({
+  log: section({
     level: Type.Union(
       LOG_LEVELS.map((level) => Type.Literal(level)),
       { default: "info", description: "Lowest level that is written." },

@@ -1,0 +1,79 @@
+// Why: a setting that is silently ignored is the worst setting: every name and value is either taken or complained about.
+import { describe, expect, test } from "bun:test";
+import { configFields, envName, flagName } from "@nexus/protocol/config.ts";
+import { parseConfig } from "@nexus/protocol/config-parse.ts";
+
+const errorsOf = (sources: Parameters<typeof parseConfig>[0]): readonly string[] => {
+  const parsed = parseConfig(sources);
+  return parsed.ok ? [] : parsed.errors;
+};
+
+describe("parseConfig", () => {
+  test("without any source gives the documented defaults, frozen", () => {
+    const parsed = parseConfig({ env: {} });
+    if (!parsed.ok) throw new Error(parsed.errors.join("; "));
+    expect(parsed.config).toMatchObject({
+      http: { host: "0.0.0.0", port: 8081, publicDiagnostics: false },
+      ops: { port: 9090 },
+      admin: { port: 9091, certFile: "", rereadSeconds: 10 },
+      log: { level: "info" },
+      limits: {},
+      delivery: {},
+    });
+    expect(Object.isFrozen(parsed.config.http)).toBe(true);
+  });
+
+  test("flags win over environment, environment over the caller's defaults", () => {
+    const parsed = parseConfig({
+      defaults: { http: { port: 1, host: "127.0.0.1" }, ops: { port: 3 } },
+      env: { NEXUS_HTTP_PORT: "2", NEXUS_OPS_PORT: "4" },
+      flags: new Map([["--http-port", "5"]]),
+    });
+    expect(parsed).toMatchObject({ ok: true, config: { http: { port: 5, host: "127.0.0.1" }, ops: { port: 4 } } });
+  });
+
+  test("says everything that is wrong at once, by the name the user wrote, and never the value", () => {
+    const errors = errorsOf({
+      env: { NEXUS_HTTP_PORT: "seventy", NEXUS_LIMITS_SEND_QUEUE_BYTES: "2" },
+      flags: new Map([["--log-level", "loud"]]),
+    });
+    expect(errors).toEqual([
+      "NEXUS_HTTP_PORT: must be a whole number from 0 to 65535",
+      "--log-level: must be one of debug, info, warn, error",
+      "NEXUS_LIMITS_SEND_QUEUE_BYTES: must be a whole number from 16384 to 67108864",
+    ]);
+    expect(errors.join()).not.toContain("seventy");
+  });
+
+  test("refuses an unknown name in a section of ours and guesses what was meant", () => {
+    expect(errorsOf({ env: { NEXUS_HTTP_PRT: "1" } })).toEqual(["NEXUS_HTTP_PRT: no such setting; did you mean NEXUS_HTTP_PORT?"]);
+    expect(errorsOf({ env: {}, flags: new Map([["--htp-port", "1"]]) })[0]).toStartWith("--htp-port: no such setting");
+  });
+
+  test("leaves other programs' variables alone", () => {
+    expect(errorsOf({ env: { NEXUS_SERVER_SERVICE_HOST: "10.0.0.1", NEXUS_BUN: "x", HTTP_PROXY: "y" } })).toEqual([]);
+  });
+
+  test.each(configFields().map((field) => [field.env, field] as const))("%s can be set by environment and by flag", (_name, field) => {
+    const text = sampleOf(field.schema);
+    const byEnv = parseConfig({ env: { [field.env]: text } });
+    const byFlag = parseConfig({ env: {}, flags: new Map([[field.flag, text]]) });
+    expect(byEnv.ok).toBe(true);
+    expect(byFlag).toEqual(byEnv);
+    expect(byEnv).not.toEqual(parseConfig({ env: {} }));
+  });
+});
+
+/** A legal text that differs from the field's default. */
+function sampleOf(schema: ReturnType<typeof configFields>[number]["schema"]): string {
+  if (schema.type === "integer")
+    return String((schema.minimum ?? 0) === schema.default ? (schema.minimum ?? 0) + 1 : (schema.minimum ?? 0));
+  if (schema.type === "boolean") return schema.default === true ? "false" : "true";
+  if (Array.isArray(schema.anyOf)) return "debug";
+  return "some/text";
+}
+
+test("names are derived from the path", () => {
+  expect(envName(["limits", "sendQueueBytes"])).toBe("NEXUS_LIMITS_SEND_QUEUE_BYTES");
+  expect(flagName(["limits", "sendQueueBytes"])).toBe("--limits-send-queue-bytes");
+});
