@@ -1,0 +1,99 @@
+// Why: the wire reference is written from the same tables the server routes by, so it can never promise another contract.
+// Pure: the schemas and tables in, Markdown out.
+import type { TSchema } from "@sinclair/typebox";
+import { FAILURES, problemType } from "../../protocol/failures.ts";
+import { CLIENT_FRAMES, FULL_DIALECT_ONLY, SERVED_CLIENT_FRAMES, SUBPROTOCOL } from "../../protocol/frames.ts";
+import { LISTEN_ENDPOINTS, OPERATIONS, type Operation } from "../../protocol/rest/operations.ts";
+
+const HEADER = "<!-- Generated from protocol/ by `npm run generate`. Do not edit. -->\n\n";
+const cell = (text: string) => text.replaceAll("|", "\\|").replaceAll("\n", " ");
+const row = (...cells: readonly string[]) => `| ${cells.map(cell).join(" | ")} |`;
+const table = (head: readonly string[], rows: readonly string[]) => [row(...head), row(...head.map(() => "---")), ...rows, ""].join("\n");
+
+/** A schema's type in words a reader of JSON knows. */
+export function typeOf(schema: TSchema): string {
+  if (Array.isArray(schema.anyOf))
+    return schema.anyOf.map((one: TSchema) => (one.const === undefined ? typeOf(one) : `\`${one.const}\``)).join(" or ");
+  if (schema.const !== undefined) return `\`${schema.const}\``;
+  if (Array.isArray(schema.enum)) return schema.enum.map((value: unknown) => `\`${value}\``).join(" or ");
+  if (schema.type === "array") return `list of ${typeOf(schema.items)}`;
+  if (schema.type === "object" && schema.patternProperties) return "object";
+  return schema.type ?? "any JSON value";
+}
+
+function fieldsOf(schema: TSchema): string {
+  const required: readonly string[] = schema.required ?? [];
+  const rows = Object.entries<TSchema>(schema.properties ?? {}).map(([name, field]) =>
+    row(`\`${name}\``, typeOf(field), required.includes(name) ? "yes" : "", field.description ?? ""),
+  );
+  return table(["field", "type", "required", ""], rows);
+}
+
+const AUTH: Readonly<Record<Operation["auth"], string>> = {
+  public: "no key",
+  publish: "key with scope publish",
+  read: "key with scope read",
+  admin: "key with scope admin",
+  session: "JWT",
+  platform: "platform key",
+};
+
+/** `docs/reference/rest.md`. */
+export function restReference(): string {
+  const operations: readonly Operation[] = OPERATIONS;
+  const overview = operations.map((one) => row(`\`${one.method} ${one.path}\``, one.summary, AUTH[one.auth], one.served ? "yes" : "501"));
+  const details = operations
+    .filter((one) => one.body)
+    .map((one) => {
+      const body = one.body ? `Body:\n\n${fieldsOf(one.body)}` : "";
+      const result = one.result ? `\n200:\n\n${fieldsOf(one.result)}` : "";
+      return `### ${one.summary}\n\n\`${one.method} ${one.path}\`\n\n${body}${result}`;
+    });
+  return [
+    `${HEADER}# REST\n`,
+    "JSON in and out. `X-API-Key` names the caller; a platform key acts for the tenant in `X-Tenant-ID`, or for `default`.",
+    "Unknown members of bodies are ignored. Every write takes an `Idempotency-Key`. An operation marked 501 is part of the",
+    "contract and not served by this version.\n",
+    table(["operation", "", "who", "served"], overview),
+    "Sockets share the port:\n",
+    table(
+      ["endpoint", "", "served"],
+      LISTEN_ENDPOINTS.map((one) => row(`\`${one.method} ${one.path}\``, one.summary, one.served ? "yes" : "501")),
+    ),
+    "## Bodies and answers\n",
+    details.join("\n"),
+  ].join("\n");
+}
+
+/** `docs/reference/websocket.md`. */
+export function socketReference(): string {
+  const served: readonly string[] = SERVED_CLIENT_FRAMES;
+  const frames = Object.entries(CLIENT_FRAMES).map(([type, schema]) => {
+    const { payload }: { payload?: TSchema } = schema.properties;
+    const rows = payload?.properties ? fieldsOf(payload) : payload ? `payload: ${typeOf(payload)}\n` : "No payload.\n";
+    return `### ${type}\n\n${served.includes(type) ? "" : "Declared; this version answers `error` with `NOT_IMPLEMENTED`.\n\n"}${rows}`;
+  });
+  return [
+    `${HEADER}# WebSocket\n`,
+    `\`GET /ws\`. A client that offers the subprotocol \`${SUBPROTOCOL}\` speaks the full dialect; one that offers none`,
+    `speaks the silent dialect of existing clients and never gets ${FULL_DIALECT_ONLY.map((type) => `\`${type}\``).join(" or ")}.\n`,
+    "The token is a JWT in `?token=` (wins), in `Authorization: Bearer`, or as subprotocol `nexus.token.<jwt>`, which is",
+    "never echoed. One JSON object per text frame, `{type, payload, id?}`; `id` comes back in the answer.\n",
+    "## Client to server\n",
+    frames.join("\n"),
+  ].join("\n");
+}
+
+/** `docs/reference/failures.md`. */
+export function failureReference(): string {
+  const rows = Object.entries(FAILURES).map(([code, one]) =>
+    row(`\`${code}\``, one.title, String(one.status), `\`${one.wire}\``, String(one.close), one.retry ? "yes" : "no"),
+  );
+  return [
+    `${HEADER}# Failures\n`,
+    "One table for HTTP, sockets and the SDK. HTTP bodies are `application/problem+json` (RFC 9457) with `type`",
+    `\`${problemType("internal").replace("internal", "<code>")}\`, and beside it \`error: {code, message}\`. Close codes 4000-4499 mean`,
+    "reconnect with back-off, 4500-4999 do not come back unchanged.\n",
+    table(["code", "", "HTTP", "`error.code`", "close", "retry"], rows),
+  ].join("\n");
+}
