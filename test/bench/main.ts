@@ -1,0 +1,16 @@
+// Why: `npm run bench [name…]`: figures with the floor beside them, printed, never asserted.
+import { idleMemory } from "./idle-memory.ts";
+
+const BENCHES: Readonly<Record<string, () => Promise<void>>> = { "idle-memory": () => idleMemory() };
+
+const wanted = process.argv.slice(2);
+for (const name of wanted.length > 0 ? wanted : Object.keys(BENCHES)) {
+  const bench = BENCHES[name];
+  if (!bench) {
+    process.stderr.write(`no benchmark "${name}"; one of ${Object.keys(BENCHES).join(", ")}\n`);
+    process.exit(2);
+  }
+  console.log(`\n## ${name}`);
+  await bench();
+}
+process.exit(0);
