@@ -5,7 +5,7 @@ import { backoffDelayMs, WATCH_BACKOFF } from "../loop/backoff.ts";
 import { type Cancel, type Clock, type Random, sleep, systemClock } from "../loop/clock.ts";
 import type { Kind } from "../loop/kinds.ts";
 import { isExpired, KubeError } from "../loop/kube-error.ts";
-import { keyOf, type Scope, type Store, type WatchHandler } from "../loop/ports.ts";
+import { keyOf, type Scope, type Store, type WatchEvent, type WatchHandler } from "../loop/ports.ts";
 import type { KubeObject } from "../plan/object.ts";
 import { readPages } from "./pages.ts";
 import { collectionPath, scopeQuery, withQuery } from "./paths.ts";
@@ -26,7 +26,7 @@ export type ReflectorOptions<T> = {
   readonly transport: Transport;
   readonly kind: Kind;
   readonly scope?: Scope;
-  /** What is kept of an object; default everything. `stripManagedFields` is one. Undefined = do not keep (nor report) it. */
+  /** What is kept of an object; default everything. `stripManagedFields` is one. */
   readonly transform?: (object: KubeObject) => T;
   readonly indexers?: Readonly<Record<string, Indexer<T>>>;
   readonly onEvent?: WatchHandler<T>;
@@ -81,6 +81,8 @@ class ReflectorRun<T> {
   /** Where to watch from; undefined = list first. */
   #resourceVersion: string | undefined;
   #failures = 0;
+  /** Watches in a row that said nothing at all. */
+  #silences = 0;
 
   constructor(options: ReflectorOptions<T>) {
     this.#options = options;
@@ -114,6 +116,8 @@ class ReflectorRun<T> {
     const known = error instanceof KubeError ? error : new KubeError({ status: 0, reason: "Internal", message: String(error) }, error);
     // What we do not understand may have been a change: only a list is safe then.
     if (isExpired(known) || known.reason === "Malformed" || known.reason === "Internal") this.#resourceVersion = undefined;
+    // After an etcd restore our version lies in the future: watches from there are silent, or refused as too large.
+    if (this.#silences >= 2 || known.causes.some((cause) => cause.reason === "ResourceVersionTooLarge")) this.#resourceVersion = undefined;
     this.#failures++;
     const backoffMs = isExpired(known) && this.#failures === 1 ? 0 : backoffDelayMs(WATCH_BACKOFF, this.#failures, this.#random);
     const delayMs = Math.max(backoffMs, (known.retryAfterSeconds ?? 0) * 1000);
@@ -150,6 +154,7 @@ class ReflectorRun<T> {
     for (const key of [...this.store.keys()]) if (!seen.has(key)) this.#remove(key, undefined);
     metrics?.listed(kind, seen.size, (this.#clock.monotonicMs() - startedMs) / 1000);
     this.#failures = 0;
+    this.#silences = 0;
     this.store.markSynced();
     this.#resolveSynced(true);
     return resourceVersion;
@@ -176,6 +181,7 @@ class ReflectorRun<T> {
       await transport.stream(call, onLine, () => dog.heard());
     } catch (error) {
       const why = failure ?? (dog.barked ? silence(kind, error) : error);
+      if (dog.barked) this.#silences++;
       metrics?.watchEnded(kind, isExpired(why) ? "expired" : dog.barked ? "silent" : "error");
       throw why;
     } finally {
@@ -199,6 +205,7 @@ class ReflectorRun<T> {
     if (event.type === "ERROR") return event.error;
     metrics?.heard(kind, this.#clock.wallMs());
     this.#failures = 0;
+    this.#silences = 0;
     if (event.type === "BOOKMARK") {
       this.#resourceVersion = event.resourceVersion;
       return undefined;
@@ -231,7 +238,20 @@ class ReflectorRun<T> {
     const before = this.store.entry(key);
     if (!before) return;
     this.store.delete(key);
-    this.#options.onEvent?.({ type: "deleted", key, object: last ? this.#transformed(last) : before.value, initial: false });
+    this.#tell({ type: "deleted", key, object: last ? this.#transformed(last) : before.value, initial: false });
+  }
+
+  /** A handler that throws is a bug of ours; the watch and the store must survive it. */
+  #tell(event: WatchEvent<T>): void {
+    try {
+      this.#options.onEvent?.(event);
+    } catch (error) {
+      const { kind, onError } = this.#options;
+      onError?.(
+        new KubeError({ status: 0, reason: "Internal", message: `handler of ${kind.resource} failed: ${String(error)}` }, error),
+        0,
+      );
+    }
   }
 
   #transformed(object: KubeObject): T {

@@ -2,6 +2,8 @@
 // wires them, tests put an in-memory cluster in their place. No implementation lives here.
 import type { Difference, ForeignEntry } from "../plan/compare.ts";
 import type { KubeObject, Manifest } from "../plan/object.ts";
+import type { Identity } from "../plan/ownership.ts";
+import type { DigestAt } from "../plan/rendered.ts";
 import type { Kind } from "./kinds.ts";
 
 /** Addresses one object. `namespace` is left out for cluster-scoped kinds. */
@@ -127,9 +129,6 @@ export interface Leadership {
   readonly lost: AbortSignal;
 }
 
-/** Whose a live child is. It is ours only by controller reference (uid) or, without any controller, by these labels and our manager. */
-export type ChildIdentity = { readonly ownerUid?: string; readonly labels: Readonly<Record<string, string>> };
-
 export type ChildRequest = {
   readonly kind: Kind;
   /** The rendering, without `nexus.dev/rendered`: the digest is added here. */
@@ -137,13 +136,13 @@ export type ChildRequest = {
   /** The state from a store or a GET; undefined = not known to exist (it is read again before creating). */
   readonly live: KubeObject | undefined;
   readonly manager: string;
-  readonly identity: ChildIdentity;
+  readonly identity: Identity;
   /** Where the digest annotation goes; default `metadata`. `podTemplate` = `spec.template.metadata`. */
-  readonly digestAt?: "metadata" | "podTemplate";
+  readonly digestAt?: DigestAt;
 };
 
 /** One path of ours that somebody else had changed, as it was found. */
-export type Drift = Difference & { readonly managers: readonly string[] };
+export type Drift = Difference;
 
 /**
  * What applying one child came to. `foreign` lists extra containers, initContainers, volumes and env entries that others
