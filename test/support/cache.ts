@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 
 /** The cache folder, or a path inside it: `$NEXUS_CACHE_DIR`, else `$XDG_CACHE_HOME/nexus`, else `~/.cache/nexus`. */
 export function cachePath(...parts: readonly string[]): string {
-  const root = process.env["NEXUS_CACHE_DIR"] ?? join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "nexus");
+  const root = process.env.NEXUS_CACHE_DIR ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "nexus");
   return join(root, ...parts);
 }
 

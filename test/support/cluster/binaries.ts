@@ -34,11 +34,12 @@ export function unavailableBinaries(names: readonly ToolName[]): string | undefi
 
 /** Where a program is or will be. A folder per module and digest of its go files: a new version never meets an old one. */
 function binaryPath(name: ToolName): string {
-  const assets = process.env["KUBEBUILDER_ASSETS"];
+  const assets = process.env.KUBEBUILDER_ASSETS;
   if (assets && ASSETS.includes(name) && isExecutable(join(assets, name))) return join(assets, name);
   const { module } = TOOLS[name];
   const hash = new Bun.CryptoHasher("sha256").update(`${platform()} ${arch()} ${BUILD_FLAGS.join(" ")}`);
-  for (const file of readdirSync(join(TOOL_MODULES, module)).sort()) hash.update(file).update(readFileSync(join(TOOL_MODULES, module, file)));
+  for (const file of readdirSync(join(TOOL_MODULES, module)).sort())
+    hash.update(file).update(readFileSync(join(TOOL_MODULES, module, file)));
   return cachePath("kubernetes-bin", `${module}-${hash.digest("hex").slice(0, 12)}`, name);
 }
 
@@ -94,7 +95,12 @@ function versionFlags(tool: Tool): string[] {
 
 function moduleVersion(module: string, required: string): string {
   const text = readFileSync(join(TOOL_MODULES, module, "go.mod"), "utf8");
-  const line = text.split("\n").find((candidate) => candidate.replace(/^require/, "").trim().startsWith(`${required} v`));
+  const line = text.split("\n").find((candidate) =>
+    candidate
+      .replace(/^require/, "")
+      .trim()
+      .startsWith(`${required} v`),
+  );
   const version = line && /\sv\d+\.\d+\.\d+\S*/.exec(line)?.[0].trim();
   if (!version) throw new Error(`test/tools/${module}/go.mod does not require ${required}`);
   return version;
