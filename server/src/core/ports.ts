@@ -24,12 +24,15 @@ export type StreamId =
   | { readonly kind: "channel"; readonly tenant: string; readonly channel: string }
   | { readonly kind: "broadcast"; readonly tenant: string };
 
-/** What a publisher said, before a stream gave it a place. `occurredAt` in milliseconds since 1970. */
+/**
+ * What a publisher said, before a stream gave it a place. `occurredAt` in milliseconds since 1970.
+ * `payloadJson`: the payload as compact JSON text, written once when it is published; no engine or edge writes it again.
+ */
 export type Notification = {
   readonly id: string;
   readonly occurredAt: number;
   readonly eventType: string;
-  readonly payload: unknown;
+  readonly payloadJson: string;
   readonly metadata: NotificationMetadata;
 };
 
@@ -49,7 +52,10 @@ export type PublishRequest = {
   readonly idempotency?: IdempotencyClaim;
 };
 
-/** `deliveredTo`: sessions online for the target when it was published. `queued`: 0 of them and the inbox keeps it. */
+/**
+ * `deliveredTo`: sessions online for the target (and in its audience) when it was published. `queued`: 0 of them and the
+ * inbox keeps it. With `ttl` 0 nothing is stored or announced: `deliveredTo` 0, `queued` false.
+ */
 export type PublishRecord = {
   readonly notificationId: string;
   readonly occurredAt: number;
@@ -79,7 +85,7 @@ export type ReadResult =
  * - Order: entries of one stream are announced in the order of their offsets.
  * - `read` answers entries after `since` in order, expired ones left out (they keep their offset, which is no hole).
  * - `mark` is the highest offset a user has had (per user, not per device); `setMark` never moves it back.
- * After `close` every call throws `Failure` `broker_unavailable`.
+ * After the engine's `close` every call throws `Failure` `broker_unavailable`.
  */
 export type StreamStore = {
   publish(request: PublishRequest): Promise<PublishOutcome>;
@@ -91,7 +97,11 @@ export type StreamStore = {
   setMark(inbox: StreamId, position: Position): Promise<void>;
   /** Whether this user's inbox holds (or held, within retention) the notification. */
   has(inbox: StreamId, notificationId: string): Promise<boolean>;
-  close(): Promise<void>;
+  /**
+   * Acknowledges one entry of an inbox: `unread` leaves it out from now on, and the mark moves up over every leading
+   * entry that is acknowledged or expired. False when the inbox does not hold it.
+   */
+  acknowledge(inbox: StreamId, notificationId: string): Promise<boolean>;
 };
 
 /** Called in stream order, synchronously after the store's step on one node; at most once per announcement. */
@@ -108,6 +118,8 @@ export type SessionInfo = {
   readonly sessionId: string;
   readonly tenant: string;
   readonly user: string;
+  /** For audiences by role. */
+  readonly roles: readonly string[];
   /** Milliseconds since 1970. */
   readonly connectedAt: number;
 };
@@ -123,11 +135,26 @@ export type Directory = {
 };
 
 /** `remaining` whole tokens of the burst; `retryAfterSeconds` is set when refused. */
-export type RateDecision = { readonly allowed: boolean; readonly limit: number; readonly remaining: number; readonly resetAt: number; readonly retryAfterSeconds: number };
+export type RateDecision = {
+  readonly allowed: boolean;
+  readonly limit: number;
+  readonly remaining: number;
+  readonly resetAt: number;
+  readonly retryAfterSeconds: number;
+};
 
 /** Token buckets by key. `perSecond` 0 means no limit. */
 export type RateLimits = {
   take(key: string, rate: { readonly perSecond: number; readonly burst: number }): RateDecision;
+};
+
+/** One engine: everything core keeps outside a session. Whoever made it closes it. */
+export type Engine = {
+  readonly store: StreamStore;
+  readonly bus: Bus;
+  readonly directory: Directory;
+  readonly rates: RateLimits;
+  close(): Promise<void>;
 };
 
 /** A verified token. `expiresAt` in milliseconds since 1970; absent: the token had no `exp`. */
@@ -141,7 +168,9 @@ export type Identity = {
 
 /** Verifies signature and claims against the tenant's issuers. Refusals never repeat the token. */
 export type TokenVerifier = {
-  verify(token: string): Promise<{ readonly kind: "verified"; readonly identity: Identity } | { readonly kind: "refused"; readonly detail: string }>;
+  verify(
+    token: string,
+  ): Promise<{ readonly kind: "verified"; readonly identity: Identity } | { readonly kind: "refused"; readonly detail: string }>;
 };
 
 /** Who holds an API key. `tenant` undefined: a platform key. */
