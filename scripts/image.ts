@@ -1,0 +1,76 @@
+// Why: `npm run image` makes the product's image on any Linux machine, without Docker and without root. It only reads its
+// flags, calls the builder and prints what came out; it must never publish.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { run } from "../test/support/command.ts";
+import { type BuiltImage, buildImage } from "./oci/build.ts";
+import type { Compression } from "./oci/layer.ts";
+
+const root = join(import.meta.dir, "..");
+const COMPRESSIONS: readonly string[] = ["none", "gzip", "zstd"] satisfies Compression[];
+const isCompression = (text: string): text is Compression => COMPRESSIONS.includes(text);
+
+const USAGE = `npm run image -- [flags]
+  --output FILE       the OCI archive to write (nexus.oci.tar)
+  --name REFERENCE    registry/path:tag (nexus.dev/nexus:<version>)
+  --entry FILE        the program's entry (cli/src/main.ts)
+  --compression KIND  none, gzip or zstd (gzip)
+  --no-bytecode       leave out the ahead-of-time bytecode
+`;
+
+/** Labels of every image of ours, org.opencontainers.image.* of the OCI image spec's annotations. */
+async function labels(version: string): Promise<Record<string, string>> {
+  const { code, stdout } = await run(["git", "-C", root, "rev-parse", "HEAD"]);
+  const revision: Record<string, string> = code === 0 ? { "org.opencontainers.image.revision": stdout.trim() } : {};
+  return {
+    "org.opencontainers.image.title": "nexus",
+    "org.opencontainers.image.description": "Real-time notifications: server, operator and command line",
+    "org.opencontainers.image.licenses": "Apache-2.0",
+    "org.opencontainers.image.version": version,
+    ...revision,
+  };
+}
+
+function summary({ name, output, digest, programBytes, layers, archiveBytes, cached }: BuiltImage): string {
+  const mb = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
+  const lines = layers.map(
+    (layer) => `  ${layer.name.padEnd(8)} ${mb(layer.storedBytes)} (${mb(layer.tarBytes)} unpacked)  ${layer.digest}`,
+  );
+  return [
+    `${name}@${digest}`,
+    `  program  ${mb(programBytes)}`,
+    ...lines,
+    `  archive  ${mb(archiveBytes)}  ${output}${cached ? " (from the cache)" : ""}`,
+  ].join("\n");
+}
+
+async function main(): Promise<number> {
+  // Our own package.json.
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
+  const { values } = parseArgs({
+    options: {
+      output: { type: "string", default: "nexus.oci.tar" },
+      name: { type: "string", default: `nexus.dev/nexus:${version}` },
+      entry: { type: "string", default: join(root, "cli/src/main.ts") },
+      compression: { type: "string", default: "gzip" },
+      bytecode: { type: "boolean", default: true },
+      help: { type: "boolean", default: false },
+    },
+    allowNegative: true,
+  });
+  const { output, name, entry, compression, bytecode, help } = values;
+  if (help || !isCompression(compression)) {
+    process.stderr.write(USAGE);
+    return help ? 0 : 2;
+  }
+  if (process.platform !== "linux") {
+    process.stderr.write("npm run image needs Linux (the image takes its C library from the machine); elsewhere use the Dockerfile\n");
+    return 2;
+  }
+  const built = await buildImage({ entry, output, name, compression, bytecode, labels: await labels(version) });
+  process.stdout.write(`${summary(built)}\n`);
+  return 0;
+}
+
+process.exitCode = await main();
