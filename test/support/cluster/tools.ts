@@ -23,6 +23,7 @@ export const TOOLS = {
   kubelet: kubernetes("kubelet"),
   "kube-proxy": kubernetes("kube-proxy"),
   coredns: { module: "coredns", package: "." },
+  pause: { module: "pause", package: "." },
 } as const satisfies Record<string, Tool>;
 
 export type ToolName = keyof typeof TOOLS;
@@ -35,4 +36,5 @@ export const NODE_TOOLS = [
   "kubelet",
   "kube-proxy",
   "coredns",
+  "pause",
 ] as const satisfies readonly ToolName[];
