@@ -18,6 +18,9 @@ export type ApplyMetrics = {
 
 export type ApplierOptions = { readonly api: KubeApi; readonly contests: ContestTracker; readonly metrics?: ApplyMetrics };
 
+/** Reads and writes again when the object changed in between. */
+const ATTEMPTS = 4;
+
 export const createApplier = (options: ApplierOptions): ChildApplier => new Applier(options);
 
 type Work = ChildRequest & {
@@ -42,15 +45,23 @@ class Applier implements ChildApplier {
     const digestAt = request.digestAt ?? "metadata";
     const work: Work = { ...request, digestAt, ...rendered(request.desired, digestAt), call };
     // A store may lag: what looks absent is read before it is made.
-    const live = request.live ?? (await this.#api.get<KubeObject>(refOf(work), call));
+    const live = request.live ?? (await this.#read(work));
     if (live === undefined) return await this.#create(work);
-    if (live.metadata.deletionTimestamp !== undefined) return { kind: "terminating" };
-    const why = foreignReason(live, request.identity, [request.manager]);
-    if (why !== undefined) return { kind: "nameConflict", message: `${request.kind.kind} ${live.metadata.name} exists and ${why}` };
-    return await this.#bring(work, live);
+    return await this.#judge(work, live);
   }
 
-  async #bring(work: Work, live: KubeObject): Promise<ChildOutcome> {
+  async #judge(work: Work, live: KubeObject, attempt = 1): Promise<ChildOutcome> {
+    if (live.metadata.deletionTimestamp !== undefined) return { kind: "terminating" };
+    const why = foreignReason(live, work.identity, [work.manager]);
+    if (why !== undefined) return { kind: "nameConflict", message: `${work.kind.kind} ${live.metadata.name} exists and ${why}` };
+    const outcome = await this.#bring(work, live, attempt);
+    if (outcome.kind !== "stale" || attempt === ATTEMPTS) return outcome;
+    // Controllers write status all the time; look again before giving up. What is gone is not made here.
+    const newer = await this.#read(work);
+    return newer ? await this.#judge(work, newer, attempt + 1) : outcome;
+  }
+
+  async #bring(work: Work, live: KubeObject, attempt: number): Promise<ChildOutcome> {
     const { differences, foreign } = compare(work.object, live, work.manager);
     if (differences.length === 0) return { kind: "inSync", live, foreign };
     const uid = live.metadata.uid ?? "";
@@ -58,7 +69,7 @@ class Applier implements ChildApplier {
     const drift = isDrift ? differences : [];
     if (isDrift) {
       const paths = differences.map((difference) => difference.path);
-      const retryAfterMs = this.#contests.found(uid, paths);
+      const retryAfterMs = attempt === 1 ? this.#contests.found(uid, paths) : 0;
       if (retryAfterMs > 0) return { kind: "contested", drift, retryAfterMs };
     }
     const answer = await this.#send(work, live);
@@ -71,6 +82,10 @@ class Applier implements ChildApplier {
     this.#metrics?.applied(work.kind.kind);
     if (isDrift) this.#metrics?.drifted(work.kind.kind);
     return { kind: "applied", live: answer, drift, foreign };
+  }
+
+  async #read(work: Work): Promise<KubeObject | undefined> {
+    return await this.#api.get<KubeObject>(refOf(work), work.call);
   }
 
   async #send(work: Work, live: KubeObject): Promise<KubeObject | "stale"> {

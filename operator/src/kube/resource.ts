@@ -22,6 +22,7 @@ export type KubeApiOptions = {
   readonly random?: Random;
   /** Deadline of a write inside an open fence; default 9 s, of a read 30 s. */
   readonly writeTimeoutMs?: number;
+  readonly readTimeoutMs?: number;
 };
 
 export const createKubeApi = (options: KubeApiOptions): KubeApi => new TransportKubeApi(options);
@@ -112,7 +113,8 @@ class TransportKubeApi implements KubeApi {
   }
 
   async #read(path: string, options: CallOptions): Promise<Answer> {
-    return await this.#options.transport.request({ method: "GET", path, ...signalOf(options) });
+    const timeoutMs = this.#options.readTimeoutMs ?? 30_000;
+    return await this.#options.transport.request({ method: "GET", path, timeoutMs, ...signalOf(options) });
   }
 
   async #write(call: Pick<Call, "method" | "path" | "body" | "contentType">, options: CallOptions): Promise<Answer> {

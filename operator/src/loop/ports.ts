@@ -152,7 +152,7 @@ export type Drift = Difference;
  * - `unchanged`: an apply that changed nothing, a bug of the comparer (also counted).
  * - `nameConflict`: the object belongs to somebody else; nothing was changed.
  * - `terminating`: it is being deleted; look again when it is gone.
- * - `stale`: it changed while we looked; look again with the new state.
+ * - `stale`: it changed again and again while we looked, or is gone; look again with the new state.
  * - `contested`: somebody puts the same path back again and again; not applied, look again after `retryAfterMs`.
  */
 export type ChildOutcome =

@@ -42,16 +42,6 @@ export function compare(desired: KubeObject, live: KubeObject, manager: string):
   return { differences: walk.differences, foreign: walk.foreign };
 }
 
-/**
- * Compares two plain values the same way, without ownership: every leaf of `desired` has to be in `live`.
- * @returns the paths that differ
- */
-export function compareValues(desired: unknown, live: unknown, at: Path = []): readonly string[] {
-  const walk = new Walk(undefined, "");
-  walk.value({ path: at, desired, live, owned: "unknown" });
-  return walk.differences.map((difference) => difference.path);
-}
-
 type Owned = FieldNode | "unknown";
 type Step = { readonly path: Path; readonly desired: unknown; readonly live: unknown; readonly owned: Owned };
 

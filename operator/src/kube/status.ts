@@ -1,0 +1,64 @@
+// Why: a status is written once per pass and only when it says something new; a write that changes nothing would wake
+// every watcher. It must never write to an object that was made anew under the same name.
+import { canonicalJson, sha256 } from "@nexus/protocol/canonical.ts";
+import { isConflict, isNotFound } from "../loop/kube-error.ts";
+import type { CallOptions, KubeApi, StatusRequest, StatusWriter } from "../loop/ports.ts";
+
+export const STATUS_MANAGER = "nexus-operator-status";
+
+/** `unchanged` counts writes that changed nothing: must stay 0. */
+export type StatusMetrics = { written(kind: string): void; unchanged(kind: string): void };
+
+export const createStatusWriter = (api: KubeApi, metrics?: StatusMetrics): StatusWriter => new Writer(api, metrics);
+
+class Writer implements StatusWriter {
+  readonly #api: KubeApi;
+  readonly #metrics: StatusMetrics | undefined;
+  /** Statuses that hold more than ours (another manager wrote into them), as left by our last write, by uid. */
+  readonly #foreign = new Map<string, string>();
+
+  constructor(api: KubeApi, metrics: StatusMetrics | undefined) {
+    this.#api = api;
+    this.#metrics = metrics;
+  }
+
+  async write(request: StatusRequest, options: CallOptions = {}): Promise<"written" | "inSync" | "gone"> {
+    const { kind, live } = request;
+    const uid = live.metadata.uid ?? "";
+    const status = withoutUndefined(request.status);
+    if (canonicalStatus(status) === canonicalStatus(live.status)) return "inSync";
+    if (this.#foreign.get(uid) === fingerprint(status, live.status)) return "inSync";
+    const { name, namespace } = live.metadata;
+    const metadata = { name, ...(namespace === undefined ? {} : { namespace }), ...(uid ? { uid } : {}) };
+    const body = { apiVersion: live.apiVersion, kind: live.kind, metadata, status };
+    try {
+      const answer = await this.#api.apply(kind, body, { ...options, manager: STATUS_MANAGER, force: true, subresource: "status" });
+      this.#remember(uid, status, answer.object.status);
+      const isSame = answer.object.metadata.resourceVersion === live.metadata.resourceVersion;
+      if (isSame) this.#metrics?.unchanged(kind.kind);
+      else this.#metrics?.written(kind.kind);
+      return "written";
+    } catch (error) {
+      if (!isNotFound(error) && !isConflict(error)) throw error;
+      this.#foreign.delete(uid);
+      return "gone";
+    }
+  }
+
+  #remember(uid: string, status: unknown, answer: unknown): void {
+    if (canonicalStatus(answer) === canonicalStatus(status)) this.#foreign.delete(uid);
+    else this.#foreign.set(uid, fingerprint(status, answer));
+  }
+}
+
+const fingerprint = (ours: unknown, live: unknown): string => sha256(`${canonicalStatus(ours)} ${canonicalStatus(live)}`);
+
+/** Conditions are a map by `type` to the API server: their order says nothing. */
+function canonicalStatus(status: unknown): string {
+  const conditions: unknown = typeof status === "object" && status !== null ? Reflect.get(status, "conditions") : undefined;
+  if (!Array.isArray(conditions)) return canonicalJson(status ?? {});
+  return canonicalJson({ ...(status as object), conditions: conditions.map((condition) => canonicalJson(condition)).sort() });
+}
+
+/** As JSON would carry it. */
+const withoutUndefined = (value: unknown): unknown => JSON.parse(JSON.stringify(value ?? {}));
