@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { run } from "../test/support/command.ts";
-import { type BuiltImage, buildImage } from "./oci/build.ts";
+import { type BuildOptions, type BuiltImage, buildProgramImage } from "./oci/build.ts";
 import type { Compression } from "./oci/layer.ts";
 
 const root = join(import.meta.dir, "..");
@@ -19,20 +19,25 @@ const USAGE = `npm run image -- [flags]
   --no-bytecode       leave out the ahead-of-time bytecode
 `;
 
+/** The product's image with its labels; the entry is the `nexus` command unless told otherwise. */
+export async function buildImage(options: Omit<BuildOptions, "entry" | "labels"> & { readonly entry?: string }): Promise<BuiltImage> {
+  return await buildProgramImage({ entry: join(root, "cli/src/main.ts"), ...options, labels: await labels() });
+}
+
 /** Labels of every image of ours, org.opencontainers.image.* of the OCI image spec's annotations. */
-async function labels(version: string): Promise<Record<string, string>> {
+async function labels(): Promise<Record<string, string>> {
   const { code, stdout } = await run(["git", "-C", root, "rev-parse", "HEAD"]);
   const revision: Record<string, string> = code === 0 ? { "org.opencontainers.image.revision": stdout.trim() } : {};
   return {
     "org.opencontainers.image.title": "nexus",
     "org.opencontainers.image.description": "Real-time notifications: server, operator and command line",
     "org.opencontainers.image.licenses": "Apache-2.0",
-    "org.opencontainers.image.version": version,
+    "org.opencontainers.image.version": version(),
     ...revision,
   };
 }
 
-function summary({ name, output, digest, programBytes, layers, archiveBytes, cached }: BuiltImage): string {
+function summary({ name, digest, programBytes, layers, bytes, path, cached }: BuiltImage): string {
   const mb = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
   const lines = layers.map(
     (layer) => `  ${layer.name.padEnd(8)} ${mb(layer.storedBytes)} (${mb(layer.tarBytes)} unpacked)  ${layer.digest}`,
@@ -41,17 +46,20 @@ function summary({ name, output, digest, programBytes, layers, archiveBytes, cac
     `${name}@${digest}`,
     `  program  ${mb(programBytes)}`,
     ...lines,
-    `  archive  ${mb(archiveBytes)}  ${output}${cached ? " (from the cache)" : ""}`,
+    `  archive  ${mb(bytes)}  ${path}${cached ? " (from the cache)" : ""}`,
   ].join("\n");
 }
 
-async function main(): Promise<number> {
+function version(): string {
   // Our own package.json.
-  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
+  return (JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string }).version;
+}
+
+async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       output: { type: "string", default: "nexus.oci.tar" },
-      name: { type: "string", default: `nexus.dev/nexus:${version}` },
+      name: { type: "string", default: `nexus.dev/nexus:${version()}` },
       entry: { type: "string", default: join(root, "cli/src/main.ts") },
       compression: { type: "string", default: "gzip" },
       bytecode: { type: "boolean", default: true },
@@ -68,9 +76,9 @@ async function main(): Promise<number> {
     process.stderr.write("npm run image needs Linux (the image takes its C library from the machine); elsewhere use the Dockerfile\n");
     return 2;
   }
-  const built = await buildImage({ entry, output, name, compression, bytecode, labels: await labels(version) });
+  const built = await buildImage({ entry, output, name, compression, bytecode });
   process.stdout.write(`${summary(built)}\n`);
   return 0;
 }
 
-process.exitCode = await main();
+if (import.meta.main) process.exitCode = await main();

@@ -11,6 +11,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -24,8 +25,8 @@ import { type Compression, type ImageFile, packLayer } from "./layer.ts";
 export type BuildOptions = {
   /** The program's entry file. */
   readonly entry: string;
-  /** Where the OCI archive goes; replaced whole. */
-  readonly output: string;
+  /** Where the OCI archive is to go as well; replaced whole. */
+  readonly output?: string;
   /** Full reference, e.g. `nexus.dev/nexus:0.1.0`. */
   readonly name: string;
   /** Default `none`, the quickest to make and to import; releases want `gzip` (read by all) or `zstd`. */
@@ -38,7 +39,10 @@ export type BuildOptions = {
 /** What was built; sizes in bytes. */
 export type BuiltImage = {
   readonly name: string;
-  readonly output: string;
+  /** The archive: `output`, or without one the copy in the cache, to be read soon and never changed. */
+  readonly path: string;
+  /** Size of the archive. */
+  readonly bytes: number;
   /** `sha256:…` of the manifest: what `image: name@digest` means. */
   readonly digest: string;
   readonly programBytes: number;
@@ -48,7 +52,6 @@ export type BuiltImage = {
     readonly storedBytes: number;
     readonly tarBytes: number;
   }[];
-  readonly archiveBytes: number;
   /** The archive was made earlier from the same program. */
   readonly cached: boolean;
 };
@@ -57,10 +60,10 @@ export type BuiltImage = {
 export const PROGRAM_PATH = "/usr/bin/nexus";
 
 /** Images kept in the cache; older ones are removed. */
-const KEPT_IMAGES = 4;
+const KEPT_IMAGES = 6;
 
 /** Builds an image for this machine's architecture (Linux, glibc). @throws Error with the bundler's or ldd's message */
-export async function buildImage(options: BuildOptions): Promise<BuiltImage> {
+export async function buildProgramImage(options: BuildOptions): Promise<BuiltImage> {
   const { entry, output, name, compression = "none", labels = {}, bytecode = true } = options;
   const directory = mkdtempSync(join(tmpdir(), "nexus-image-"));
   try {
@@ -71,10 +74,13 @@ export async function buildImage(options: BuildOptions): Promise<BuiltImage> {
     const kept = cachePath("images", key);
     const cached = existsSync(join(kept, "image.tar"));
     if (!cached) await pack({ directory, kept, config, compression, layers, programBytes: statSync(program).size });
-    copyFileSync(join(kept, "image.tar"), output);
+    const now = new Date();
+    utimesSync(kept, now, now); // the cache drops what was not used for longest
+    const path = join(kept, "image.tar");
+    if (output !== undefined) copyFileSync(path, output);
     // Written by `pack` below.
-    const facts = JSON.parse(readFileSync(join(kept, "facts.json"), "utf8")) as Omit<BuiltImage, "name" | "output" | "cached">;
-    return { name, output, ...facts, cached };
+    const facts = JSON.parse(readFileSync(join(kept, "facts.json"), "utf8")) as Omit<BuiltImage, "name" | "path" | "cached">;
+    return { name, path: output ?? path, ...facts, cached };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -102,8 +108,8 @@ async function pack(options: PackOptions): Promise<void> {
       ["app", app],
     ] as const
   ).map(([name, { digest: layer, storedBytes, tarBytes }]) => ({ name, digest: layer, storedBytes, tarBytes }));
-  const archiveBytes = statSync(join(fresh, "image.tar")).size;
-  writeFileSync(join(fresh, "facts.json"), JSON.stringify({ digest, programBytes, layers: sizes, archiveBytes }));
+  const bytes = statSync(join(fresh, "image.tar")).size;
+  writeFileSync(join(fresh, "facts.json"), JSON.stringify({ digest, programBytes, layers: sizes, bytes }));
   keep(fresh, kept);
 }
 
