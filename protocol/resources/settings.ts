@@ -1,6 +1,6 @@
 // Why: the settings that a custom resource, the bundle and a server process share, declared once: same names, defaults,
 // bounds and units everywhere. It must never hold anything that only one of the three knows.
-import { type Static, type SchemaOptions, Type } from "@sinclair/typebox";
+import { type SchemaOptions, type Static, Type } from "@sinclair/typebox";
 
 const LIVE = "Takes effect live.";
 const ROLLS = "Rolls pods.";
@@ -20,7 +20,12 @@ export const Limits = Type.Object(
     frameBytes: int(65536, 1024, 16777216, "Largest frame a client may send, in bytes."),
     bodyBytes: int(65536, 1024, 16777216, "Largest request body, in bytes."),
     batchBytes: int(1048576, 1024, 67108864, "Largest body of a batch request, in bytes."),
-    sendQueueBytes: int(1048576, 16384, 67108864, "What may wait for one session before the channel's slowConsumer rule applies, in bytes."),
+    sendQueueBytes: int(
+      1048576,
+      16384,
+      67108864,
+      "What may wait for one session before the channel's slowConsumer rule applies, in bytes.",
+    ),
     framesPerSecond: int(50, 0, 100000, "Frames one session may send a second; above it the socket is paused. 0: no limit."),
     requestsPerSecond: int(100, 0, 1000000, "Requests one API key may make a second. 0: no limit."),
     requestBurst: int(200, 1, 1000000, "Requests one API key may make at once."),
@@ -36,7 +41,12 @@ export const Delivery = Type.Object(
   {
     heartbeatSeconds: int(30, 1, 3600, "How often an idle session gets a heartbeat, in seconds."),
     staleSeconds: int(120, 2, 86400, "A session that answered nothing for this long is closed, in seconds."),
-    ackTimeoutSeconds: int(30, 1, 86400, "A notification that was not acknowledged for this long counts as expired in the statistics, in seconds."),
+    ackTimeoutSeconds: int(
+      30,
+      1,
+      86400,
+      "A notification that was not acknowledged for this long counts as expired in the statistics, in seconds.",
+    ),
     drainSeconds: int(30, 5, 600, "Over how long a stopping pod closes its sessions, in seconds.", ROLLS),
     reconnectJitterSeconds: int(10, 0, 600, "Clients told to reconnect are spread over this long, in seconds."),
   },
