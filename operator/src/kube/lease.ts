@@ -66,6 +66,8 @@ class ElectorRun implements Leadership {
   readonly #random: Random;
   readonly #lost = new AbortController();
   readonly #stop = new AbortController();
+  /** Ends requests nobody needs an answer of. A renewal under way while we give back is not among them. */
+  readonly #hangUp = new AbortController();
   #resolveAcquired: (leads: boolean) => void;
   #observed: Observed | undefined;
   /** Monotonic time at which the last successful renewal began; undefined while not leading. */
@@ -104,6 +106,7 @@ class ElectorRun implements Leadership {
   async raiseTerm(): Promise<bigint | undefined> {
     if (!this.mayWrite()) return undefined;
     const result = await this.#renew("raise");
+    if (result === "lost") this.#lose();
     return result === "held" ? this.term() : undefined;
   }
 
@@ -120,6 +123,7 @@ class ElectorRun implements Leadership {
     const led = this.#renewedMs !== undefined && !this.#lost.signal.aborted;
     this.#stop.abort();
     this.#lost.abort();
+    if (!led) this.#hangUp.abort();
     await running;
     await this.#turn;
     if (!led || !this.#observed) return;
@@ -160,7 +164,7 @@ class ElectorRun implements Leadership {
   async #keep(): Promise<void> {
     while (!this.#stop.signal.aborted && !this.#lost.signal.aborted) {
       // The fence closes by itself; the abort tells those who wait for something else.
-      const cancel = this.#clock.after(this.writeBudgetMs(), () => this.#checkDeadline());
+      const cancel = this.#clock.after(Math.ceil(this.writeBudgetMs()), () => this.#checkDeadline());
       await sleep(this.#clock, this.#times.retryMs, AbortSignal.any([this.#stop.signal, this.#lost.signal]));
       if (!this.#stop.signal.aborted && !this.#lost.signal.aborted) await this.#renewUntilDeadline();
       cancel();
@@ -189,6 +193,7 @@ class ElectorRun implements Leadership {
 
   #lose(): void {
     this.#lost.abort();
+    this.#hangUp.abort();
     this.#renewedMs = undefined;
   }
 
@@ -217,7 +222,7 @@ class ElectorRun implements Leadership {
 
   async #read(): Promise<Lease | undefined> {
     const { api, namespace, name } = this.#options;
-    return await api.get<Lease>({ kind: KINDS.Lease, namespace, name });
+    return await api.get<Lease>({ kind: KINDS.Lease, namespace, name }, { signal: this.#hangUp.signal });
   }
 
   /** Writes us as holder over `before` (undefined = make it). `refused` = somebody was faster; nothing changed. */
@@ -225,9 +230,10 @@ class ElectorRun implements Leadership {
     const { api, namespace, name, identity } = this.#options;
     const beganMs = this.#clock.monotonicMs();
     const lease = heldBy(identity, this.#times.leaseMs, this.#clock.wallMs(), before ?? emptyLease(namespace, name));
+    const options = { signal: this.#hangUp.signal };
     let written: Lease;
     try {
-      written = await (before ? api.update(KINDS.Lease, lease) : api.create(KINDS.Lease, lease));
+      written = await (before ? api.update(KINDS.Lease, lease, options) : api.create(KINDS.Lease, lease, options));
     } catch (error) {
       if (isConflict(error) || isNotFound(error) || isAlreadyExists(error)) return "refused";
       throw error;

@@ -1,7 +1,7 @@
 // Why: a status is written once per pass and only when it says something new; a write that changes nothing would wake
 // every watcher. It must never write to an object that was made anew under the same name.
 import { canonicalJson, sha256 } from "@nexus/protocol/canonical.ts";
-import { isConflict, isNotFound } from "../loop/kube-error.ts";
+import { isConflict, isNotFound, KubeError } from "../loop/kube-error.ts";
 import type { CallOptions, KubeApi, StatusRequest, StatusWriter } from "../loop/ports.ts";
 
 export const STATUS_MANAGER = "nexus-operator-status";
@@ -39,7 +39,7 @@ class Writer implements StatusWriter {
       else this.#metrics?.written(kind.kind);
       return "written";
     } catch (error) {
-      if (!isNotFound(error) && !isConflict(error)) throw error;
+      if (!isNotFound(error) && !isConflict(error) && !isReplaced(error)) throw error;
       this.#foreign.delete(uid);
       return "gone";
     }
@@ -50,6 +50,10 @@ class Writer implements StatusWriter {
     else this.#foreign.set(uid, fingerprint(status, answer));
   }
 }
+
+/** The API server's words for a uid that is not the live object's. */
+const isReplaced = (error: unknown): boolean =>
+  error instanceof KubeError && error.status === 422 && error.causes.some((cause) => cause.field === "metadata.uid");
 
 const fingerprint = (ours: unknown, live: unknown): string => sha256(`${canonicalStatus(ours)} ${canonicalStatus(live)}`);
 

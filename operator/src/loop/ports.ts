@@ -123,7 +123,7 @@ export interface Leadership {
   writeBudgetMs(): number;
   /** resourceVersion of the Lease update that won; undefined while not leading. Compared as BigInt by receivers. */
   term(): bigint | undefined;
-  /** One more Lease update; resolves with the new, higher term, or undefined when the Lease is no longer ours. */
+  /** One more Lease update; resolves with the new, higher term, or undefined when the Lease is no longer ours. Rejects with `KubeError` when no answer came. */
   raiseTerm(): Promise<bigint | undefined>;
   /** Aborted for ever when leadership is lost or given back. */
   readonly lost: AbortSignal;
