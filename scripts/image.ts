@@ -1,10 +1,12 @@
 // Why: `npm run image` makes the product's image on any Linux machine, without Docker and without root. It only reads its
 // flags, calls the builder and prints what came out; it must never publish.
-import { readFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { run } from "../test/support/command.ts";
+import { run } from "./host/command.ts";
 import { type BuildOptions, type BuiltImage, buildProgramImage } from "./oci/build.ts";
+import { compileProgram } from "./oci/compile.ts";
 import type { Compression } from "./oci/layer.ts";
 
 const root = join(import.meta.dir, "..");
@@ -16,6 +18,7 @@ const USAGE = `npm run image -- [flags]
   --name REFERENCE    registry/path:tag (nexus.dev/nexus:<version>)
   --entry FILE        the program's entry (cli/src/main.ts)
   --compression KIND  none, gzip or zstd (gzip)
+  --program FILE      only compile the program to FILE, for a Dockerfile to wrap
   --no-bytecode       leave out the ahead-of-time bytecode
 `;
 
@@ -50,6 +53,16 @@ function summary({ name, digest, programBytes, layers, bytes, path, cached }: Bu
   ].join("\n");
 }
 
+/** The program's name is part of its bytes: it is always compiled under the same one. */
+async function compileTo(entry: string, output: string, options: { bytecode: boolean }): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), "nexus-program-"));
+  try {
+    copyFileSync((await compileProgram(entry, directory, options)).program, output);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
 function version(): string {
   // Our own package.json.
   return (JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string }).version;
@@ -63,14 +76,19 @@ async function main(): Promise<number> {
       entry: { type: "string", default: join(root, "cli/src/main.ts") },
       compression: { type: "string", default: "gzip" },
       bytecode: { type: "boolean", default: true },
+      program: { type: "string" },
       help: { type: "boolean", default: false },
     },
     allowNegative: true,
   });
-  const { output, name, entry, compression, bytecode, help } = values;
+  const { output, name, entry, compression, bytecode, program, help } = values;
   if (help || !isCompression(compression)) {
     process.stderr.write(USAGE);
     return help ? 0 : 2;
+  }
+  if (program !== undefined) {
+    await compileTo(entry, program, { bytecode });
+    return 0;
   }
   if (process.platform !== "linux") {
     process.stderr.write("npm run image needs Linux (the image takes its C library from the machine); elsewhere use the Dockerfile\n");

@@ -21,9 +21,12 @@ type Blob = { readonly digest: string; readonly size: number; readonly content: 
 
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" };
 
+/** A reference without a registry would be completed differently by every tool. */
+const REFERENCE = /^(localhost|[^/\s]*[.:][^/\s]*)\/[^\s:@]+:\w[\w.-]{0,127}$/;
+
 /** Writes the image as an OCI archive at `output` (whole or not at all). @returns the manifest's digest, `sha256:…` */
 export async function writeArchive(output: string, config: ImageConfig, layers: readonly Layer[]): Promise<string> {
-  if (!/^[^/\s:]+\.[^/\s]*\/[^\s:]+:[\w.-]+$/.test(config.name)) {
+  if (!REFERENCE.test(config.name)) {
     throw new Error(`image name "${config.name}" has to be registry/path:tag, e.g. nexus.dev/nexus:0.1.0`);
   }
   const architecture = ARCHITECTURES[process.arch] ?? process.arch;

@@ -16,7 +16,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { cachePath } from "../../test/support/cache.ts";
+import { cachePath } from "../host/cache.ts";
 import { type ImageConfig, writeArchive } from "./archive.ts";
 import { baseFiles, NONROOT } from "./base.ts";
 import { compileProgram } from "./compile.ts";

@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { runOrThrow } from "../../test/support/command.ts";
+import { runOrThrow } from "../host/command.ts";
 
 const FLAGS = [
   ...["--target=bun", "--format=esm", "--minify-whitespace", "--minify-syntax"],

@@ -2,12 +2,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { runOrThrow } from "../../scripts/host/command.ts";
 import { buildProgramImage } from "../../scripts/oci/build.ts";
 import { startControlPlane } from "../support/cluster/control-plane.ts";
 import { type NodeCluster, startNodeCluster } from "../support/cluster/node.ts";
 import type { NodeAddresses } from "../support/cluster/node-network.ts";
 import { unavailableNode } from "../support/cluster/tiers.ts";
-import { runOrThrow } from "../support/command.ts";
 import { eventually } from "../support/eventually.ts";
 import { identify, isRunning, type ProcessIdentity } from "../support/processes.ts";
 

@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { extract } from "tar-stream";
+import { runOrThrow } from "../../scripts/host/command.ts";
 import { writeArchive } from "../../scripts/oci/archive.ts";
 import { baseFiles } from "../../scripts/oci/base.ts";
 import { buildProgramImage } from "../../scripts/oci/build.ts";
 import { compileProgram } from "../../scripts/oci/compile.ts";
 import { packLayer } from "../../scripts/oci/layer.ts";
-import { runOrThrow } from "../support/command.ts";
 
 type Entry = { readonly name: string; readonly mode: number; readonly mtimeMs: number; readonly owner: string; readonly bytes: Buffer };
 
@@ -83,7 +83,7 @@ describe.skipIf(process.platform !== "linux")("the image builder", () => {
 
   test("compiles the same program from any folder, and keeps the names Elysia reads from handlers", async () => {
     const folders = [mkdtempSync(join(directory, "a-")), mkdtempSync(join(directory, "b-"))];
-    const built = await Promise.all(folders.map(async (folder) => compileProgram(await entry(), folder)));
+    const built = await Promise.all(folders.map(async (folder) => compileProgram(await entry(), folder, { bytecode: true })));
     expect(built[0]?.sha256).toBe(built[1]?.sha256 ?? "");
     expect(await runOrThrow([built[0]?.program ?? ""])).toBe("(request)=>request.query production\n");
   });
@@ -116,10 +116,18 @@ describe.skipIf(process.platform !== "linux")("the image builder", () => {
     expect(again).toEqual({ ...image, cached: true });
   }, 60_000);
 
-  test("refuses a name a node could not find again", async () => {
-    const config = { name: "nexus", entrypoint: ["/x"], user: "1:1", env: [], labels: {} };
+  test.each(["nexus", "nexus:1", "team/nexus:1", "nexus.test/nexus", "nexus.test/nexus@sha256:00"])("refuses the name %p", async (name) => {
+    const config = { name, entrypoint: ["/x"], user: "1:1", env: [], labels: {} };
     await expect(writeArchive(join(directory, "x.tar"), config, [])).rejects.toThrow(/registry\/path:tag/);
   });
+
+  test.each(["nexus.test/nexus:1", "localhost:5000/nexus:dev", "registry.test:5000/team/nexus:0.1.0-rc.1"])(
+    "takes the name %p",
+    async (name) => {
+      const config = { name, entrypoint: ["/x"], user: "1:1", env: [], labels: {} };
+      expect(await writeArchive(join(directory, "x.tar"), config, [])).toStartWith("sha256:");
+    },
+  );
 
   test("names what the bundler could not find", async () => {
     await expect(buildProgramImage({ entry: join(directory, "absent.ts"), name: "nexus.test/x:1" })).rejects.toThrow(/absent\.ts/);

@@ -1,6 +1,6 @@
 // Why: some tiers need Debian packages (containerd, a browser). On a machine that is ours to change, as CI's is, they are
 // installed; anywhere else the user is told which. It must never ask a question or touch an installed package.
-import { run } from "./command.ts";
+import { run } from "../../scripts/host/command.ts";
 
 /** `apt-get` waits this long for another package manager to finish. */
 const LOCK_TIMEOUT_SECONDS = 120;

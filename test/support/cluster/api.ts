@@ -2,7 +2,7 @@
 // the same with and without a node. It must never start or stop anything.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type CommandResult, run } from "../command.ts";
+import { type CommandResult, run } from "../../../scripts/host/command.ts";
 import { type AuditEvent, readAuditLog } from "./audit.ts";
 import type { Credentials, Proof } from "./credentials.ts";
 

@@ -3,7 +3,7 @@
 import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { arch, platform } from "node:os";
 import { join } from "node:path";
-import { cachePath, withLock } from "../cache.ts";
+import { cachePath, withLock } from "../../../scripts/host/cache.ts";
 import { TOOL_MODULES, TOOLS, type Tool, type ToolName } from "./tools.ts";
 
 export type Binaries<Name extends ToolName> = Readonly<Record<Name, string>>;

@@ -2,7 +2,7 @@
 // names derive from the cluster's number, so whoever knows the number can remove them. Nothing else on the machine changes.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { run, runOrThrow } from "../command.ts";
+import { run, runOrThrow } from "../../../scripts/host/command.ts";
 import { eventually } from "../eventually.ts";
 
 /** Node clusters may run side by side, each with a number below this. */

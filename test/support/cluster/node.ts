@@ -3,9 +3,9 @@
 // leave a process, mount, link, route or cgroup on the machine.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { type CommandResult, run as runCommand } from "../../../scripts/host/command.ts";
 import { writeArchive } from "../../../scripts/oci/archive.ts";
 import { packLayer } from "../../../scripts/oci/layer.ts";
-import { type CommandResult, run as runCommand } from "../command.ts";
 import { createApi } from "./api.ts";
 import { type Binaries, ensureBinaries } from "./binaries.ts";
 import { type Layout, schedulerCommand } from "./commands.ts";

@@ -3,7 +3,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { cachePath, withLock } from "../cache.ts";
+import { cachePath, withLock } from "../../../scripts/host/cache.ts";
 import { identify, isRunning, killAll, type ProcessIdentity } from "../processes.ts";
 import { removeNodeTraces } from "./node-network.ts";
 

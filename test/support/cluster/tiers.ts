@@ -2,8 +2,8 @@
 // never start a cluster, and never call a tier unavailable for a reason that starting it would not have hit too.
 import { readFileSync } from "node:fs";
 import { platform } from "node:os";
+import { run } from "../../../scripts/host/command.ts";
 import { ensurePackages } from "../apt.ts";
-import { run } from "../command.ts";
 import { unavailableBinaries } from "./binaries.ts";
 import { CONTROL_PLANE_TOOLS, NODE_TOOLS, SCHEDULER_TOOLS } from "./tools.ts";
 

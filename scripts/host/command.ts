@@ -1,4 +1,4 @@
-// Why: tests run other programs to their end and read what they said. A failure is a value here; whoever needs success
+// Why: scripts and tests run other programs to their end and read what they said. A failure is a value here; whoever needs success
 // asks for it by name. It must never go through a shell.
 
 export type CommandResult = { readonly code: number; readonly stdout: string; readonly stderr: string };

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { withLock } from "../support/cache.ts";
+import { withLock } from "../../scripts/host/cache.ts";
 import { eventually } from "../support/eventually.ts";
 
 async function inDirectory(work: (directory: string) => Promise<void>): Promise<void> {
@@ -46,7 +46,7 @@ test("gets the lock of a process that was killed", () =>
   inDirectory(async (directory) => {
     const path = join(directory, "lock");
     const script = `
-      import { withLock } from "${join(import.meta.dir, "../support/cache.ts")}";
+      import { withLock } from "${join(import.meta.dir, "../../scripts/host/cache.ts")}";
       await withLock("${path}", async () => { console.log("in"); await new Promise(() => setInterval(() => undefined, 1000)); });`;
     const holder = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe" });
     await holder.stdout.getReader().read();
