@@ -3,6 +3,7 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { digestOf, sha256 } from "./canonical.ts";
 import { Priority } from "./frames.ts";
+import { JWT_ALGORITHMS, KEY_SCOPES } from "./resources/credentials.ts";
 import { ChannelRule, Delivery, Limits, TenantQuotas } from "./resources/settings.ts";
 
 /** The bundle format this code writes; servers state which they read (`bundle_formats`). */
@@ -14,8 +15,6 @@ export const KeyHash = Type.Object({
   sha256: Type.String({ pattern: "^[0-9a-f]{64}$" }),
   not_after: Type.Optional(Type.String({ format: "date-time" })),
 });
-export const KEY_SCOPES = ["publish", "read", "admin"] as const;
-export type KeyScope = (typeof KEY_SCOPES)[number];
 
 export const ClusterSettings = Type.Object({
   tenancy: Type.Union([Type.Literal("Multiple"), Type.Literal("Single")]),
@@ -26,9 +25,6 @@ export const ClusterSettings = Type.Object({
   log_level: Type.Optional(Type.Union((["debug", "info", "warn", "error"] as const).map((level) => Type.Literal(level)))),
 });
 export type ClusterSettings = Static<typeof ClusterSettings>;
-
-export const JWT_ALGORITHMS = ["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA"] as const;
-export type JwtAlgorithm = (typeof JWT_ALGORITHMS)[number];
 
 /** Where the verification key of an issuer is: HMAC secret (base64 of its bytes), PEM of a public key, or a JWKS address. */
 export const IssuerKey = Type.Union([

@@ -1,8 +1,9 @@
 // Why: everything core needs from the outside, as guarantees. Engines implement these; core never knows which one runs.
 // It must never name a product (Redis, SQLite) or leak one's errors: a broken engine throws `Failure`.
-import type { ClusterSettings, KeyScope, TemplateSettings, TenantSettings } from "@nexus/protocol/bundle.ts";
+import type { ClusterSettings, TemplateSettings, TenantSettings } from "@nexus/protocol/bundle.ts";
 import type { Position } from "@nexus/protocol/cursor.ts";
 import type { NotificationMetadata } from "@nexus/protocol/frames.ts";
+import type { KeyScope } from "@nexus/protocol/resources/credentials.ts";
 
 /** `now` is wall time in milliseconds since 1970; `monotonic` only grows and measures durations, in milliseconds. */
 export type Clock = { now(): number; monotonic(): number };
