@@ -60,7 +60,7 @@ export type BuiltImage = {
 export const PROGRAM_PATH = "/usr/bin/nexus";
 
 /** Images kept in the cache; older ones are removed. */
-const KEPT_IMAGES = 6;
+const KEPT_IMAGES = 4;
 
 /** Builds an image for this machine's architecture (Linux, glibc). @throws Error with the bundler's or ldd's message */
 export async function buildProgramImage(options: BuildOptions): Promise<BuiltImage> {

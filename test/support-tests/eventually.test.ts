@@ -25,7 +25,11 @@ test("shows the last falsy answer when it gives up", async () => {
 });
 
 test("gives up on a probe that never comes back", async () => {
-  await expect(eventually("an answer", () => new Promise<boolean>(() => undefined), { timeoutMs: 20 })).rejects.toThrow(
-    /did not come back/,
-  );
+  await expect(eventually("an answer", () => new Promise<boolean>(() => undefined), { timeoutMs: 20 })).rejects.toThrow(/never came back/);
+});
+
+test("names the last answer when a later probe does not come back in time", async () => {
+  let asked = 0;
+  const probe = () => (++asked === 1 ? "" : new Promise<string>(() => undefined));
+  await expect(eventually("an answer", probe, { timeoutMs: 40, intervalMs: 5 })).rejects.toThrow(/2 tries.*last answer: ""/);
 });

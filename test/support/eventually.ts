@@ -17,12 +17,14 @@ export async function eventually<T>(
 ): Promise<Exclude<T, undefined | null | false | 0 | "">> {
   const { timeoutMs = 10_000, intervalMs = 50 } = options;
   const startedMs = performance.now();
+  let last: Outcome = { kind: "silent" };
   for (let attempts = 1; ; attempts++) {
     const outcome = await attempt(probe, startedMs + timeoutMs - performance.now());
+    if (outcome.kind !== "silent") last = outcome;
     // The cast repeats what the truthiness check beside it established.
     if (outcome.kind === "answer" && outcome.value) return outcome.value as Exclude<T, undefined | null | false | 0 | "">;
     const elapsedMs = performance.now() - startedMs;
-    if (outcome.kind === "silent" || elapsedMs + intervalMs > timeoutMs) throw gaveUp(what, outcome, { attempts, elapsedMs });
+    if (outcome.kind === "silent" || elapsedMs + intervalMs > timeoutMs) throw gaveUp(what, last, { attempts, elapsedMs });
     await Bun.sleep(intervalMs);
   }
 }
@@ -55,7 +57,7 @@ function gaveUp(what: string, last: Outcome, seen: { attempts: number; elapsedMs
     const text = last.error instanceof Error ? last.error.message : String(last.error);
     return new Error(`${waited}; last error: ${text}`, { cause: last.error });
   }
-  if (last.kind === "silent") return new Error(`${waited}; the last probe did not come back`);
+  if (last.kind === "silent") return new Error(`${waited}; the probe never came back`);
   return new Error(`${waited}; last answer: ${shown(last.value)}`);
 }
 

@@ -2,8 +2,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { isWrite } from "../../support/cluster/audit.ts";
+import { unavailableBinaries } from "../../support/cluster/binaries.ts";
 import { type ControlPlane, startControlPlane } from "../../support/cluster/control-plane.ts";
 import { unavailableControlPlane } from "../../support/cluster/tiers.ts";
+import { SCHEDULER_TOOLS } from "../../support/cluster/tools.ts";
 import { eventually } from "../../support/eventually.ts";
 import { identify, isRunning } from "../../support/processes.ts";
 
@@ -120,9 +122,33 @@ describe.skipIf(reason !== undefined)("a control plane", () => {
   }, 30_000);
 });
 
+/** The scheduler is in no KUBEBUILDER_ASSETS: without Go there may be a control plane, but none. */
+const noScheduler = reason ?? unavailableBinaries(SCHEDULER_TOOLS);
+if (!reason && noScheduler) process.stderr.write(`skipped: ${noScheduler}\n`);
+
+test.skipIf(noScheduler !== undefined)(
+  "a control plane with a scheduler binds a pod to a node that exists on paper",
+  async () => {
+    await using cluster = await startControlPlane({ controllerManager: false, scheduler: true, audit: false });
+    const metadata = { name: "paper", namespace: "default" };
+    const tolerations = [{ operator: "Exists" }]; // every new node is tainted until a kubelet says it is ready
+    const capacity = { cpu: "1", memory: "1Gi", pods: "10" };
+    await cluster.apply([
+      { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default", namespace: "default" } },
+      { apiVersion: "v1", kind: "Node", metadata: { name: "paper" }, status: { capacity, allocatable: capacity } },
+      { apiVersion: "v1", kind: "Pod", metadata, spec: { tolerations, containers: [{ name: "c", image: "nexus.test/none:1" }] } },
+    ]);
+    await eventually("the pod is bound", async () => {
+      const { stdout } = await cluster.kubectl(["get", "pod", "paper", "-o", "jsonpath={.spec.nodeName}"]);
+      return stdout === "paper";
+    });
+  },
+  900_000,
+);
+
 describe.skipIf(reason !== undefined)("the end of a control plane", () => {
   test("leaves no process and no file", async () => {
-    const cluster = await startControlPlane({ controllerManager: false, scheduler: true, audit: false });
+    const cluster = await startControlPlane({ audit: false });
     const processes = Object.values(cluster.pids()).map((pid) => identify(pid));
     expect(processes.length).toBe(3);
     await expect(cluster.auditEvents()).rejects.toThrow(/audit: false/);

@@ -5,7 +5,7 @@ import { platform } from "node:os";
 import { run } from "../../../scripts/host/command.ts";
 import { ensurePackages } from "../apt.ts";
 import { unavailableBinaries } from "./binaries.ts";
-import { CONTROL_PLANE_TOOLS, NODE_TOOLS, SCHEDULER_TOOLS } from "./tools.ts";
+import { CONTROL_PLANE_TOOLS, NODE_TOOLS } from "./tools.ts";
 
 /** What the node tier takes from Debian; everything else is compiled or part of every Debian. */
 export const NODE_PACKAGES = [
@@ -31,7 +31,7 @@ export async function unavailableTier(name: string): Promise<string | undefined>
 /** Why no control plane can be started here, or undefined. */
 export async function unavailableControlPlane(): Promise<string | undefined> {
   if (platform() === "win32") return "the Kubernetes control plane does not run on Windows";
-  return unavailableBinaries([...CONTROL_PLANE_TOOLS, ...SCHEDULER_TOOLS]);
+  return unavailableBinaries(CONTROL_PLANE_TOOLS);
 }
 
 /** Why no node with pods can be started here, or undefined. Installs missing Debian packages when it may. */
