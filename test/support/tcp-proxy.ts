@@ -11,9 +11,11 @@ export type TcpProxy = AsyncDisposable & {
   cut(): void;
   /** Open connections stay open and carry nothing any more, for ever; new ones work. */
   stall(): void;
+  /** As `stall`, and new connections are silent from the start. */
+  blackhole(): void;
   /** Resets open connections and every new one right after it was accepted. */
   refuse(): void;
-  /** Takes new connections again. */
+  /** New connections work again. */
   accept(): void;
 };
 
@@ -21,14 +23,14 @@ export type TcpProxy = AsyncDisposable & {
 export async function startTcpProxy(target: { readonly host: string; readonly port: number }): Promise<TcpProxy> {
   const pairs = new Set<readonly [Socket, Socket]>();
   let accepted = 0;
-  let refuses = false;
+  let mode: "carry" | "refuse" | "silence" = "carry";
   const drop = () => {
     for (const pair of pairs) for (const socket of pair) socket.resetAndDestroy();
     pairs.clear();
   };
   const server = createServer({ allowHalfOpen: true }, (near) => {
     accepted++;
-    if (refuses) {
+    if (mode === "refuse") {
       near.on("error", ignored);
       near.resetAndDestroy();
       return;
@@ -38,6 +40,7 @@ export async function startTcpProxy(target: { readonly host: string; readonly po
     pairs.add(pair);
     link(near, far, () => pairs.delete(pair));
     link(far, near, () => pairs.delete(pair));
+    if (mode === "silence") silence(pair);
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -55,19 +58,18 @@ export async function startTcpProxy(target: { readonly host: string; readonly po
     },
     cut: drop,
     stall() {
-      for (const [near, far] of pairs) {
-        for (const socket of [near, far]) {
-          socket.removeAllListeners("data").removeAllListeners("end").removeAllListeners("close");
-          socket.on("data", ignored); // read and forget: the sender sees an open window
-        }
-      }
+      for (const pair of pairs) silence(pair);
+    },
+    blackhole() {
+      mode = "silence";
+      for (const pair of pairs) silence(pair);
     },
     refuse() {
-      refuses = true;
+      mode = "refuse";
       drop();
     },
     accept() {
-      refuses = false;
+      mode = "carry";
     },
     async [Symbol.asyncDispose]() {
       drop();
@@ -78,6 +80,13 @@ export async function startTcpProxy(target: { readonly host: string; readonly po
 
 /** A torn connection is what this proxy is for; the other side is told by its own close. */
 const ignored = (): void => undefined;
+
+function silence(pair: readonly [Socket, Socket]): void {
+  for (const socket of pair) {
+    socket.removeAllListeners("data").removeAllListeners("end").removeAllListeners("close");
+    socket.on("data", ignored); // read and forget: the sender sees an open window
+  }
+}
 
 function link(from: Socket, to: Socket, gone: () => void): void {
   from.on("error", ignored);

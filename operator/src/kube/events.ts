@@ -61,7 +61,10 @@ class Recorder implements EventRecorder {
     }
     if (!this.#take(uid || name, nowMs)) return;
     const body = this.#event(note, nowMs);
-    const ready = this.#options.api.create(KINDS.Event, body, { manager: "nexus-operator" });
+    const ready = this.#options.api.create(KINDS.Event, body, { manager: "nexus-operator" }).catch((error: unknown) => {
+      this.#series.delete(key); // the next one tries anew
+      throw error;
+    });
     const { name: eventName, namespace } = body.metadata;
     bounded(this.#series, key, { name: eventName, namespace, count: 1, startedMs: nowMs, writtenMs: nowMs, ready });
     this.#track(ready);

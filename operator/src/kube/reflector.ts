@@ -227,11 +227,8 @@ class ReflectorRun<T> {
     }
     const value = this.#transformed(object);
     this.store.set(key, { uid, resourceVersion, value });
-    this.#options.onEvent?.(
-      before
-        ? { type: "modified", key, object: value, previous: before.value, initial: false }
-        : { type: "added", key, object: value, initial },
-    );
+    if (before) this.#tell({ type: "modified", key, object: value, previous: before.value, initial: false });
+    else this.#tell({ type: "added", key, object: value, initial });
   }
 
   #remove(key: string, last: KubeObject | undefined): void {

@@ -35,9 +35,17 @@ export function compare(desired: KubeObject, live: KubeObject, manager: string):
   const walk = new Walk(entries, manager);
   const node: Owned = entries ? appliedFields(entries, manager) : "unknown";
   for (const [name, value] of Object.entries(desired)) {
-    if (name === "apiVersion" || name === "kind" || name === "status") continue;
-    const content = name === "metadata" ? withoutAddress(desired.metadata) : value;
-    walk.value({ path: [name], desired: content, live: Reflect.get(live, name), owned: below(node, name) });
+    if (name === "apiVersion" || name === "kind" || name === "metadata" || name === "status") continue;
+    walk.value({ path: [name], desired: value, live: Reflect.get(live, name), owned: below(node, name) });
+  }
+  for (const [name, value] of Object.entries(desired.metadata)) {
+    if (ADDRESS.has(name)) continue;
+    walk.value({
+      path: ["metadata", name],
+      desired: value,
+      live: Reflect.get(live.metadata, name),
+      owned: below(below(node, "metadata"), name),
+    });
   }
   return { differences: walk.differences, foreign: walk.foreign };
 }
@@ -151,5 +159,3 @@ function equalScalars(path: Path, desired: unknown, live: unknown): boolean {
   if (isQuantity(path)) return equalQuantities(desired, live);
   return isIntOrString(path) && String(desired) === String(live);
 }
-
-const withoutAddress = (metadata: object): object => Object.fromEntries(Object.entries(metadata).filter(([name]) => !ADDRESS.has(name)));
