@@ -155,7 +155,7 @@ export const allowedNamespaces = (who: string) =>
       ),
     },
     {
-      default: {},
+      default: { from: "Same" }, // a rule is checked against the default as it is written
       "x-kubernetes-validations": [
         { rule: "(self.from == 'Selector') == has(self.selector)", message: "selector belongs to from: Selector, and is required there" },
       ],

@@ -8,19 +8,12 @@ import { immutable, immutableOptional } from "./tenant.ts";
 
 const VARIABLE_TYPES = ["string", "number", "integer", "boolean", "object", "array", "any"] as const;
 
-const Variable = Type.Object(
-  {
-    name: text("Name as in {{name}}.", LIVE, { minLength: 1, maxLength: 128, pattern: "^[^{}\\s]+$" }),
-    type: choice(VARIABLE_TYPES, "A lone placeholder of a type other than string renders as that JSON type.", LIVE, "string"),
-    required: flag(false, "A send without it is refused.", LIVE),
-    default: Type.Optional(anyJson("Value when the send has none.", LIVE)),
-  },
-  {
-    "x-kubernetes-validations": [
-      { rule: "!self.required || !has(self.default)", message: "default must not be set for a required variable" },
-    ],
-  },
-);
+const Variable = Type.Object({
+  name: text("Name as in {{name}}.", LIVE, { minLength: 1, maxLength: 128, pattern: "^[^{}\\s]+$" }),
+  type: choice(VARIABLE_TYPES, "A lone placeholder of a type other than string renders as that JSON type.", LIVE, "string"),
+  required: flag(false, "A send without it is refused; a default has no effect then.", LIVE),
+  default: Type.Optional(anyJson("Value when the send has none.", LIVE)), // CEL cannot see a field of any type
+});
 
 const LocaleVariant = Type.Object({
   locale: text("BCP 47 tag, such as de or de-AT.", LIVE, { minLength: 2, maxLength: 35, pattern: "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$" }),

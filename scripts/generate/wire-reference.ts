@@ -69,7 +69,8 @@ export function restReference(): string {
 export function socketReference(): string {
   const served: readonly string[] = SERVED_CLIENT_FRAMES;
   const frames = Object.entries(CLIENT_FRAMES).map(([type, schema]) => {
-    const { payload }: { payload?: TSchema } = schema.properties;
+    const properties: Readonly<Record<string, TSchema>> = schema.properties;
+    const payload = properties.payload;
     const rows = payload?.properties ? fieldsOf(payload) : payload ? `payload: ${typeOf(payload)}\n` : "No payload.\n";
     return `### ${type}\n\n${served.includes(type) ? "" : "Declared; this version answers `error` with `NOT_IMPLEMENTED`.\n\n"}${rows}`;
   });

@@ -85,7 +85,7 @@ export const Storage = group(
     ),
   },
   {
-    default: {},
+    default: { inbox: "Auto" },
     "x-kubernetes-validations": [
       { rule: "(self.inbox == 'Postgres') == has(self.postgres)", message: "postgres belongs to inbox: Postgres, and is required there" },
     ],
