@@ -52,7 +52,7 @@ class Applier implements ChildApplier {
 
   async #judge(work: Work, live: KubeObject, attempt = 1): Promise<ChildOutcome> {
     if (live.metadata.deletionTimestamp !== undefined) return { kind: "terminating" };
-    const why = foreignReason(live, work.identity, [work.manager]);
+    const why = foreignReason(live, work.identity);
     if (why !== undefined) return { kind: "nameConflict", message: `${work.kind.kind} ${live.metadata.name} exists and ${why}` };
     const outcome = await this.#bring(work, live, attempt);
     if (outcome.kind !== "stale" || attempt === ATTEMPTS) return outcome;

@@ -81,6 +81,8 @@ class ReflectorRun<T> {
   /** Where to watch from; undefined = list first. */
   #resourceVersion: string | undefined;
   #failures = 0;
+  /** 410s since a watch last said anything: a list that works does not end them. */
+  #expirations = 0;
   /** Watches in a row that said nothing at all. */
   #silences = 0;
 
@@ -119,7 +121,11 @@ class ReflectorRun<T> {
     // After an etcd restore our version lies in the future: watches from there are silent, or refused as too large.
     if (this.#silences >= 2 || known.causes.some((cause) => cause.reason === "ResourceVersionTooLarge")) this.#resourceVersion = undefined;
     this.#failures++;
-    const backoffMs = isExpired(known) && this.#failures === 1 ? 0 : backoffDelayMs(WATCH_BACKOFF, this.#failures, this.#random);
+    if (isExpired(known)) this.#expirations++;
+    const backoffMs =
+      isExpired(known) && this.#expirations === 1
+        ? 0
+        : backoffDelayMs(WATCH_BACKOFF, Math.max(this.#failures, this.#expirations), this.#random);
     const delayMs = Math.max(backoffMs, (known.retryAfterSeconds ?? 0) * 1000);
     this.#options.onError?.(known, delayMs);
     if (delayMs > 0) await sleep(this.#clock, delayMs, this.#stopped.signal);
@@ -205,6 +211,7 @@ class ReflectorRun<T> {
     if (event.type === "ERROR") return event.error;
     metrics?.heard(kind, this.#clock.wallMs());
     this.#failures = 0;
+    this.#expirations = 0;
     this.#silences = 0;
     if (event.type === "BOOKMARK") {
       this.#resourceVersion = event.resourceVersion;

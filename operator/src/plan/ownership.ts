@@ -4,18 +4,21 @@ import type { KubeObject } from "./object.ts";
 /** Whose a live child is: the uid of its controlling owner, and labels (with the operator's id among them). */
 export type Identity = { readonly ownerUid?: string; readonly labels: Readonly<Record<string, string>> };
 
+/** What the names of all our field managers begin with. */
+const OUR_MANAGERS = "nexus-operator";
+
 /**
  * Why `live` is not ours, or undefined when it is. A controller decides by its uid alone. An object without any controller
- * (somebody removed the reference) is ours only if it has all our labels and our manager wrote to it.
+ * (somebody removed the reference) is ours only if it has all our labels and one of our managers wrote to it.
  */
-export function foreignReason(live: KubeObject, identity: Identity, managers: readonly string[]): string | undefined {
+export function foreignReason(live: KubeObject, identity: Identity): string | undefined {
   const controller = live.metadata.ownerReferences?.find((owner) => owner.controller);
   if (controller) {
     if (identity.ownerUid === undefined) return `is controlled by ${controller.kind} ${controller.name}`;
     if (controller.uid !== identity.ownerUid) return `is controlled by another ${controller.kind}, ${controller.name}`;
     return labelsDiffer(live, identity, "nexus.dev/operator-id") ? "belongs to another operator" : undefined;
   }
-  const written = live.metadata.managedFields?.some((entry) => managers.includes(entry.manager ?? "")) ?? true;
+  const written = live.metadata.managedFields?.some(({ manager = "" }) => manager.startsWith(OUR_MANAGERS)) ?? true;
   const hasLabels = Object.keys(identity.labels).every((name) => !labelsDiffer(live, identity, name));
   return written && hasLabels ? undefined : "was not made by this operator";
 }

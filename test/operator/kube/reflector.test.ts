@@ -100,6 +100,18 @@ for (const [name, gone] of Object.entries({
   });
 }
 
+test("a server that answers every watch with 410 is not asked in a tight loop", async () => {
+  const waits: number[] = [];
+  const gone = Array.from({ length: 4 }, () => () => status(410, "Expired"));
+  const lists = Array.from({ length: 5 }, () => () => page("10", { a: "1" }));
+  await using it = await setup(lists, gone, { onError: (_, ms) => waits.push(ms) });
+  await eventually("four refusals", async () => {
+    await it.clock.advance(10_000);
+    return waits.length === 4;
+  });
+  expect(waits).toEqual([0, 200, 400, 800]);
+});
+
 test("an object deleted and made anew while nobody watched is told as deleted and added", async () => {
   const anew = (): Response =>
     Response.json({

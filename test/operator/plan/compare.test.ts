@@ -192,12 +192,12 @@ test("an object is ours by its controller's uid, or without a controller by labe
   const live = (metadata: object): KubeObject => ({ apiVersion: "v1", kind: "Secret", metadata: { name: "s", ...metadata } });
   const owner = (uid: string) => ({ ownerReferences: [{ apiVersion: "v1", kind: "NexusCluster", name: "live", uid, controller: true }] });
   const ours = { labels: identity.labels, managedFields: [applied({})] };
-  const reason = (metadata: object) => foreignReason(live(metadata), identity, [MANAGER]);
+  const reason = (metadata: object) => foreignReason(live(metadata), identity);
   expect(reason({ ...owner("u1"), ...ours })).toBeUndefined();
   expect(reason({ ...owner("u2"), ...ours })).toContain("another NexusCluster");
   expect(reason({ ...owner("u1"), labels: { ...identity.labels, "nexus.dev/operator-id": "two" } })).toContain("another operator");
   expect(reason(ours)).toBeUndefined();
   expect(reason({ ...ours, managedFields: [applied({}, "helm")] })).toContain("not made by");
   expect(reason({ ...ours, labels: { "managed-by": "us" } })).toContain("not made by");
-  expect(foreignReason(live({ ...owner("u9"), ...ours }), { labels: identity.labels }, [MANAGER])).toContain("controlled by");
+  expect(foreignReason(live({ ...owner("u9"), ...ours }), { labels: identity.labels })).toContain("controlled by");
 });
