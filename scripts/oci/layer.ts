@@ -5,7 +5,7 @@ import { createReadStream, createWriteStream, mkdtempSync, renameSync, statSync 
 import { join } from "node:path";
 import { PassThrough, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { createGzip, createZstdCompress } from "node:zlib";
+import { constants, createGzip, createZstdCompress } from "node:zlib";
 import { type Pack, pack } from "tar-stream";
 
 /** A file of an image. `path` is absolute inside it; content is the bytes themselves or a file on this machine. */
@@ -53,7 +53,9 @@ export async function packLayer(files: readonly ImageFile[], directory: string, 
 
 function compressor(compression: Compression): Transform {
   if (compression === "gzip") return createGzip({ level: 9 });
-  return compression === "zstd" ? createZstdCompress() : new PassThrough();
+  // Level 9 is smaller than gzip in half its time; 19 saves another tenth in twenty times the time.
+  if (compression === "zstd") return createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: 9 } });
+  return new PassThrough();
 }
 
 async function addAll(tar: Pack, files: readonly ImageFile[]): Promise<void> {

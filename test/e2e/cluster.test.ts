@@ -3,9 +3,12 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { runOrThrow } from "../../scripts/host/command.ts";
+import { writeArchive } from "../../scripts/oci/archive.ts";
 import { buildProgramImage } from "../../scripts/oci/build.ts";
+import { packLayer } from "../../scripts/oci/layer.ts";
 import { startControlPlane } from "../support/cluster/control-plane.ts";
 import { type NodeCluster, startNodeCluster } from "../support/cluster/node.ts";
+import { containerdSocket } from "../support/cluster/node-config.ts";
 import type { NodeAddresses } from "../support/cluster/node-network.ts";
 import { unavailableNode } from "../support/cluster/tiers.ts";
 import { eventually } from "../support/eventually.ts";
@@ -121,6 +124,18 @@ describe.skipIf(reason !== undefined)("a node", () => {
     using machine = Bun.serve({ hostname: cluster.addresses.hostAddress, port: 0, fetch: () => new Response("the machine") });
     expect(await from(`http://${cluster.addresses.hostAddress}:${machine.port}/`)).toBe("the machine");
     expect(await (await fetch(`http://${address}/write`)).text()).toContain("EROFS");
+  });
+
+  test.each(["gzip", "zstd"] as const)("takes an image with %s layers", async (compression) => {
+    const name = `nexus.test/${compression}:1`;
+    const files = [{ path: "/file", mode: 0o644, content: { text: "x".repeat(100_000) } }];
+    const layer = await packLayer(files, cluster.directory, compression);
+    const archive = join(cluster.directory, `${compression}.tar`);
+    await writeArchive(archive, { name, entrypoint: ["/file"], user: "1:1", env: [], labels: {} }, [layer]);
+    await cluster.importImage(archive); // unpacks, so the digests inside are checked
+    const ctr = ["ctr", "-a", containerdSocket(cluster.directory), "-n", "k8s.io"];
+    const { stdout } = await cluster.exec([...ctr, "images", "check", `name==${name}`]);
+    expect(stdout).toMatch(/complete \(2\/2\).*true/); // config and layer are there, and unpacked
   });
 
   test("keeps pods running while its API server is away", async () => {
