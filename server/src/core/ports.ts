@@ -108,7 +108,10 @@ export type StreamStore = {
 /** Called in stream order, synchronously after the store's step on one node; at most once per announcement. */
 export type BusListener = { readonly onEntry: (entry: Entry) => void; readonly onGap: (stream: StreamId, reason: string) => void };
 
-/** Announcements to this node. At-most-once: what may have been missed is told by `onGap`, never silently. */
+/**
+ * Announcements to this node. At-most-once: what may have been missed is told by `onGap`, never silently.
+ * Calls for one stream take effect in the order they were made.
+ */
 export type Bus = {
   /** Resolves once announcements flow. One listener per stream and node. */
   listen(stream: StreamId, listener: BusListener): Promise<void>;
@@ -127,7 +130,10 @@ export type SessionInfo = {
 
 export type SessionLimits = { readonly perTenant?: number; readonly perUser: number };
 
-/** Who is online, in the whole cluster. Limits are checked and taken in one step. */
+/**
+ * Who is online, in the whole cluster. Limits are checked and taken in one step. Sessions are told apart by their id;
+ * `leave`, `join` and `part` of a session that is not in (any more) change nothing. `leave` gives back its channels too.
+ */
 export type Directory = {
   enter(session: SessionInfo, limits: SessionLimits): Promise<"entered" | "user_limit" | "tenant_limit">;
   leave(session: SessionInfo): Promise<void>;
@@ -135,7 +141,7 @@ export type Directory = {
   part(session: SessionInfo, channel: string): Promise<void>;
 };
 
-/** `remaining` whole tokens of the burst; `retryAfterSeconds` is set when refused. */
+/** `remaining` whole tokens of the burst; `retryAfterSeconds` is 0 when allowed. */
 export type RateDecision = {
   readonly allowed: boolean;
   readonly limit: number;

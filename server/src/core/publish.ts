@@ -128,5 +128,5 @@ function takeQuota(deps: PublisherDeps, id: string, tenant: TenantSettings): Ref
   if (publishPerSecond === undefined) return undefined;
   const decision = deps.engine.rates.take(`publish/${id}`, { perSecond: publishPerSecond, burst: publishBurst ?? publishPerSecond });
   if (decision.allowed) return undefined;
-  return { code: "rate_limited", detail: "The tenant's publish quota is used up", retryAfterSeconds: decision.retryAfterSeconds ?? 1 };
+  return { code: "rate_limited", detail: "The tenant's publish quota is used up", retryAfterSeconds: decision.retryAfterSeconds };
 }

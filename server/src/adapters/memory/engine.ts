@@ -1,0 +1,117 @@
+// Why: the engine of one node that keeps nothing beyond its process: `nexus dev`, tests, fleets of one.
+// Every step is synchronous inside, so order is the order of calls. It must never keep more than its byte budget.
+import { Failure } from "@nexus/protocol/failures.ts";
+import type {
+  Bus,
+  BusListener,
+  Clock,
+  Engine,
+  Entry,
+  Ids,
+  PublishOutcome,
+  PublishRecord,
+  PublishRequest,
+  StreamId,
+  StreamStore,
+} from "../../core/ports.ts";
+import { streamKey } from "../../core/streams.ts";
+import { ByteBudget } from "./byte-budget.ts";
+import { MemoryDirectory } from "./directory.ts";
+import { IdempotencyRecords } from "./idempotency.ts";
+import { Logs } from "./logs.ts";
+import { MemoryRateLimits } from "./rate-limits.ts";
+
+/** `maxBytes`: what entries, inbox marks and idempotency records may take together, roughly. */
+export type MemoryEngineOptions = { readonly clock: Clock; readonly ids: Ids; readonly maxBytes: number };
+
+export type MemoryEngine = Engine & {
+  /** For metrics. `evicted`: entries and records let go because the budget was over. */
+  usage(): { readonly bytes: number; readonly evicted: number };
+};
+
+export function createMemoryEngine({ clock, ids, maxBytes }: MemoryEngineOptions): MemoryEngine {
+  const budget = new ByteBudget(maxBytes);
+  const directory = new MemoryDirectory();
+  const listeners = new Map<string, BusListener>();
+  const logs = new Logs({ epoch: ids.epoch(), budget });
+  const records = new IdempotencyRecords(budget);
+  let closed = false;
+  const open = () => {
+    if (closed) throw new Failure({ code: "broker_unavailable", detail: "The engine is closed" });
+  };
+
+  function publish(request: PublishRequest): PublishOutcome {
+    const { stream, notification, idempotency } = request;
+    const now = clock.now();
+    const key = streamKey(stream);
+    const earlier = idempotency && records.find(key, idempotency, now);
+    if (earlier) return earlier;
+    const record = append(request, key);
+    if (idempotency) records.keep(key, idempotency, { record, now });
+    if (notification.metadata.ttl !== 0) {
+      const entry: Entry = record.position ? { stream, notification, position: record.position } : { stream, notification };
+      listeners.get(key)?.onEntry(entry);
+    }
+    return { kind: "published", record };
+  }
+
+  function append({ stream, notification, retention }: PublishRequest, key: string): PublishRecord {
+    const facts = { notificationId: notification.id, occurredAt: notification.occurredAt };
+    if (notification.metadata.ttl === 0) return { ...facts, deliveredTo: 0, queued: false };
+    const deliveredTo = directory.online(stream, notification);
+    if (retention.entries === 0) return { ...facts, deliveredTo, queued: false };
+    const { position } = logs.open(stream, key).append(notification, retention);
+    logs.tidy(clock.now());
+    return { ...facts, deliveredTo, queued: deliveredTo === 0 && stream.kind === "inbox", ...(position ? { position } : {}) };
+  }
+
+  const logOf = (stream: StreamId) => {
+    open();
+    return logs.find(streamKey(stream));
+  };
+
+  const store: StreamStore = {
+    publish: async (request) => {
+      open();
+      return publish(request);
+    },
+    read: async (stream, since) => {
+      const log = logOf(stream);
+      if (log) return log.read(since, clock.now());
+      const top = logs.emptyTop();
+      if (since.epoch !== top.epoch) return { kind: "not_recovered", reason: "epoch_changed", top };
+      return since.offset === 0 ? { kind: "recovered", entries: [], top } : { kind: "not_recovered", reason: "unverifiable", top };
+    },
+    top: async (stream) => logOf(stream)?.top ?? logs.emptyTop(),
+    unread: async (inbox) => {
+      const log = logOf(inbox);
+      return { entries: log?.unread(clock.now()) ?? [], top: log?.top ?? logs.emptyTop() };
+    },
+    setMark: async (inbox, { epoch, offset }) => {
+      const log = logOf(inbox);
+      if (log && log.epoch === epoch) log.mark = Math.max(log.mark, Math.min(offset, log.top.offset));
+    },
+    has: async (inbox, notificationId) => logOf(inbox)?.has(notificationId) ?? false,
+    acknowledge: async (inbox, notificationId) => logOf(inbox)?.acknowledge(notificationId, clock.now()) ?? false,
+  };
+  const bus: Bus = {
+    listen: async (stream, listener) => {
+      open();
+      listeners.set(streamKey(stream), listener);
+    },
+    leave: async (stream) => {
+      listeners.delete(streamKey(stream));
+    },
+  };
+  return {
+    store,
+    bus,
+    directory,
+    rates: new MemoryRateLimits(clock),
+    usage: () => ({ bytes: budget.bytes, evicted: budget.evicted }),
+    close: async () => {
+      closed = true;
+      listeners.clear();
+    },
+  };
+}

@@ -1,0 +1,64 @@
+// Why: the same idempotent publish twice answers the first record, for a day, as long as memory lasts.
+// It must never answer another stream's record: keys are scoped to the stream.
+import type { IdempotencyClaim, PublishOutcome, PublishRecord } from "../../core/ports.ts";
+import type { ByteBudget, Item } from "./byte-budget.ts";
+
+const DAY_MS = 86_400_000;
+const RECORD_BYTES = 600;
+
+class Remembered implements Item {
+  readonly bytes = RECORD_BYTES;
+  readonly key: string;
+  readonly fingerprint: string;
+  readonly record: PublishRecord;
+  readonly expiresAt: number;
+  older: Item | undefined;
+  newer: Item | undefined;
+  counted = false;
+  readonly #home: Map<string, Remembered>;
+
+  constructor(home: Map<string, Remembered>, key: string, what: { fingerprint: string; record: PublishRecord; expiresAt: number }) {
+    this.#home = home;
+    this.key = key;
+    this.fingerprint = what.fingerprint;
+    this.record = what.record;
+    this.expiresAt = what.expiresAt;
+  }
+
+  evict(): void {
+    this.#home.delete(this.key);
+  }
+}
+
+export class IdempotencyRecords {
+  readonly #budget: ByteBudget;
+  /** In order of expiry: every record lives equally long. */
+  readonly #records = new Map<string, Remembered>();
+
+  constructor(budget: ByteBudget) {
+    this.#budget = budget;
+  }
+
+  /** `now` in milliseconds since 1970. */
+  find(stream: string, claim: IdempotencyClaim, now: number): PublishOutcome | undefined {
+    this.#expire(now);
+    const found = this.#records.get(`${claim.key}\n${stream}`);
+    if (!found) return undefined;
+    return found.fingerprint === claim.fingerprint ? { kind: "replayed", record: found.record } : { kind: "conflict" };
+  }
+
+  keep(stream: string, claim: IdempotencyClaim, { record, now }: { readonly record: PublishRecord; readonly now: number }): void {
+    const key = `${claim.key}\n${stream}`;
+    const remembered = new Remembered(this.#records, key, { fingerprint: claim.fingerprint, record, expiresAt: now + DAY_MS });
+    this.#records.set(key, remembered);
+    this.#budget.add(remembered);
+  }
+
+  #expire(now: number): void {
+    for (const remembered of this.#records.values()) {
+      if (remembered.expiresAt > now) return;
+      this.#budget.remove(remembered);
+      remembered.evict();
+    }
+  }
+}

@@ -1,0 +1,141 @@
+// Why: one stream in memory: contiguous offsets, the newest entries, and per inbox the mark. It must never have a hole:
+// entries leave from the old end only, so that what is missing is always "before the window".
+import type { Position } from "@nexus/protocol/cursor.ts";
+import { expiryOf } from "../../core/frame.ts";
+import type { Entry, Notification, ReadResult, Retention, StreamId } from "../../core/ports.ts";
+import type { ByteBudget, Item } from "./byte-budget.ts";
+
+/** What an entry costs beside its payload: object, strings, list links. Measured roughly, meant as a bound. */
+const ENTRY_OVERHEAD = 600;
+
+class Kept implements Item {
+  readonly entry: Entry;
+  readonly offset: number;
+  readonly bytes: number;
+  /** Milliseconds since 1970 from which it is not read any more: its own ttl or the stream's. */
+  readonly expiresAt: number;
+  /** Only its own: an entry that outlived its ttl is skipped, which is no loss. */
+  readonly ownExpiresAt: number;
+  acknowledged = false;
+  older: Item | undefined;
+  newer: Item | undefined;
+  counted = false;
+  readonly #log: StreamLog;
+
+  constructor(log: StreamLog, entry: Entry, at: { readonly offset: number; readonly until: number }) {
+    this.#log = log;
+    this.entry = entry;
+    this.offset = at.offset;
+    this.ownExpiresAt = expiryOf(entry);
+    this.expiresAt = Math.min(at.until, this.ownExpiresAt);
+    this.bytes = ENTRY_OVERHEAD + entry.notification.payloadJson.length * 2;
+  }
+
+  evict(): void {
+    this.#log.dropThrough(this.offset);
+  }
+}
+
+export class StreamLog {
+  readonly stream: StreamId;
+  readonly epoch: string;
+  readonly #budget: ByteBudget;
+  /** `#kept[#start]` is the oldest; what is before it is given back in bulk. */
+  #kept: Kept[] = [];
+  #start = 0;
+  #top = 0;
+  /** Highest offset that left while it could still have been read. */
+  #lost = 0;
+  mark = 0;
+
+  constructor(stream: StreamId, epoch: string, budget: ByteBudget) {
+    this.stream = stream;
+    this.epoch = epoch;
+    this.#budget = budget;
+  }
+
+  get top(): Position {
+    return { epoch: this.epoch, offset: this.#top };
+  }
+
+  get size(): number {
+    return this.#kept.length - this.#start;
+  }
+
+  append(notification: Notification, retention: Retention): Entry {
+    const position = { epoch: this.epoch, offset: ++this.#top };
+    const entry: Entry = { stream: this.stream, notification, position };
+    const until = notification.occurredAt + retention.ttlSeconds * 1000;
+    const kept = new Kept(this, entry, { offset: position.offset, until });
+    this.#kept.push(kept);
+    if (this.size > retention.entries) this.dropThrough(this.#top - retention.entries, notification.occurredAt);
+    this.#budget.add(kept);
+    return entry;
+  }
+
+  read(since: Position, now: number): ReadResult {
+    if (since.epoch !== this.epoch) return { kind: "not_recovered", reason: "epoch_changed", top: this.top };
+    if (since.offset > this.#top) return { kind: "not_recovered", reason: "unverifiable", top: this.top };
+    if (since.offset < this.#lost) return { kind: "not_recovered", reason: "window_exceeded", top: this.top };
+    return { kind: "recovered", entries: this.#after(since.offset, now).map((kept) => kept.entry), top: this.top };
+  }
+
+  unread(now: number): readonly Entry[] {
+    const after = this.#after(Math.max(this.mark, this.#top - this.size), now);
+    return after.filter((kept) => !kept.acknowledged).map((kept) => kept.entry);
+  }
+
+  has(notificationId: string): boolean {
+    return this.#find(notificationId) !== undefined;
+  }
+
+  acknowledge(notificationId: string, now: number): boolean {
+    const kept = this.#find(notificationId);
+    if (!kept) return false;
+    kept.acknowledged = true;
+    for (const next of this.#kept.slice(this.#start)) {
+      if (next.offset <= this.mark) continue;
+      if (!next.acknowledged && next.expiresAt > now) break;
+      this.mark = next.offset;
+    }
+    return true;
+  }
+
+  /** Gives back entries at the old end that have expired. */
+  expire(now: number): void {
+    let through = 0;
+    for (let i = this.#start; i < this.#kept.length; i++) {
+      const kept = this.#kept[i];
+      if (!kept || kept.expiresAt > now) break;
+      through = kept.offset;
+    }
+    if (through > 0) this.dropThrough(through, now);
+  }
+
+  /** Lets go of every entry up to an offset. Without `now` all of them count as lost. */
+  dropThrough(offset: number, now = Number.NEGATIVE_INFINITY): void {
+    while (this.#start < this.#kept.length) {
+      const kept = this.#kept[this.#start];
+      if (!kept || kept.offset > offset) break;
+      this.#budget.remove(kept);
+      if (kept.ownExpiresAt > now) this.#lost = kept.offset;
+      this.#start++;
+    }
+    if (this.#start < 32 && this.#start < this.#kept.length) return;
+    this.#kept = this.#kept.slice(this.#start);
+    this.#start = 0;
+  }
+
+  #after(offset: number, now: number): readonly Kept[] {
+    const from = this.#start + Math.max(offset - (this.#top - this.size), 0);
+    return this.#kept.slice(from).filter((kept) => kept.expiresAt > now);
+  }
+
+  #find(notificationId: string): Kept | undefined {
+    for (let i = this.#kept.length - 1; i >= this.#start; i--) {
+      const kept = this.#kept[i];
+      if (kept?.entry.notification.id === notificationId) return kept;
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,67 @@
+// Why: a frame is encoded once and shared by every session that gets it, with the facts a full queue is decided by.
+// It must never hold anything of a single session: fan-out shares these objects.
+
+import type { Position } from "@nexus/protocol/cursor.ts";
+import { FAILURES, type Refusal } from "@nexus/protocol/failures.ts";
+import { type FrameId, PRIORITIES, type ServerFrame } from "@nexus/protocol/frames.ts";
+import type { ChannelRule } from "@nexus/protocol/resources/settings.ts";
+import type { Fan } from "./fan.ts";
+import type { Entry } from "./ports.ts";
+
+/** What a frame that carries an entry is judged by. Times in milliseconds since 1970; `rank` is the priority's index, Low is 0. */
+export type EntryFacts = {
+  readonly fan: Fan;
+  readonly position: Position | undefined;
+  readonly rank: number;
+  readonly policy: ChannelRule["slowConsumer"];
+  readonly occurredAt: number;
+  readonly expiresAt: number;
+  /** Writing it moves the user's mark. */
+  readonly marks: boolean;
+};
+
+/** `bytes` is the length of `text` in UTF-8. Without `entry` it is an answer or a notice, which is never dropped. */
+export type Frame = { readonly text: string; readonly bytes: number; readonly entry?: EntryFacts };
+
+export const CRITICAL_RANK = PRIORITIES.indexOf("Critical");
+
+/** Encodes any frame that carries no entry. */
+export function controlFrame(frame: Exclude<ServerFrame, { type: "notification" }>): Frame {
+  const text = JSON.stringify(frame);
+  return { text, bytes: Buffer.byteLength(text) };
+}
+
+export const HEARTBEAT = controlFrame({ type: "heartbeat" });
+export const PONG = controlFrame({ type: "pong" });
+
+/** The `error` frame of a refusal. `detail` is shown, the refused value never is. */
+export function errorFrame(refusal: Refusal, id?: FrameId): Frame {
+  const { wire, retry } = FAILURES[refusal.code];
+  const field = refusal.fields?.[0]?.pointer;
+  return controlFrame({
+    type: "error",
+    code: wire,
+    message: refusal.detail,
+    retry,
+    ...(id === undefined ? {} : { id }),
+    ...(field === undefined ? {} : { field }),
+  });
+}
+
+/** When an entry may no longer be delivered; `Infinity` without a `ttl`. */
+export function expiryOf({ notification }: Entry): number {
+  const { ttl } = notification.metadata;
+  return ttl === undefined ? Number.POSITIVE_INFINITY : notification.occurredAt + ttl * 1000;
+}
+
+/** Encodes an entry. The payload is JSON text already and is placed as it is. */
+export function entryFrame(entry: Entry, fan: Fan, how: Pick<EntryFacts, "policy" | "marks">): Frame {
+  const { notification, position } = entry;
+  const { id, occurredAt, eventType, payloadJson, metadata } = notification;
+  const offset = position ? `,"offset":${position.offset}` : "";
+  const text =
+    `{"type":"notification","id":"${id}","occurred_at":"${new Date(occurredAt).toISOString()}","event_type":${JSON.stringify(eventType)}` +
+    `,"payload":${payloadJson},"metadata":${JSON.stringify(metadata)},"stream":${fan.wireJson}${offset}}`;
+  const rank = PRIORITIES.indexOf(metadata.priority);
+  return { text, bytes: Buffer.byteLength(text), entry: { fan, position, rank, occurredAt, expiresAt: expiryOf(entry), ...how } };
+}

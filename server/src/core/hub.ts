@@ -1,0 +1,155 @@
+// Why: between the bus, which announces entries per stream, and the sessions of this node that listen to them.
+// It must never deliver an entry twice to a session, or one that lies before the place the session joined at.
+import type { Position } from "@nexus/protocol/cursor.ts";
+import { isAddressed } from "./audience.ts";
+import { Fan } from "./fan.ts";
+import type { Flusher } from "./flusher.ts";
+import { controlFrame, entryFrame, type Frame } from "./frame.ts";
+import type { Bus, BusListener, Clock, Entry, Log, StreamId, StreamStore, Tenants } from "./ports.ts";
+import type { Session } from "./session.ts";
+import { slowConsumerPolicy, streamKey } from "./streams.ts";
+
+/** How long a stream without listeners stays subscribed, in milliseconds: reconnecting clients find it ready. */
+const LINGER_MS = 5000;
+
+export type HubDeps = {
+  readonly bus: Bus;
+  readonly store: Pick<StreamStore, "top">;
+  readonly tenants: Tenants;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly flusher: Flusher;
+  readonly sendQueueBytes: () => number;
+  readonly overflow: (session: Session) => void;
+};
+
+export class Hub {
+  readonly #deps: HubDeps;
+  readonly #fans = new Map<string, Fan>();
+  /** Streams without listeners, and since when (monotonic milliseconds). */
+  readonly #empty = new Map<Fan, number>();
+  readonly #active: Record<StreamId["kind"], number> = { inbox: 0, channel: 0, broadcast: 0 };
+  readonly #listener: BusListener;
+
+  constructor(deps: HubDeps) {
+    this.#deps = deps;
+    this.#listener = {
+      onEntry: (entry) => this.#deliver(entry),
+      onGap: (stream, reason) => void this.#tellGap(stream, reason),
+    };
+  }
+
+  /** Streams of this kind with at least one local listener. */
+  active(kind: StreamId["kind"]): number {
+    return this.#active[kind];
+  }
+
+  find(stream: StreamId): Fan | undefined {
+    return this.#fans.get(streamKey(stream));
+  }
+
+  /**
+   * Makes the session a listener. Until `release`, live entries are held back for it, so that the caller can say where
+   * the session stands first. Resolves once announcements flow; rejects with the bus's `Failure`.
+   */
+  async join(session: Session, stream: StreamId): Promise<Fan> {
+    const key = streamKey(stream);
+    const fan = this.#fans.get(key) ?? new Fan(stream);
+    this.#fans.set(key, fan);
+    this.#empty.delete(fan);
+    if (fan.members.size === 0) this.#active[stream.kind]++;
+    fan.members.add(session);
+    session.joining ??= new Map();
+    session.joining.set(fan, { frames: [], bytes: 0 });
+    fan.listening ??= this.#deps.bus.listen(stream, this.#listener);
+    try {
+      await fan.listening;
+    } catch (error) {
+      fan.listening = undefined;
+      this.leave(session, fan);
+      throw error;
+    }
+    return fan;
+  }
+
+  /** Delivers what was held back, without entries at or before `from`, and goes live. */
+  release(session: Session, fan: Fan, from: Position): void {
+    const held = session.joining?.get(fan);
+    session.joining?.delete(fan);
+    if (session.joining?.size === 0) session.joining = undefined;
+    for (const frame of held?.frames ?? []) {
+      const position = frame.entry?.position;
+      if (!position || position.epoch !== from.epoch || position.offset > from.offset) this.#deps.flusher.enqueue(session, frame);
+    }
+  }
+
+  leave(session: Session, fan: Fan): void {
+    session.joining?.delete(fan);
+    if (!fan.members.delete(session) || fan.members.size > 0) return;
+    this.#active[fan.stream.kind]--;
+    this.#empty.set(fan, this.#deps.clock.monotonic());
+  }
+
+  /** Encodes an entry for one stream; the policy is looked up once for all listeners. */
+  encode(entry: Entry, fan: Fan): Frame | undefined {
+    const cluster = this.#deps.tenants.cluster();
+    const tenant = this.#deps.tenants.tenant(fan.stream.tenant);
+    if (!tenant) return undefined; // removed while the entry was on its way
+    const marks = fan.stream.kind === "inbox" && tenant.quotas.inbox.mode === "Delivered";
+    return entryFrame(entry, fan, { policy: slowConsumerPolicy(fan.stream, cluster, tenant), marks });
+  }
+
+  #deliver(entry: Entry): void {
+    const fan = this.#fans.get(streamKey(entry.stream));
+    if (!fan || fan.members.size === 0) return;
+    const frame = this.encode(entry, fan);
+    if (!frame) return;
+    const { flusher } = this.#deps;
+    const { audience } = entry.notification.metadata;
+    flusher.published(frame);
+    for (const session of fan.members) {
+      if (audience && !isAddressed(audience, session)) continue;
+      if (session.joining?.has(fan)) this.#hold(session, fan, frame);
+      else flusher.enqueue(session, frame);
+    }
+    flusher.urge(frame);
+  }
+
+  #hold(session: Session, fan: Fan, frame: Frame): void {
+    const held = session.joining?.get(fan);
+    if (!held) return;
+    held.frames.push(frame);
+    held.bytes += frame.bytes;
+    if (held.bytes > this.#deps.sendQueueBytes()) this.#deps.overflow(session);
+  }
+
+  async #tellGap(stream: StreamId, reason: string): Promise<void> {
+    const fan = this.find(stream);
+    if (!fan) return;
+    try {
+      const { epoch, offset } = await this.#deps.store.top(stream);
+      fan.epoch = epoch;
+      const frame = controlFrame({ type: "gap", stream: fan.wire, reason, epoch, offset });
+      for (const session of fan.members) if (session.full) this.#deps.flusher.enqueue(session, frame);
+    } catch (error) {
+      // Silence would be a lie: whoever cannot be told where it stands has to come back and ask.
+      this.#deps.log.warn("hub.gap_unknown", { stream: fan.stream.kind, error: String(error) });
+      for (const session of fan.members) this.#deps.overflow(session);
+    }
+  }
+
+  /** Leaves streams that nobody has listened to for a while. Call about once a second; never rejects. */
+  async sweep(): Promise<void> {
+    const before = this.#deps.clock.monotonic() - LINGER_MS;
+    for (const [fan, since] of this.#empty) {
+      if (since > before) return; // in order of time
+      this.#empty.delete(fan);
+      this.#fans.delete(fan.key);
+      try {
+        await this.#deps.bus.leave(fan.stream);
+      } catch (error) {
+        this.#deps.log.warn("hub.leave_failed", { stream: fan.stream.kind, error: String(error) });
+      }
+    }
+  }
+}

@@ -1,0 +1,89 @@
+// Why: what one connection costs while it is silent is this object, so it has no closures, no timers and no empty
+// collections. It holds state only: rules live beside it, in files named after them.
+import type { Listener } from "./audience.ts";
+import type { Fan } from "./fan.ts";
+import type { Frame } from "./frame.ts";
+import type { Outlet } from "./outlet.ts";
+import type { Identity, SessionInfo } from "./ports.ts";
+
+export type Transport = "websocket" | "sse";
+
+/** Live frames held back while a stream is being joined. */
+export type Held = { frames: Frame[]; bytes: number };
+
+export type SessionStart = {
+  readonly sessionId: string;
+  readonly identity: Identity;
+  readonly transport: Transport;
+  /** The full dialect; otherwise Ara's. */
+  readonly full: boolean;
+  /** Milliseconds since 1970. */
+  readonly connectedAt: number;
+};
+
+export class Session implements SessionInfo, Listener {
+  readonly sessionId: string;
+  readonly identity: Identity;
+  readonly transport: Transport;
+  readonly full: boolean;
+  readonly connectedAt: number;
+
+  /** Place in the pool's list; -1 while it is not there. */
+  index = -1;
+  outlet: Outlet | undefined;
+  /** Set once, by whoever ends the session first. */
+  ended = false;
+
+  // What it listens to.
+  inbox: Fan | undefined;
+  broadcast: Fan | undefined;
+  channels: Set<string> | undefined;
+  joining: Map<Fan, Held> | undefined;
+
+  // What waits for it. `blocked`: the connection buffers, nothing more is written until it drained.
+  queue: Frame[] | undefined;
+  queuedBytes = 0;
+  blocked = false;
+  dirty = false;
+  /** Streams that lost entries while it was blocked, with the offset of the last one lost. */
+  lost: Map<Fan, number> | undefined;
+  onDrained: (() => void) | undefined;
+
+  // What it sent. `busy`: a frame is being worked on, later ones wait in the backlog.
+  busy = false;
+  backlog: (string | Uint8Array)[] | undefined;
+  backlogBytes = 0;
+  paused = false;
+  tokens = 0;
+  tokensAt = 0;
+  offences = 0;
+  offencesAt = 0;
+
+  // When something is due, in milliseconds of the monotonic clock.
+  seenAt = 0;
+  heartbeatAt = 0;
+
+  constructor(start: SessionStart) {
+    this.sessionId = start.sessionId;
+    this.identity = start.identity;
+    this.transport = start.transport;
+    this.full = start.full;
+    this.connectedAt = start.connectedAt;
+  }
+
+  get tenant(): string {
+    return this.identity.tenant;
+  }
+
+  get user(): string {
+    return this.identity.user;
+  }
+
+  get roles(): readonly string[] {
+    return this.identity.roles;
+  }
+
+  holdsChannel(channel: string): boolean {
+    return this.channels?.has(channel) ?? false;
+  }
+}

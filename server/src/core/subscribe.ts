@@ -1,0 +1,128 @@
+// Why: joining and leaving channels, as a session asks for it. Partial by contract: the good names are confirmed
+// together, then one error speaks for all bad ones. It must never count a name twice.
+import { Failure, type FailureCode, type FieldError, type Refusal } from "@nexus/protocol/failures.ts";
+import type { ClientFrameOf, StreamState } from "@nexus/protocol/frames.ts";
+import { CHANNEL_RULE, isChannelName, matchesChannel } from "@nexus/protocol/names.ts";
+import type { Fan } from "./fan.ts";
+import type { Flusher } from "./flusher.ts";
+import { controlFrame, errorFrame } from "./frame.ts";
+import type { Hub } from "./hub.ts";
+import type { Directory, StreamId, StreamStore, Tenants } from "./ports.ts";
+import type { Session } from "./session.ts";
+import { channelRule } from "./streams.ts";
+
+export type SubscribeDeps = {
+  readonly hub: Hub;
+  readonly flusher: Flusher;
+  readonly tenants: Tenants;
+  readonly store: Pick<StreamStore, "top">;
+  readonly directory: Pick<Directory, "join" | "part">;
+};
+
+type Bad = { readonly code: FailureCode; readonly field: FieldError };
+type Joined = { readonly name: string; readonly fan: Fan | undefined; readonly state: StreamState };
+
+export const channelStream = (session: Session, channel: string): StreamId => ({ kind: "channel", tenant: session.tenant, channel });
+
+/** Answers `subscribed` for the good names and one `error` for the bad ones; its refusal is returned for the flood limit. */
+export async function subscribe(deps: SubscribeDeps, session: Session, frame: ClientFrameOf<"Subscribe">): Promise<Refusal | undefined> {
+  const good: string[] = [];
+  const bad: Bad[] = [];
+  const fresh = new Set<string>();
+  frame.payload.channels.forEach((item, index) => {
+    const name = typeof item === "string" ? item : item.name;
+    const problem = judge(deps, session, { name, fresh });
+    if (problem) bad.push({ code: problem.code, field: { pointer: `/payload/channels/${index}`, detail: problem.detail } });
+    else {
+      good.push(name);
+      if (!session.holdsChannel(name)) fresh.add(name);
+    }
+  });
+  const joined = await joinAll(deps, session, good);
+  if (session.ended) return undefined;
+  if (good.length > 0 || bad.length === 0) {
+    const id = frame.id === undefined ? {} : { id: frame.id };
+    deps.flusher.enqueue(session, controlFrame({ type: "subscribed", payload: good, ...id, streams: joined.map(({ state }) => state) }));
+  }
+  for (const { fan, state } of joined) if (fan) deps.hub.release(session, fan, state);
+  deps.flusher.write(session);
+  if (bad.length === 0) return undefined;
+  const refusal = refusalOf(bad);
+  deps.flusher.reply(session, errorFrame(refusal, frame.id));
+  return refusal;
+}
+
+function judge(
+  deps: SubscribeDeps,
+  session: Session,
+  { name, fresh }: { readonly name: string; readonly fresh: ReadonlySet<string> },
+): { readonly code: FailureCode; readonly detail: string } | undefined {
+  if (!isChannelName(name)) return { code: "subscription_error", detail: `A channel name has ${CHANNEL_RULE}` };
+  if (session.holdsChannel(name) || fresh.has(name)) return undefined;
+  const tenant = deps.tenants.tenant(session.tenant);
+  if (!tenant) return { code: "forbidden", detail: "No such tenant" };
+  const rule = channelRule(deps.tenants.cluster(), tenant, name);
+  if (rule.subscribe === "Claim" && !session.identity.channels.some((pattern) => matchesChannel(pattern, name))) {
+    return { code: "forbidden", detail: "The token's channels claim does not cover this channel" };
+  }
+  const limit = tenant.quotas.subscriptionsPerConnection;
+  if ((session.channels?.size ?? 0) + fresh.size < limit) return undefined;
+  return { code: "subscription_error", detail: `A session may hold ${limit} channels` };
+}
+
+/** New names are joined side by side; names already held only report where they stand. In the order of the request. */
+async function joinAll(deps: SubscribeDeps, session: Session, names: readonly string[]): Promise<readonly Joined[]> {
+  const once = [...new Set(names)];
+  const results = await Promise.allSettled(once.map((name) => joinOne(deps, session, name)));
+  const broken = results.find((result) => result.status === "rejected");
+  if (!broken) return results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+  for (const result of results) {
+    if (result.status === "fulfilled" && result.value.fan) await dropChannel(deps, session, result.value.name);
+  }
+  throw broken.reason instanceof Failure ? broken.reason : new Failure({ code: "internal", detail: "Joining failed" }, broken.reason);
+}
+
+async function joinOne(deps: SubscribeDeps, session: Session, name: string): Promise<Joined> {
+  const stream = channelStream(session, name);
+  const held = session.holdsChannel(name);
+  session.channels ??= new Set();
+  session.channels.add(name); // before the first await: a session that ends meanwhile gives back what it holds
+  let fan: Fan | undefined;
+  try {
+    if (!held) {
+      [fan] = await Promise.all([deps.hub.join(session, stream), deps.directory.join(session, name)]);
+      if (session.ended) deps.hub.leave(session, fan);
+    }
+    const top = await deps.store.top(stream);
+    if (fan) fan.epoch = top.epoch;
+    return { name, fan, state: { stream: `channel:${name}`, ...top, outcome: "fresh" } };
+  } catch (error) {
+    if (!held) await dropChannel(deps, session, name);
+    throw error;
+  }
+}
+
+/** Gives back what `joinOne` took, also when only a part of it was taken. */
+async function dropChannel(deps: SubscribeDeps, session: Session, name: string): Promise<void> {
+  const fan = deps.hub.find(channelStream(session, name));
+  if (fan) deps.hub.leave(session, fan);
+  if (!session.channels?.delete(name)) return;
+  if (session.channels.size === 0) session.channels = undefined;
+  await deps.directory.part(session, name);
+}
+
+/** Every name is confirmed, also those never held. */
+export async function unsubscribe(deps: SubscribeDeps, session: Session, frame: ClientFrameOf<"Unsubscribe">): Promise<void> {
+  const { channels } = frame.payload;
+  for (const name of new Set(channels)) await dropChannel(deps, session, name);
+  const id = frame.id === undefined ? {} : { id: frame.id };
+  deps.flusher.reply(session, controlFrame({ type: "unsubscribed", payload: channels, ...id }));
+}
+
+/** One refusal for all bad names: what is wrong with the first, and how many more there are. */
+function refusalOf(bad: readonly Bad[]): Refusal {
+  const [first] = bad;
+  const code = bad.every((one) => one.code === "forbidden") ? "forbidden" : "subscription_error";
+  const more = bad.length > 1 ? ` (and ${bad.length - 1} more refused)` : "";
+  return { code, detail: `${first?.field.detail ?? "Refused"}${more}`, fields: bad.map(({ field }) => field) };
+}
