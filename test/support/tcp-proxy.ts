@@ -7,6 +7,8 @@ export type TcpProxy = AsyncDisposable & {
   /** Connections that were accepted so far, and that are open now. */
   readonly accepted: number;
   readonly open: number;
+  /** Pieces of data that vanished in silent connections. */
+  readonly swallowed: number;
   /** Resets every open connection; new ones work. */
   cut(): void;
   /** Open connections stay open and carry nothing any more, for ever; new ones work. */
@@ -23,6 +25,13 @@ export type TcpProxy = AsyncDisposable & {
 export async function startTcpProxy(target: { readonly host: string; readonly port: number }): Promise<TcpProxy> {
   const pairs = new Set<readonly [Socket, Socket]>();
   let accepted = 0;
+  let swallowed = 0;
+  const silence = (pair: readonly [Socket, Socket]) => {
+    for (const socket of pair) {
+      socket.removeAllListeners("data").removeAllListeners("end").removeAllListeners("close");
+      socket.on("data", () => swallowed++); // read and forget: the sender sees an open window
+    }
+  };
   let mode: "carry" | "refuse" | "silence" = "carry";
   const drop = () => {
     for (const pair of pairs) for (const socket of pair) socket.resetAndDestroy();
@@ -56,6 +65,9 @@ export async function startTcpProxy(target: { readonly host: string; readonly po
     get open() {
       return pairs.size;
     },
+    get swallowed() {
+      return swallowed;
+    },
     cut: drop,
     stall() {
       for (const pair of pairs) silence(pair);
@@ -80,13 +92,6 @@ export async function startTcpProxy(target: { readonly host: string; readonly po
 
 /** A torn connection is what this proxy is for; the other side is told by its own close. */
 const ignored = (): void => undefined;
-
-function silence(pair: readonly [Socket, Socket]): void {
-  for (const socket of pair) {
-    socket.removeAllListeners("data").removeAllListeners("end").removeAllListeners("close");
-    socket.on("data", ignored); // read and forget: the sender sees an open window
-  }
-}
 
 function link(from: Socket, to: Socket, gone: () => void): void {
   from.on("error", ignored);

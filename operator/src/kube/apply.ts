@@ -51,7 +51,10 @@ class Applier implements ChildApplier {
   }
 
   async #judge(work: Work, live: KubeObject, attempt = 1): Promise<ChildOutcome> {
-    if (live.metadata.deletionTimestamp !== undefined) return { kind: "terminating" };
+    if (live.metadata.deletionTimestamp !== undefined) {
+      this.#contests.forget(live.metadata.uid ?? "");
+      return { kind: "terminating" };
+    }
     const why = foreignReason(live, work.identity);
     if (why !== undefined) return { kind: "nameConflict", message: `${work.kind.kind} ${live.metadata.name} exists and ${why}` };
     const outcome = await this.#bring(work, live, attempt);

@@ -1,6 +1,7 @@
 // Why: the only place that talks HTTP to the API server, on Bun's `fetch`, because client-node's own transport ignores
 // CAs on Bun. Every call has a deadline, every failure is a `KubeError`. It must never log or throw a credential, and
-// never send a write a second time, except where the API server said it did not take it (401, 429).
+// never send a POST or PATCH a second time, except where the API server said it did not take it (401, 429). (Bun itself
+// repeats GET, PUT and DELETE when a reused connection turns out to be dead, as HTTP allows.)
 import { type Clock, type Random, sleep, systemClock } from "../loop/clock.ts";
 import { KubeError } from "../loop/kube-error.ts";
 import type { Credentials, KubeAccess } from "./access.ts";
@@ -71,8 +72,8 @@ class FetchTransport implements Transport {
   }
 
   async request(call: Call): Promise<Answer> {
-    return await this.#within(call, async (signal) => {
-      const response = await this.#exchange(call, signal);
+    return await this.#within(call, async (until) => {
+      const response = await this.#exchange(call, until);
       try {
         return { status: response.status, body: await response.json() };
       } catch (error) {
@@ -88,7 +89,7 @@ class FetchTransport implements Transport {
     call.signal?.addEventListener("abort", onAbort, { once: true });
     try {
       // The deadline covers the headers only; `hangUp` lives as long as the body.
-      const response = await this.#within(call, (signal) => this.#exchange(call, signal, hangUp));
+      const response = await this.#within(call, (until) => this.#exchange(call, until, hangUp));
       onOpen?.();
       await this.#read(call, response, onLine);
     } finally {
@@ -109,7 +110,7 @@ class FetchTransport implements Transport {
   }
 
   /** Runs `work` under the call's deadline and signal, and names whichever of the two ended it. */
-  async #within<T>(call: Call, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async #within<T>(call: Call, work: (until: Until) => Promise<T>): Promise<T> {
     const stop = new AbortController();
     let reason: "Timeout" | "Aborted" | "Network" = "Network";
     const give = (why: "Timeout" | "Aborted") => () => {
@@ -117,11 +118,13 @@ class FetchTransport implements Transport {
       stop.abort();
     };
     const onAbort = give("Aborted");
-    const cancel = this.#clock.after(call.timeoutMs ?? this.#options.timeoutMs ?? 30_000, give("Timeout"));
+    const timeoutMs = call.timeoutMs ?? this.#options.timeoutMs ?? 30_000;
+    const deadlineMs = this.#clock.monotonicMs() + timeoutMs;
+    const cancel = this.#clock.after(timeoutMs, give("Timeout"));
     call.signal?.addEventListener("abort", onAbort, { once: true });
     if (call.signal?.aborted) onAbort();
     try {
-      return await work(stop.signal);
+      return await work({ signal: stop.signal, deadlineMs });
     } catch (error) {
       if (error instanceof KubeError) throw error;
       throw this.#broken(call, reason, error);
@@ -132,10 +135,11 @@ class FetchTransport implements Transport {
   }
 
   /** Until an answer that is neither 401 (once) nor 429 (while there is time); its body is still unread when it is a 2xx. */
-  async #exchange(call: Call, signal: AbortSignal, hangUp?: AbortController): Promise<Response> {
+  async #exchange(call: Call, until: Until, hangUp?: AbortController): Promise<Response> {
+    const { signal, deadlineMs } = until;
     let hasRenewed = false;
     for (let throttled = 0; ; ) {
-      const response = await this.#send(call, signal, hangUp);
+      const response = await this.#send(call, until, hangUp);
       if (response.ok) return response;
       const error = refusal(call, response, await abortable(response.text(), signal));
       if (error.status === 401 && !hasRenewed) {
@@ -145,16 +149,19 @@ class FetchTransport implements Transport {
         throttled++;
         // Jitter on top, never below: everyone was told the same second.
         const waitMs = error.retryAfterSeconds * 1000 * (1 + 0.1 * (this.#options.random ?? Math.random)());
-        if (waitMs >= (call.timeoutMs ?? this.#options.timeoutMs ?? 30_000)) throw error;
+        if (this.#clock.monotonicMs() + waitMs >= deadlineMs) throw error;
         // A deadline that passes while we wait is still the API server's 429, with its Retry-After.
         if (!(await sleep(this.#clock, waitMs, signal))) throw call.signal?.aborted ? this.#broken(call, "Aborted", error) : error;
       } else throw error;
     }
   }
 
-  async #send(call: Call, signal: AbortSignal, hangUp: AbortController | undefined): Promise<Response> {
+  async #send(call: Call, until: Until, hangUp: AbortController | undefined): Promise<Response> {
+    const { signal } = until;
     const credentials = await abortable(this.#currentCredentials(), signal);
     signal.throwIfAborted();
+    // A process that was stopped just here runs on before its timers do: an old leader must not send then.
+    if (this.#clock.monotonicMs() >= until.deadlineMs) throw this.#broken(call, "Timeout", undefined);
     const relay = () => hangUp?.abort();
     if (hangUp) signal.addEventListener("abort", relay, { once: true });
     const startedMs = this.#clock.monotonicMs();
@@ -200,6 +207,9 @@ class FetchTransport implements Transport {
     return new KubeError({ status: 0, reason, message: `${what(call)}: ${texts[reason]}` }, cause);
   }
 }
+
+/** The end of a call: a signal for what waits, and the time for what is about to begin. */
+type Until = { readonly signal: AbortSignal; readonly deadlineMs: number };
 
 const what = (call: Call): string => `${call.method} ${pathOnly(call.path)}`;
 

@@ -38,8 +38,9 @@ export type CallOptions = { readonly signal?: AbortSignal };
 
 /**
  * Typed access to the API server. Every method rejects with `KubeError` (`loop/kube-error.ts`) and nothing else. Reads are
- * consistent (not from a cache). A write is sent at most once and never after the write fence closed: it is then refused
- * with reason `NotLeader`. A write that ends in `Timeout` or `Network` may have happened.
+ * consistent (not from a cache). No write is repeated, except by HTTP itself: a PUT or DELETE whose reused connection broke
+ * before any answer (a PUT then meets its own resourceVersion, a 409). None is sent after the write fence closed: it is
+ * refused with reason `NotLeader`. A write that ends in `Timeout` or `Network` may have happened.
  */
 export interface KubeApi {
   /** The object, or undefined when it does not exist. */

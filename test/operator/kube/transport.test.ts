@@ -103,6 +103,24 @@ test("a write that met an error other than 401 and 429 is never sent twice", asy
   }
 });
 
+test("a POST or PATCH whose connection breaks before the answer is not repeated", async () => {
+  await using api = await startScriptedApi(ok);
+  await using proxy = await startTcpProxy({ host: "127.0.0.1", port: Number(new URL(api.server).port) });
+  const access = { ...api.access(), server: `http://127.0.0.1:${proxy.port}` };
+  const transport = createTransport({ access, userAgent: "u" });
+  for (const method of ["POST", "PATCH"] as const) {
+    proxy.accept();
+    await get(transport); // a connection to reuse
+    const [before, swallowed] = [proxy.accepted, proxy.swallowed];
+    proxy.stall();
+    const failed = failure(transport.request({ method, path: "/w", body: {}, timeoutMs: 5_000 }));
+    await eventually("the request is under way", () => proxy.swallowed > swallowed);
+    proxy.refuse();
+    expect(await failed).toMatchObject({ status: 0, reason: "Network" });
+    expect(proxy.accepted).toBe(before);
+  }
+});
+
 test("a call that gets no answer ends at its deadline, before and inside the body", async () => {
   const quiet = watchStream();
   await using api = await startScriptedApi((request) =>
@@ -118,6 +136,23 @@ test("a call that gets no answer ends at its deadline, before and inside the bod
     expect(await failed).toMatchObject({ status: 0, reason: "Timeout" });
     expect(clock.pending).toBe(0);
   }
+});
+
+test("a process that was stopped past the deadline while it read credentials sends nothing when it runs on", async () => {
+  await using api = await startScriptedApi(ok);
+  let nowMs = 0;
+  // A clock whose timers never get their turn before the code that is already due.
+  const clock = { wallMs: () => nowMs, monotonicMs: () => nowMs, after: () => () => undefined };
+  const access = api.access();
+  const credentials = async () => {
+    nowMs += 20_000;
+    return await access.credentials();
+  };
+  const transport = createTransport({ access: { ...access, credentials }, userAgent: "u", clock });
+  expect(await failure(transport.request({ method: "PATCH", path: "/x", body: {}, timeoutMs: 9_000 }))).toMatchObject({
+    reason: "Timeout",
+  });
+  expect(api.seen).toEqual([]);
 });
 
 test("an abort ends a call as Aborted, also before it began", async () => {

@@ -153,6 +153,32 @@ test("a difference never carries a value", () => {
   expect(JSON.stringify(compare(secret("aGlkZGVu"), secret("b3RoZXI="), MANAGER))).not.toMatch(/aGlkZGVu|b3RoZXI/);
 });
 
+/** Objects and atomic lists of scalars under names that mean nothing to the comparer. */
+const { tree } = fc.letrec<{ tree: unknown }>((tie) => ({
+  tree: fc.oneof(
+    { maxDepth: 4 },
+    fc.oneof(fc.string({ minLength: 1 }), fc.integer({ min: 1 }), fc.constant(true)),
+    fc.array(fc.integer(), { minLength: 1, maxLength: 3 }),
+    fc.dictionary(fc.constantFrom("a", "b", "c", "d"), tie("tree"), { minKeys: 1 }),
+  ),
+}));
+const withExtras = (value: unknown, extra: unknown): unknown =>
+  typeof value !== "object" || value === null || Array.isArray(value)
+    ? value
+    : { ...Object.fromEntries(Object.entries(value).map(([name, member]) => [name, withExtras(member, extra)])), extra };
+
+test("whatever others add beside our fields is no difference, and whatever field of ours goes is one", () => {
+  fc.assert(
+    fc.property(fc.dictionary(fc.constantFrom("a", "b", "c"), tree, { minKeys: 1 }), tree, fc.nat(), (spec, extra, pick) => {
+      const live = withExtras(spec, extra) as Record<string, unknown>;
+      expect(paths(spec, live)).toEqual([]);
+      const names = Object.keys(spec);
+      const gone = names[pick % names.length] ?? "";
+      expect(paths(spec, { ...live, [gone]: undefined })).toEqual([`missing spec.${gone}`]);
+    }),
+  );
+});
+
 test("comparing never throws, whatever the live object looks like", () => {
   const deployment = renderedChildren("ns").find((child) => child.kind.kind === "Deployment")!.object;
   fc.assert(
