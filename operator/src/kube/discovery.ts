@@ -7,7 +7,8 @@ import { KubeError } from "../loop/kube-error.ts";
 import type { Discovery } from "../loop/ports.ts";
 import type { Transport } from "./transport.ts";
 
-const ACCEPT = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+// v2 since Kubernetes 1.30, v2beta1 (the same shape) since 1.27.
+const ACCEPT = ["v2", "v2beta1"].map((version) => `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`).join(",");
 
 /** What is served now, in the server's order of preference. Rejects with `KubeError`; 406 or `Malformed` from servers before 1.27. */
 export async function discover(transport: Transport, signal?: AbortSignal): Promise<Discovery> {
