@@ -2,7 +2,7 @@
 // pages, then a watch, resumed where it stopped, and a new list when it cannot be. It must never read a list that failed
 // or is unfinished as deletions, and never lose a change without a later one that covers it.
 import { backoffDelayMs, WATCH_BACKOFF } from "../loop/backoff.ts";
-import { type Cancel, type Clock, type Random, sleep, systemClock } from "../loop/clock.ts";
+import { type Clock, type Random, sleep, systemClock } from "../loop/clock.ts";
 import type { Kind } from "../loop/kinds.ts";
 import { isExpired, KubeError } from "../loop/kube-error.ts";
 import { keyOf, type Scope, type Store, type WatchEvent, type WatchHandler } from "../loop/ports.ts";
@@ -12,6 +12,7 @@ import { collectionPath, scopeQuery, withQuery } from "./paths.ts";
 import { type Indexer, MemoryStore } from "./store.ts";
 import type { Transport } from "./transport.ts";
 import { decodeWatchLine } from "./watch-event.ts";
+import { Watchdog } from "./watchdog.ts";
 
 export type ReflectorMetrics = {
   /** A watch ended: `timeout` = the server's planned end, `expired` = 410, `silent` = the watchdog, `error` = all else. */
@@ -266,41 +267,3 @@ class ReflectorRun<T> {
 
 const silence = (kind: Kind, cause: unknown): KubeError =>
   new KubeError({ status: 0, reason: "Timeout", message: `watch of ${kind.resource}: no event and no bookmark in time` }, cause);
-
-/** Hangs up when nothing was heard for `silenceMs`. One timer that is moved lazily: events may come by the thousand. */
-class Watchdog {
-  readonly #clock: Clock;
-  readonly #silenceMs: number;
-  readonly #hangUp: AbortController;
-  #heardMs: number;
-  #cancel: Cancel;
-  barked = false;
-
-  constructor(clock: Clock, silenceMs: number, hangUp: AbortController) {
-    this.#clock = clock;
-    this.#silenceMs = silenceMs;
-    this.#hangUp = hangUp;
-    this.#heardMs = clock.monotonicMs();
-    this.#cancel = this.#arm(silenceMs);
-  }
-
-  heard(): void {
-    this.#heardMs = this.#clock.monotonicMs();
-  }
-
-  stop(): void {
-    this.#cancel();
-  }
-
-  #arm(delayMs: number): Cancel {
-    return this.#clock.after(delayMs, () => {
-      const leftMs = this.#heardMs + this.#silenceMs - this.#clock.monotonicMs();
-      if (leftMs > 0) {
-        this.#cancel = this.#arm(leftMs);
-        return;
-      }
-      this.barked = true;
-      this.#hangUp.abort();
-    });
-  }
-}
