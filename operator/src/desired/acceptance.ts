@@ -1,0 +1,148 @@
+// Why: which Tenants and Templates belong to a cluster, decided by one pure function from everything that is known, so that
+// the operator and `nexus dev` can never disagree, and so that no namespace can take another's id or data.
+import { isTemplateId, isTenantId } from "@nexus/protocol/names.ts";
+import type { ConditionReason } from "@nexus/protocol/resources/conditions.ts";
+import type { AllowedNamespaces } from "@nexus/protocol/resources/fields.ts";
+import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
+import type { Template } from "@nexus/protocol/resources/template.ts";
+import type { Tenant } from "@nexus/protocol/resources/tenant.ts";
+
+export type AcceptedTenant = { readonly tenant: Tenant; readonly cluster: NexusCluster; readonly tenantId: string };
+export type AcceptedTemplate = { readonly template: Template; readonly owner: AcceptedTenant; readonly templateId: string };
+/** Why an object is not part of the configuration. */
+export type Refused = { readonly reason: ConditionReason; readonly message: string };
+export type Verdict<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly refused: Refused };
+
+/** Labels of a namespace; undefined when the namespace is not known. */
+export type NamespaceLabels = (namespace: string) => Readonly<Record<string, string>> | undefined;
+
+/** Lookups over everything that is known. Keys are `namespace/name`. */
+export type World = {
+  readonly cluster: (key: string) => NexusCluster | undefined;
+  readonly tenant: (key: string) => Tenant | undefined;
+  /** Every Tenant that names this cluster. */
+  readonly tenantsOf: (clusterKey: string) => readonly Tenant[];
+  /** Every Template that names this tenant. */
+  readonly templatesOf: (tenantKey: string) => readonly Template[];
+  readonly namespaceLabels: NamespaceLabels;
+};
+
+type Meta = {
+  readonly metadata: { readonly name: string; readonly namespace?: string; readonly uid?: string; readonly creationTimestamp?: string };
+};
+
+export const namespaceOf = ({ metadata }: Meta): string => metadata.namespace ?? "default";
+export const keyOfObject = (object: Meta): string => `${namespaceOf(object)}/${object.metadata.name}`;
+/** The object a reference of ours leads to. */
+export const refKey = (from: Meta, ref: { readonly name: string; readonly namespace?: string }): string =>
+  `${ref.namespace ?? namespaceOf(from)}/${ref.name}`;
+
+const refuse = (reason: ConditionReason, message: string) => ({ ok: false, refused: { reason, message } }) as const;
+
+/** The older object keeps a name: smaller creationTimestamp, then smaller uid. */
+export function isOlder(a: Meta, b: Meta): boolean {
+  const [left = "", right = ""] = [a.metadata.creationTimestamp, b.metadata.creationTimestamp];
+  return left === right ? (a.metadata.uid ?? "") < (b.metadata.uid ?? "") : left < right;
+}
+
+/** Whether objects of `namespace` may attach to `target`. */
+export function mayAttach(namespace: string, target: Meta, allowed: AllowedNamespaces, labels: NamespaceLabels): boolean {
+  if (namespace === namespaceOf(target) || allowed.from === "All") return true;
+  if (allowed.from === "Same" || !allowed.selector) return false;
+  const found = labels(namespace);
+  return found !== undefined && matches(allowed.selector, found);
+}
+
+function matches(selector: NonNullable<AllowedNamespaces["selector"]>, labels: Readonly<Record<string, string>>): boolean {
+  const wanted = Object.entries(selector.matchLabels ?? {});
+  if (!wanted.every(([name, value]) => labels[name] === value)) return false;
+  return (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
+    const value = labels[key];
+    switch (operator) {
+      case "In":
+        return value !== undefined && values.includes(value);
+      case "NotIn":
+        return value === undefined || !values.includes(value);
+      case "Exists":
+        return value !== undefined;
+      case "DoesNotExist":
+        return value === undefined;
+      default:
+        return operator satisfies never;
+    }
+  });
+}
+
+/** The id in force: plain in the cluster's own namespace, prefixed with the namespace everywhere else. */
+export function effectiveTenantId(tenant: Tenant, cluster: Meta): string {
+  const id = tenant.spec.tenantId ?? tenant.metadata.name;
+  return namespaceOf(tenant) === namespaceOf(cluster) ? id : `${namespaceOf(tenant)}.${id}`;
+}
+
+/** One text for "does not exist" and "not allowed", so that nobody can ask which names exist elsewhere. */
+const notPermitted = (kind: string, key: string, isForeign: boolean) =>
+  refuse(
+    "ReferenceNotPermitted",
+    isForeign
+      ? `${kind} ${key} does not exist or does not allow objects of this namespace (its spec.allowedNamespaces)`
+      : `${kind} ${key} does not exist in this namespace`,
+  );
+
+/** Whether a Tenant is part of a cluster's configuration, and under which id. */
+export function acceptTenant(tenant: Tenant, world: World): Verdict<AcceptedTenant> {
+  const key = refKey(tenant, tenant.spec.clusterRef);
+  const cluster = world.cluster(key);
+  const isForeign = (tenant.spec.clusterRef.namespace ?? namespaceOf(tenant)) !== namespaceOf(tenant);
+  if (!cluster || !mayAttach(namespaceOf(tenant), cluster, cluster.spec.allowedNamespaces, world.namespaceLabels)) {
+    return notPermitted("NexusCluster", key, isForeign);
+  }
+  const tenantId = effectiveTenantId(tenant, cluster);
+  if (!isTenantId(tenantId)) {
+    return refuse(
+      "InvalidSpec",
+      `the id in force, ${tenantId.length} characters with the namespace, must be 1-64 of A-Z a-z 0-9 . _ -: set a shorter spec.tenantId`,
+    );
+  }
+  const older = world
+    .tenantsOf(key)
+    .find(
+      (other) =>
+        other !== tenant && keyOfObject(other) !== keyOfObject(tenant) && claims(other, cluster, tenantId, world) && isOlder(other, tenant),
+    );
+  if (older)
+    return refuse(
+      "NameConflict",
+      `the tenant id ${tenantId} belongs to an older Tenant of this cluster${namespaceOf(older) === namespaceOf(tenant) ? `, ${older.metadata.name}` : ""}`,
+    );
+  return { ok: true, value: { tenant, cluster, tenantId } };
+}
+
+const claims = (other: Tenant, cluster: NexusCluster, tenantId: string, world: World): boolean =>
+  effectiveTenantId(other, cluster) === tenantId &&
+  mayAttach(namespaceOf(other), cluster, cluster.spec.allowedNamespaces, world.namespaceLabels);
+
+/** Whether a Template is part of its tenant's configuration. */
+export function acceptTemplate(template: Template, world: World): Verdict<AcceptedTemplate> {
+  const key = refKey(template, template.spec.tenantRef);
+  const tenant = world.tenant(key);
+  const isForeign = (template.spec.tenantRef.namespace ?? namespaceOf(template)) !== namespaceOf(template);
+  if (!tenant || !mayAttach(namespaceOf(template), tenant, tenant.spec.allowedNamespaces, world.namespaceLabels)) {
+    return notPermitted("Tenant", key, isForeign);
+  }
+  const owner = acceptTenant(tenant, world);
+  if (!owner.ok) return refuse("TenantNotAccepted", `Tenant ${key} is not accepted: ${owner.refused.reason}`);
+  const templateId = template.spec.templateId ?? template.metadata.name;
+  if (!isTemplateId(templateId))
+    return refuse("InvalidSpec", "metadata.name is no template id: set spec.templateId (1-64 of A-Z a-z 0-9 _ -)");
+  const older = world
+    .templatesOf(key)
+    .find(
+      (other) =>
+        keyOfObject(other) !== keyOfObject(template) &&
+        (other.spec.templateId ?? other.metadata.name) === templateId &&
+        mayAttach(namespaceOf(other), tenant, tenant.spec.allowedNamespaces, world.namespaceLabels) &&
+        isOlder(other, template),
+    );
+  if (older) return refuse("NameConflict", `the template id ${templateId} belongs to an older Template of this tenant`);
+  return { ok: true, value: { template, owner: owner.value, templateId } };
+}
