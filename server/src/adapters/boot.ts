@@ -1,0 +1,60 @@
+// Why: a pod starts with the last good configuration even while the operator is dead: 64 mounted files, each a bucket of
+// the bundle. It must never fail a start because of one file, and never read beyond its bounds.
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { zstdDecompress } from "node:zlib";
+import { BUCKET_COUNT, Bucket, bucketName } from "@nexus/protocol/bundle.ts";
+import { Type } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+import { EntryEnvelope } from "../core/bundle-entries.ts";
+import type { Log } from "../core/ports.ts";
+
+const decompress = promisify(zstdDecompress);
+/** A bucket after decompression; a Secret holds at most 1 MiB of it compressed. */
+const MAX_BUCKET_BYTES = 64 * 1024 * 1024;
+
+/** A bucket whose entries are known by their envelope only: each is judged by itself when it is loaded. */
+const BucketShell = Type.Object({ ...Bucket.properties, entries: Type.Array(EntryEnvelope) });
+
+/** `failed`: files that were there and could not be read as what they should be. */
+export type BootCopy = {
+  readonly buckets: readonly Bucket[];
+  readonly failed: readonly { readonly index: number; readonly reason: string }[];
+};
+
+/** Reads the files `00` to `63` of `directory`; missing ones are no failure. Failed ones are logged and left out. */
+export async function readBootCopy(directory: string, log: Log): Promise<BootCopy> {
+  const read = await Promise.all(Array.from({ length: BUCKET_COUNT }, (_, index) => readBucket(directory, index)));
+  const buckets: Bucket[] = [];
+  const failed: { index: number; reason: string }[] = [];
+  for (const [index, outcome] of read.entries()) {
+    if (outcome === undefined) continue;
+    if ("reason" in outcome) {
+      failed.push({ index, reason: outcome.reason });
+      log.error("boot.bucket_unreadable", { bucket: index, reason: outcome.reason });
+    } else buckets.push(outcome);
+  }
+  return { buckets, failed };
+}
+
+async function readBucket(directory: string, index: number): Promise<Bucket | { reason: string } | undefined> {
+  let compressed: Buffer;
+  try {
+    compressed = await readFile(join(directory, bucketName(index)));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === "ENOENT" || code === "ENOTDIR" ? undefined : { reason: `cannot be read (${code ?? "unknown"})` };
+  }
+  let value: unknown;
+  try {
+    // A file that was cut off decompresses without complaint: then the text is no JSON.
+    value = JSON.parse((await decompress(compressed, { maxOutputLength: MAX_BUCKET_BYTES })).toString());
+  } catch {
+    return { reason: "is not JSON compressed with zstd" };
+  }
+  if (!Value.Check(BucketShell, value)) return { reason: "is not a bucket" };
+  if (value.index !== index) return { reason: `says it is bucket ${value.index}` };
+  // Entries are checked one by one when they are loaded; here they are only carried.
+  return value as Bucket;
+}

@@ -1,0 +1,79 @@
+// Why: every metric of a server in one table, from which the registry and the reference page are made, so that neither
+// can know one the other does not. Names follow Prometheus: base units, `_total` for counters.
+// Labels come from closed sets only: never a user, a channel, a session or a tenant.
+
+export type MetricRow = {
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly help: string;
+  readonly labels?: readonly string[];
+  /** Upper bounds of a histogram, in its unit. */
+  readonly buckets?: readonly number[];
+};
+
+const LATENCY = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+export const METRICS = {
+  nexus_build_info: { type: "gauge", help: "1; the labels say what runs.", labels: ["version", "bun"] },
+  nexus_ready: { type: "gauge", help: "1 while /ready answers 200." },
+  nexus_draining: { type: "gauge", help: "1 while the node drains." },
+
+  nexus_sessions: { type: "gauge", help: "Open sessions.", labels: ["transport"] },
+  nexus_sessions_opened_total: { type: "counter", help: "Sessions opened.", labels: ["transport"] },
+  nexus_sessions_closed_total: { type: "counter", help: "Sessions closed, by close code.", labels: ["transport", "code"] },
+  nexus_users: { type: "gauge", help: "Different users with a session on this node." },
+  nexus_channels: { type: "gauge", help: "Channels somebody listens to on this node." },
+  nexus_subscriptions: { type: "gauge", help: "Channel subscriptions of all sessions." },
+  nexus_send_queue_bytes: { type: "gauge", help: "Bytes that wait to be written to sessions." },
+
+  nexus_publishes_total: { type: "counter", help: "Publishes, by kind of stream and outcome.", labels: ["stream", "outcome"] },
+  nexus_deliveries_total: { type: "counter", help: "Notifications written to sessions.", labels: ["transport"] },
+  nexus_delivery_latency_seconds: {
+    type: "histogram",
+    help: "From publish to the write on a session's connection.",
+    buckets: LATENCY,
+  },
+  nexus_dropped_total: { type: "counter", help: "Notifications not written to a session that should have had them.", labels: ["reason"] },
+  nexus_frames_received_total: { type: "counter", help: "Frames received from sessions.", labels: ["type"] },
+  nexus_refusals_total: { type: "counter", help: "Requests, upgrades and frames refused, by failure code.", labels: ["code"] },
+
+  nexus_http_requests_total: { type: "counter", help: "Answered requests on the public port.", labels: ["operation", "status"] },
+  nexus_http_request_duration_seconds: {
+    type: "histogram",
+    help: "From a request's arrival to its answer.",
+    labels: ["operation"],
+    buckets: LATENCY,
+  },
+
+  nexus_bundle_entries: { type: "gauge", help: "Configuration objects that are live.", labels: ["kind"] },
+  nexus_bundle_rejected_entries: { type: "gauge", help: "Configuration objects this node was told and cannot use." },
+  nexus_bundle_age_seconds: {
+    type: "gauge",
+    help: "Since a leading operator last confirmed this node's configuration; -1 before the first.",
+  },
+  nexus_bundle_pushes_total: { type: "counter", help: "Configuration pushes, by outcome.", labels: ["outcome"] },
+  nexus_admin_certificate_expiry_timestamp_seconds: {
+    type: "gauge",
+    help: "When the admin certificate expires, in Unix seconds; 0 without one.",
+  },
+} as const satisfies Record<string, MetricRow>;
+
+export type MetricName = keyof typeof METRICS;
+
+/** Metrics of the runtime that are true on Bun; the others prom-client knows are left out. */
+export const RUNTIME_METRICS = [
+  "process_cpu_user_seconds_total",
+  "process_cpu_system_seconds_total",
+  "process_cpu_seconds_total",
+  "process_start_time_seconds",
+  "process_resident_memory_bytes",
+  "process_open_fds",
+  "process_max_fds",
+  "nodejs_eventloop_lag_seconds",
+  "nodejs_eventloop_lag_min_seconds",
+  "nodejs_eventloop_lag_max_seconds",
+  "nodejs_eventloop_lag_mean_seconds",
+  "nodejs_eventloop_lag_stddev_seconds",
+  "nodejs_eventloop_lag_p50_seconds",
+  "nodejs_eventloop_lag_p90_seconds",
+  "nodejs_eventloop_lag_p99_seconds",
+] as const;

@@ -1,0 +1,147 @@
+// Why: counts what happens, in one registry of its own. Children of labelled metrics are looked up once and kept, because
+// the hot path counts every publish. It must never let a peer choose a label's value.
+import { FAILURES } from "@nexus/protocol/failures.ts";
+import { CLIENT_FRAMES } from "@nexus/protocol/frames.ts";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Metrics } from "../core/ports.ts";
+import { METRICS, type MetricName, type MetricRow, RUNTIME_METRICS } from "./metrics-table.ts";
+
+/** What is read when somebody asks for the metrics. All cheap enough for one call every few seconds. */
+export type MetricSources = {
+  ready(): boolean;
+  draining(): boolean;
+  users(): number;
+  channels(): number;
+  load(): { readonly subscriptions: number; readonly queuedBytes: number };
+  bundle(): { readonly tenants: number; readonly templates: number; readonly rejected: number; readonly ageSeconds: number };
+  /** Unix seconds; 0 without a certificate. */
+  certificateExpiry(): number;
+};
+
+export type PushKind = "applied" | "mismatch" | "stale" | "refused";
+
+/** The port of core, what the edges count besides, and the text for scrapers. */
+export type ServerMetrics = Metrics & {
+  answered(operation: string, status: number, seconds: number): void;
+  pushed(outcome: PushKind): void;
+  /** What gauges show from now on. Before that they are absent. */
+  observe(sources: MetricSources): void;
+  readonly contentType: string;
+  text(): Promise<string>;
+};
+
+const CLOSE_CODES = new Set<number>([1000, 1001, 1005, 1006, 1009, ...Object.values(FAILURES).map((row) => row.close)]);
+
+export function createMetrics({ version }: { version: string }): ServerMetrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const wanted = new Set<string>(RUNTIME_METRICS);
+  for (const { name } of registry.getMetricsAsArray()) if (!wanted.has(name)) registry.removeSingleMetric(name);
+
+  const counter = (name: MetricName) => counterOf(registry, name);
+  const histogram = (name: MetricName) => new Histogram({ ...optionsOf(registry, name), buckets: [...(row(name).buckets ?? [])] });
+  const gauge = (name: MetricName, collect?: () => number) =>
+    new Gauge({
+      ...optionsOf(registry, name),
+      ...(collect
+        ? {
+            collect() {
+              this.set(collect());
+            },
+          }
+        : {}),
+    });
+
+  gauge("nexus_build_info").set({ version, bun: Bun.version }, 1);
+  const sessions = gauge("nexus_sessions");
+  for (const transport of ["websocket", "sse"]) sessions.set({ transport }, 0);
+  const opened = counter("nexus_sessions_opened_total");
+  const closed = counter("nexus_sessions_closed_total");
+  const publishes = counter("nexus_publishes_total");
+  const deliveries = counter("nexus_deliveries_total");
+  const latency = histogram("nexus_delivery_latency_seconds");
+  const dropped = counter("nexus_dropped_total");
+  const frames = counter("nexus_frames_received_total");
+  const refusals = counter("nexus_refusals_total");
+  const requests = counter("nexus_http_requests_total");
+  const durations = histogram("nexus_http_request_duration_seconds");
+  const pushes = counter("nexus_bundle_pushes_total");
+  const durationOf = memo((operation: string) => durations.labels({ operation }));
+
+  return {
+    published: (stream, outcome) => publishes({ stream, outcome }),
+    delivered: (transport, count) => deliveries({ transport }, count),
+    deliveryLatency: (milliseconds) => latency.observe(Math.max(milliseconds, 0) / 1000),
+    dropped: (reason, count) => dropped({ reason }, count),
+    sessionOpened(transport) {
+      sessions.inc({ transport });
+      opened({ transport });
+    },
+    sessionClosed(transport, code) {
+      sessions.dec({ transport });
+      closed({ transport, code: CLOSE_CODES.has(code) ? String(code) : "other" });
+    },
+    refused: (code) => refusals({ code: Object.hasOwn(FAILURES, code) ? code : "other" }),
+    frame: (type) => frames({ type: Object.hasOwn(CLIENT_FRAMES, type) ? type : "invalid" }),
+    answered(operation, status, seconds) {
+      requests({ operation, status: String(status) });
+      durationOf(operation).observe(seconds);
+    },
+    pushed: (outcome) => pushes({ outcome }),
+    observe(sources) {
+      gauge("nexus_ready", () => Number(sources.ready()));
+      gauge("nexus_draining", () => Number(sources.draining()));
+      gauge("nexus_users", () => sources.users());
+      gauge("nexus_channels", () => sources.channels());
+      gauge("nexus_subscriptions", () => sources.load().subscriptions);
+      gauge("nexus_send_queue_bytes", () => sources.load().queuedBytes);
+      gauge("nexus_bundle_rejected_entries", () => sources.bundle().rejected);
+      gauge("nexus_bundle_age_seconds", () => sources.bundle().ageSeconds);
+      gauge("nexus_admin_certificate_expiry_timestamp_seconds", () => sources.certificateExpiry());
+      new Gauge({
+        ...optionsOf(registry, "nexus_bundle_entries"),
+        collect() {
+          const { tenants, templates } = sources.bundle();
+          this.set({ kind: "tenant" }, tenants);
+          this.set({ kind: "template" }, templates);
+        },
+      });
+    },
+    contentType: registry.contentType,
+    text: () => registry.metrics(),
+  };
+}
+
+const row = (name: MetricName): MetricRow => METRICS[name];
+
+const optionsOf = (registry: Registry, name: MetricName) => ({
+  name,
+  help: row(name).help,
+  labelNames: [...(row(name).labels ?? [])],
+  registers: [registry],
+});
+
+/** Counts by labels; each child is looked up once. Values come from closed sets, so the memo is bounded. */
+function counterOf(registry: Registry, name: MetricName): (labels: Readonly<Record<string, string>>, count?: number) => void {
+  const counter = new Counter(optionsOf(registry, name));
+  const order = row(name).labels ?? [];
+  const child = memo((_: string, labels: Readonly<Record<string, string>>) => counter.labels({ ...labels }));
+  return (labels, count = 1) => {
+    let key = "";
+    for (const label of order) key += `${labels[label] ?? ""}|`;
+    child(key, labels).inc(count);
+  };
+}
+
+/** Remembers by the first argument. */
+function memo<T, R extends readonly unknown[]>(make: (key: string, ...rest: R) => T): (key: string, ...rest: R) => T {
+  const known = new Map<string, T>();
+  return (key, ...rest) => {
+    let value = known.get(key);
+    if (value === undefined) {
+      value = make(key, ...rest);
+      known.set(key, value);
+    }
+    return value;
+  };
+}

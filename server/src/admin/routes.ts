@@ -1,0 +1,128 @@
+// Why: what the operator asks of a node: take configuration, say how you are, drain, log more. TLS is the listener's.
+// It must never answer anything before the token was checked.
+import { ADMIN_PATHS, type AdminStatus, LogLevelRequest } from "@nexus/protocol/admin.ts";
+import { BUNDLE_FORMAT } from "@nexus/protocol/bundle.ts";
+import type { LogLevel } from "@nexus/protocol/config.ts";
+import type { Refusal } from "@nexus/protocol/failures.ts";
+import { Value } from "@sinclair/typebox/value";
+import type { LiveConfig, PushOutcome } from "../core/live-config.ts";
+import type { Clock, Log } from "../core/ports.ts";
+import { problemOf, problemResponse, refusalOf } from "../core/problem.ts";
+import type { Readiness } from "../core/readiness.ts";
+import { readJson, readPush } from "./push-body.ts";
+import { isAuthorized } from "./tokens.ts";
+
+export type AdminDeps = {
+  readonly live: LiveConfig;
+  readonly readiness: Readiness;
+  readonly log: Log;
+  readonly clock: Pick<Clock, "monotonic">;
+  readonly metrics: { pushed(outcome: PushOutcome["kind"]): void };
+  readonly version: string;
+  /** `namespace/name` of the NexusCluster. */
+  readonly cluster: string;
+  readonly sessions: () => number;
+  readonly setLogLevel: (level: LogLevel) => void;
+  /** Starts the drain that ends the process. */
+  readonly drain: () => void;
+};
+
+type Route = { readonly method: "GET" | "POST"; handle(request: Request): Promise<Response> };
+
+/** The handler behind the admin listener. `tokens` is asked for each request: the file changes. */
+export function createAdmin(deps: AdminDeps, tokens: () => readonly Buffer[]): { fetch(request: Request): Promise<Response> } {
+  const startedAt = deps.clock.monotonic();
+  const routes: Readonly<Record<string, Route>> = {
+    [ADMIN_PATHS.bundle]: { method: "POST", handle: (request) => takePush(deps, request) },
+    [ADMIN_PATHS.status]: { method: "GET", handle: async () => Response.json(statusOf(deps, startedAt)) },
+    [ADMIN_PATHS.drain]: {
+      method: "POST",
+      handle: async () => {
+        deps.drain();
+        return Response.json({ draining: true, sessions: deps.sessions() }, { status: 202 });
+      },
+    },
+    [ADMIN_PATHS.logLevel]: { method: "POST", handle: (request) => setLogLevel(deps, request) },
+  };
+  return {
+    async fetch(request) {
+      if (!isAuthorized(request.headers.get("authorization"), tokens())) {
+        return problemResponse(
+          { code: "unauthorized", detail: "The admin token is missing or not known" },
+          { "www-authenticate": "Bearer" },
+        );
+      }
+      const { pathname } = new URL(request.url);
+      const route = Object.hasOwn(routes, pathname) ? routes[pathname] : undefined;
+      if (!route) return problemResponse({ code: "not_found", detail: "No such path" });
+      if (route.method !== request.method) {
+        return problemResponse({ code: "method_not_allowed", detail: `This path serves ${route.method}` }, { allow: route.method });
+      }
+      try {
+        return await route.handle(request);
+      } catch (error) {
+        deps.log.error("admin.failed", { path: pathname, error });
+        return problemResponse(refusalOf(error));
+      }
+    },
+  };
+}
+
+function statusOf({ live, readiness, version, cluster, sessions, clock }: AdminDeps, startedAt: number): AdminStatus {
+  return {
+    version,
+    cluster,
+    bundle_formats: [BUNDLE_FORMAT],
+    digest: live.digest(),
+    buckets: [...live.bucketDigests()],
+    ...live.fence(),
+    ready: readiness.isReady(),
+    draining: readiness.isDraining(),
+    sessions: sessions(),
+    uptime_seconds: Math.round(clock.monotonic() - startedAt) / 1000,
+  };
+}
+
+async function takePush({ live, metrics, log }: AdminDeps, request: Request): Promise<Response> {
+  const read = await readPush(request);
+  if (!read.ok) {
+    metrics.pushed("refused");
+    return problemResponse(read.refusal);
+  }
+  const before = live.digest();
+  const outcome = live.push(read.value);
+  metrics.pushed(outcome.kind);
+  switch (outcome.kind) {
+    case "applied": {
+      const { digest, rejected } = outcome.result;
+      if (digest !== before) log.info("config.applied", { digest, buckets: read.value.buckets.length, rejected: rejected.length });
+      return Response.json(outcome.result);
+    }
+    case "mismatch":
+      return refused({ code: "bundle_mismatch", detail: "Send these buckets whole" }, outcome.mismatch);
+    case "stale":
+      return refused({ code: "stale_leader", detail: "A newer leader was here" }, outcome.stale);
+    case "refused":
+      return problemResponse(outcome.refusal);
+    default:
+      return outcome satisfies never;
+  }
+}
+
+/** A problem body with the members the protocol gives this answer. */
+function refused(refusal: Refusal, members: object): Response {
+  const problem = { ...problemOf(refusal), ...members };
+  return new Response(JSON.stringify(problem), { status: problem.status, headers: { "content-type": "application/problem+json" } });
+}
+
+async function setLogLevel(deps: AdminDeps, request: Request): Promise<Response> {
+  const read = await readJson(request);
+  if (!read.ok) return problemResponse(read.refusal);
+  if (!Value.Check(LogLevelRequest, read.value)) {
+    const fields = [{ pointer: "/level", detail: "must be one of debug, info, warn, error" }];
+    return problemResponse({ code: "validation_error", detail: "The body does not match the contract", fields });
+  }
+  deps.setLogLevel(read.value.level);
+  deps.log.info("log.level_changed", { to: read.value.level });
+  return Response.json({ level: read.value.level });
+}

@@ -1,0 +1,22 @@
+// Why: what one request is to the code behind the routes, and what may come back. Handlers see no transport beyond this.
+
+import type { Refusal } from "@nexus/protocol/failures.ts";
+import type { Operation } from "@nexus/protocol/rest/operations.ts";
+import type { KeyHolder, RateDecision } from "../core/ports.ts";
+
+/** Who asks, for which tenant. `rate`: what is left of the key's requests; absent while limits are off. */
+export type Caller = { readonly tenant: string; readonly holder: KeyHolder; readonly rate: RateDecision | undefined };
+
+export type Call = { readonly operation: Operation; readonly request: Request; readonly caller: Caller };
+
+/** A 200 unless `status` says otherwise; `body` is JSON text. */
+export type Answer = {
+  readonly kind: "answer";
+  readonly body: string;
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+};
+
+export type Handler = (call: Call) => Promise<Answer | Refusal>;
+
+export const isRefusal = (value: object): value is Refusal => "code" in value;

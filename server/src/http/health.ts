@@ -1,0 +1,33 @@
+// Why: the public health answer, in Ara's shape. It is for people and load balancers and needs no key, so it must never
+// tell more than counts. 200 also when degraded: probes use the ops port.
+import type { Answer } from "./call.ts";
+
+export type HealthFacts = {
+  readonly version: string;
+  readonly uptimeSeconds: number;
+  readonly degraded: boolean;
+  readonly sessions: number;
+  readonly users: number;
+  readonly channels: number;
+  /** What inboxes hold; `backend` names the engine. */
+  readonly queue: { readonly backend: string; readonly messages: number; readonly users: number };
+};
+
+export function healthAnswer(facts: HealthFacts): Answer {
+  return {
+    kind: "answer",
+    body: JSON.stringify({
+      status: facts.degraded ? "degraded" : "healthy",
+      version: facts.version,
+      uptime_seconds: Math.floor(facts.uptimeSeconds),
+      redis: { status: "disabled", connected: false },
+      connections: { total: facts.sessions, unique_users: facts.users, channels_count: facts.channels },
+      queue: {
+        enabled: true,
+        backend: facts.queue.backend,
+        total_messages: facts.queue.messages,
+        users_with_queue: facts.queue.users,
+      },
+    }),
+  };
+}

@@ -1,0 +1,149 @@
+// Why: the public REST port: one route per declared operation, in Elysia, and the few answers that belong to no operation.
+// It must never let an error's own words out, and never log a URL: query strings may hold tokens.
+import { FAILURES, type Refusal } from "@nexus/protocol/failures.ts";
+import { LISTEN_ENDPOINTS, OPERATIONS, type Operation, type OperationId } from "@nexus/protocol/rest/operations.ts";
+import { Elysia } from "elysia";
+import type { Clock, Ids, Log, Metrics, RateLimits, Tenants, TokenVerifier } from "../core/ports.ts";
+import { problemResponse, refusalOf } from "../core/problem.ts";
+import type { Publisher } from "../core/publish.ts";
+import { type AuthDeps, admitKey, admitSession } from "./auth.ts";
+import { type Answer, type Handler, isRefusal } from "./call.ts";
+import { type AnswerHeaders, addRate, narrowToOrigins, openHeaders, optionsResponse, requestIdOf } from "./headers.ts";
+import { type HealthFacts, healthAnswer } from "./health.ts";
+import { methodsOf, routePath } from "./paths.ts";
+import { publishHandlers } from "./publish.ts";
+
+/** What is asked of the listener. */
+export type Listener = { requestIP(request: Request): { readonly address: string } | null };
+
+export type HttpDeps = {
+  readonly tenants: Tenants;
+  readonly publisher: Publisher;
+  readonly rates: RateLimits;
+  readonly verifier: TokenVerifier;
+  readonly metrics: Pick<Metrics, "refused"> & { answered(operation: string, status: number, seconds: number): void };
+  readonly health: () => HealthFacts;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  /** Asked for paths that are no operation (diagnostics, a console); undefined: 404. */
+  readonly extra?: (request: Request) => Response | Promise<Response> | undefined;
+};
+
+export type Http = { fetch(request: Request, listener: Listener): Response | Promise<Response> };
+
+/** `/sse` is served elsewhere once it is; until then it answers like an operation. */
+const ROUTED: readonly Operation[] = [
+  ...OPERATIONS,
+  ...LISTEN_ENDPOINTS.filter(({ served }) => !served).map((one) => ({ ...one, id: one.path.slice(1), auth: "session" as const })),
+];
+
+export function createHttp(deps: HttpDeps): Http {
+  const { clock, ids, log, metrics, tenants } = deps;
+  let listener: Listener | undefined;
+  const auth: AuthDeps = { ...deps, addressOf: (request) => listener?.requestIP(request)?.address ?? "unknown" };
+  const handlers: Partial<Record<OperationId, Handler>> = publishHandlers(deps);
+
+  function refuse(refusal: Refusal, headers: AnswerHeaders): Response {
+    metrics.refused(refusal.code);
+    return problemResponse(refusal, headers, headers["x-request-id"]);
+  }
+
+  /** Everything that is no operation: OPTIONS, a wrong method, an unknown path. */
+  async function elsewhere(request: Request): Promise<Response> {
+    const { pathname } = new URL(request.url);
+    const requestId = requestIdOf(request, ids.uuid);
+    const methods = methodsOf(pathname);
+    if (methods.length === 0) {
+      const extra = await deps.extra?.(request);
+      return extra ?? refuse({ code: "not_found", detail: "No such path" }, openHeaders(request, requestId));
+    }
+    if (request.method === "OPTIONS") return optionsResponse(methods, requestId);
+    const headers = { ...openHeaders(request, requestId), allow: methods.join(", ") };
+    return refuse({ code: "method_not_allowed", detail: `This path serves ${methods.join(", ")}` }, headers);
+  }
+
+  async function perform(operation: Operation, request: Request, headers: AnswerHeaders): Promise<Answer | Refusal> {
+    if (operation.id === "health") return healthAnswer(deps.health());
+    if (operation.auth === "public") return notServed;
+    if (operation.auth === "session") return (await admitSession(auth, request)) ?? notServed;
+    const { caller, refusal } = admitKey(auth, request, operation.auth);
+    if (caller) {
+      addRate(headers, caller.rate);
+      narrowToOrigins(headers, request, tenants.tenant(caller.tenant));
+    }
+    if (refusal) return refusal;
+    const handler = operation.served ? handlers[operation.id as OperationId] : undefined;
+    return handler && caller ? await handler({ operation, request, caller }) : notServed;
+  }
+
+  async function answer(operation: Operation, request: Request): Promise<Response> {
+    const startedAt = clock.monotonic();
+    const headers = openHeaders(request, requestIdOf(request, ids.uuid));
+    let response: Response;
+    try {
+      const outcome = await perform(operation, request, headers);
+      response = isRefusal(outcome) ? refuse(outcome, challenged(outcome, operation, headers)) : answered(outcome, headers);
+    } catch (thrown) {
+      const refusal = refusalOf(thrown);
+      if (FAILURES[refusal.code].status >= 500) {
+        log.error("http.failed", { operation: operation.id, requestId: headers["x-request-id"], code: refusal.code, error: thrown });
+      }
+      response = refuse(refusal, headers);
+    }
+    metrics.answered(operation.id, response.status, (clock.monotonic() - startedAt) / 1000);
+    return response;
+  }
+
+  // onError comes first: it covers only what is registered after it, and without it raw messages go out.
+  const app = new Elysia().onError(({ code, request, error }) => {
+    if (code === "NOT_FOUND") return elsewhere(request);
+    log.error("http.router_failed", { code: String(code), error });
+    return refuse(refusalOf(undefined), openHeaders(request, requestIdOf(request, ids.uuid)));
+  });
+  for (const operation of ROUTED) {
+    // `parse: "none"`: bodies are read by handlers, after key, type and size were judged.
+    app.route(operation.method, routePath(operation.path), ({ request }) => answer(operation, request), { parse: "none" });
+  }
+  app.compile();
+
+  return {
+    fetch(request, from) {
+      listener = from;
+      const { method } = request;
+      if (method === "OPTIONS") return elsewhere(request);
+      if (method === "HEAD") return head(app, request);
+      return app.fetch(routable(request));
+    },
+  };
+}
+
+const notServed: Refusal = { code: "not_implemented", detail: "This operation is declared and not served by this version" };
+
+/** RFC 9110 section 11.6.1: a 401 says what would be accepted. */
+function challenged(refusal: Refusal, operation: Operation, headers: AnswerHeaders): AnswerHeaders {
+  if (FAILURES[refusal.code].status !== 401) return headers;
+  return { ...headers, "www-authenticate": operation.auth === "session" ? 'Bearer realm="nexus"' : 'ApiKey realm="nexus"' };
+}
+
+function answered(outcome: Answer, headers: AnswerHeaders): Response {
+  headers["content-type"] = "application/json";
+  if (outcome.headers) Object.assign(headers, outcome.headers);
+  return new Response(outcome.body, { status: outcome.status ?? 200, headers });
+}
+
+/** HEAD is GET without the body, where there is a GET. */
+async function head(app: { fetch(request: Request): Response | Promise<Response> }, request: Request): Promise<Response> {
+  const { pathname } = new URL(request.url);
+  const known = methodsOf(pathname).includes("GET");
+  const asked = known ? new Request(routable(request), { method: "GET", headers: request.headers }) : request;
+  const { status, headers } = await app.fetch(routable(asked));
+  return new Response(null, { status, headers });
+}
+
+/** Elysia looks for the path from the 11th character on, so a host of three characters or fewer hides it (elysia#748). */
+function routable(request: Request): Request {
+  const { url } = request;
+  const slash = url.indexOf("/", 8);
+  return slash >= 11 ? request : new Request(`http://short-host${url.slice(slash)}`, request);
+}
