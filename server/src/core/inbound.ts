@@ -38,6 +38,11 @@ export class Inbound {
   receive(session: Session, message: string | Uint8Array): void {
     if (session.ended) return;
     session.seenAt = this.#deps.clock.monotonic();
+    if (isOver(message, this.#deps.tenants.cluster().limits.frameBytes)) {
+      this.#deps.metrics.refused("frame_too_large");
+      this.#deps.end(session, "frame_too_large");
+      return;
+    }
     if (!session.busy && !session.backlog && this.#takeToken(session)) {
       this.#start(session, message);
       return;
@@ -187,4 +192,10 @@ export class Inbound {
     }
     if (++session.offences > FLOOD_LIMIT) this.#deps.end(session, "flood");
   }
+}
+
+/** UTF-8 bytes are counted only where the count of UTF-16 units leaves it open. */
+function isOver(message: string | Uint8Array, maxBytes: number): boolean {
+  if (message.length > maxBytes) return true;
+  return typeof message === "string" && message.length * 3 > maxBytes && Buffer.byteLength(message) > maxBytes;
 }

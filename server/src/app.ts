@@ -1,0 +1,89 @@
+// Why: the one place where core, the engines behind it and the edges in front of it become a server that listens.
+// It must never read the environment or choose an adapter: `main.ts` does.
+import type { ServerConfig } from "@nexus/protocol/config.ts";
+import type { Server } from "bun";
+import type { Defer } from "./core/defer.ts";
+import type { LiveConfig } from "./core/live-config.ts";
+import { BEAT_MS, createNode, type NexusNode } from "./core/node.ts";
+import type { Clock, Engine, Ids, Log, Metrics, TokenVerifier } from "./core/ports.ts";
+import type { Session } from "./core/session.ts";
+import { createSocketEdge } from "./ws/edge.ts";
+
+/** Answers whatever is no socket. */
+export type HttpHandler = { fetch(request: Request, server: Server<Session>): Response | Promise<Response> };
+
+export type AppDeps = {
+  readonly config: Pick<ServerConfig, "http">;
+  readonly live: LiveConfig;
+  readonly engine: Engine;
+  readonly verifier: TokenVerifier;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  /** Makes the REST handler, once the node is there. */
+  readonly http: (node: NexusNode) => HttpHandler;
+};
+
+export type App = {
+  /** Address of the public port, without a slash at the end. */
+  readonly url: string;
+  readonly port: number;
+  readonly node: NexusNode;
+  /** Stores what is still waiting, closes what is still open, gives back the port. Never rejects twice: later calls wait for the first. */
+  stop(): Promise<void>;
+};
+
+/** The most `limits.batchBytes` may say; the live limits are the REST edge's to check. */
+const MAX_BODY_BYTES = 67_108_864;
+
+/** Timers of the real event loop; none of them keeps a process alive. */
+const realDefer: Defer = (run, ms) => {
+  if (ms === 0) setImmediate(run);
+  else setTimeout(run, ms).unref();
+};
+
+/** Starts the public listener: `/ws` is a raw Bun socket, everything else is HTTP. Throws when the port is taken. */
+export function createApp(deps: AppDeps): App {
+  const { config, live, engine, log, ids } = deps;
+  const node = createNode({ ...deps, tenants: live, defer: realDefer });
+  const edge = createSocketEdge({ node, ids, log });
+  const http = deps.http(node);
+  const server = Bun.serve<Session>({
+    hostname: config.http.host,
+    port: config.http.port,
+    reusePort: false,
+    idleTimeout: 30,
+    maxRequestBodySize: MAX_BODY_BYTES,
+    fetch: (request, listener) => (isSocketPath(request.url) ? edge.upgrade(request, listener) : http.fetch(request, listener)),
+    websocket: edge.handler,
+  });
+  const beat = setInterval(() => node.beat(), BEAT_MS);
+  beat.unref();
+  const stopWatching = live.onChange(() => node.sessions.revalidate());
+
+  let stopping: Promise<void> | undefined;
+  const stop = async () => {
+    clearInterval(beat);
+    stopWatching();
+    node.refuseSessions();
+    await node.sessions.settle();
+    await server.stop(true);
+    await engine.close();
+  };
+  const host = config.http.host.includes(":") ? `[${config.http.host}]` : config.http.host;
+  return {
+    url: `http://${host === "0.0.0.0" || host === "[::]" ? "127.0.0.1" : host}:${server.port}`,
+    port: server.port ?? 0,
+    node,
+    stop: () => (stopping ??= stop()),
+  };
+}
+
+/** Whether the path is `/ws`, found without parsing the whole address: this runs for every request. */
+function isSocketPath(url: string): boolean {
+  const path = url.indexOf("/", url.indexOf("://") + 3);
+  if (path < 0 || !url.startsWith("/ws", path)) return false;
+  const after = url.charAt(path + 3);
+  return after === "" || after === "?";
+}

@@ -1,0 +1,58 @@
+// Why: one server process as core sees it: a publisher, the sessions, and the beat that keeps both going.
+// It must never open a port.
+
+import type { Refusal } from "@nexus/protocol/failures.ts";
+import { type AdmissionDeps, admit, type Candidate } from "./admission.ts";
+import type { Defer } from "./defer.ts";
+import type { Clock, Engine, Identity, Ids, Log, Metrics, Tenants, TokenVerifier } from "./ports.ts";
+import { createPublisher, type Publisher } from "./publish.ts";
+import { Sessions } from "./sessions.ts";
+
+/** How often heartbeats, silence and paced senders are looked after, in milliseconds. */
+export const BEAT_MS = 250;
+
+export type NodeDeps = {
+  readonly tenants: Tenants;
+  readonly engine: Engine;
+  readonly verifier: TokenVerifier;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly defer: Defer;
+};
+
+export type NexusNode = {
+  readonly publisher: Publisher;
+  readonly sessions: Sessions;
+  /** Whether a session may be opened; see `admit`. */
+  admit(candidate: Candidate): Promise<{ readonly identity: Identity } | Refusal>;
+  /** From now on no session is opened (503). Those that are open stay until `sessions.shutdown`. */
+  refuseSessions(): void;
+  isDraining(): boolean;
+  /** Call every {@link BEAT_MS}. */
+  beat(): void;
+};
+
+export function createNode(deps: NodeDeps): NexusNode {
+  const sessions = new Sessions(deps);
+  let draining = false;
+  const admission: AdmissionDeps = {
+    tenants: deps.tenants,
+    verifier: deps.verifier,
+    rates: deps.engine.rates,
+    metrics: deps.metrics,
+    sessions: () => sessions.count(),
+    isDraining: () => draining,
+  };
+  return {
+    publisher: createPublisher(deps),
+    sessions,
+    admit: (candidate) => admit(admission, candidate),
+    refuseSessions: () => {
+      draining = true;
+    },
+    isDraining: () => draining,
+    beat: () => sessions.tick(),
+  };
+}

@@ -1,0 +1,83 @@
+// Why: sockets on raw Bun.serve, because an Elysia wrapper would triple the memory of a silent one. It decodes a
+// handshake, asks core, and hands the socket over as core's outlet. It must never hold a rule of its own.
+import type { Refusal } from "@nexus/protocol/failures.ts";
+import { SUBPROTOCOL } from "@nexus/protocol/frames.ts";
+import type { Server, WebSocketHandler } from "bun";
+import type { NexusNode } from "../core/node.ts";
+import type { Ids, Log } from "../core/ports.ts";
+import { problemResponse, refusalOf } from "../core/problem.ts";
+import type { Session } from "../core/session.ts";
+import { isUpgrade, readHandshake } from "./handshake.ts";
+
+/** Above this Bun would drop what is sent. Core stops at the first write that does not leave, so it is never reached. */
+const BACKPRESSURE_LIMIT_BYTES = 256 * 1024 * 1024;
+/** The most `limits.frameBytes` may say. The live limit is checked by core: Bun cannot change its own while it listens. */
+const MAX_FRAME_BYTES = 16_777_216;
+/** Close code of a socket that vanished (RFC 6455 section 7.1.5). */
+const ABNORMAL_CLOSE = 1006;
+
+export type SocketEdgeDeps = { readonly node: NexusNode; readonly ids: Ids; readonly log: Log };
+
+export type SocketEdge = {
+  /** Answers a request for `/ws`; undefined when it became a socket. */
+  upgrade(request: Request, server: Server<Session>): Promise<Response | undefined>;
+  readonly handler: WebSocketHandler<Session>;
+};
+
+/** One for the listener's life: limits are read live, where they apply. */
+export function createSocketEdge(deps: SocketEdgeDeps): SocketEdge {
+  const { sessions } = deps.node;
+  const guard = (session: Session, what: () => void) => {
+    try {
+      what();
+    } catch (error) {
+      deps.log.error("socket.failed", { sessionId: session.sessionId, error: String(error) });
+      sessions.end(session, "internal");
+    }
+  };
+  return {
+    upgrade: (request, server) => upgrade(deps, request, server),
+    handler: {
+      maxPayloadLength: MAX_FRAME_BYTES,
+      backpressureLimit: BACKPRESSURE_LIMIT_BYTES,
+      idleTimeout: 0, // silence is judged by core, for every transport alike
+      sendPings: false,
+      perMessageDeflate: false,
+      open: (socket) => guard(socket.data, () => sessions.opened(socket.data, socket)),
+      message: (socket, message) => guard(socket.data, () => sessions.received(socket.data, message)),
+      drain: (socket) => guard(socket.data, () => sessions.drained(socket.data)),
+      pong: (socket) => sessions.seen(socket.data),
+      ping: (socket) => sessions.seen(socket.data),
+      close: (socket, code) => guard(socket.data, () => sessions.closed(socket.data, code === 0 ? ABNORMAL_CLOSE : code)),
+    },
+  };
+}
+
+async function upgrade(deps: SocketEdgeDeps, request: Request, server: Server<Session>): Promise<Response | undefined> {
+  const requestId = deps.ids.uuid();
+  try {
+    const refusal = await tryUpgrade(deps, request, server);
+    return refusal && refused(refusal, requestId);
+  } catch (error) {
+    deps.log.error("upgrade.failed", { requestId, error: String(error) });
+    return refused(refusalOf(error), requestId);
+  }
+}
+
+const refused = (refusal: Refusal, requestId: string): Response => {
+  const challenge = refusal.code === "unauthorized" ? { "www-authenticate": "Bearer" } : {};
+  return problemResponse(refusal, { "x-request-id": requestId, ...challenge }, requestId);
+};
+
+async function tryUpgrade(deps: SocketEdgeDeps, request: Request, server: Server<Session>): Promise<Refusal | undefined> {
+  if (!isUpgrade(request)) return { code: "invalid_header", detail: "This address speaks WebSocket: send Upgrade: websocket" };
+  const handshake = readHandshake(request);
+  const address = server.requestIP(request)?.address ?? "unknown";
+  const admitted = await deps.node.admit({ address, token: handshake.token, origin: handshake.origin });
+  if ("code" in admitted) return admitted;
+  const session = deps.node.sessions.create({ identity: admitted.identity, transport: "websocket", full: handshake.full });
+  // Bun answers the first offer by itself, which may be a token: an empty value makes it answer none.
+  const headers = { "Sec-WebSocket-Protocol": handshake.full ? SUBPROTOCOL : "" };
+  if (server.upgrade(request, { data: session, headers })) return undefined;
+  return { code: "invalid_header", detail: "The WebSocket handshake is not complete" };
+}
