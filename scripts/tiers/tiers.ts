@@ -1,5 +1,6 @@
 // Why: which tests belong to which tier, and what a tier needs, in one list that the runner and the docs share.
 // It must never decide by itself that a tier may be left out silently: a reason is printed for each one skipped.
+import { NODE_PACKAGES } from "../../test/support/cluster/tiers.ts";
 
 export type Tier = {
   readonly name: string;
@@ -13,23 +14,12 @@ export type Tier = {
 };
 
 const BROWSER = ["chromium"];
-const NODE = [
-  "containerd",
-  "runc",
-  "containernetworking-plugins",
-  "nftables",
-  "iptables",
-  "conntrack",
-  "busybox-static",
-  "iproute2",
-  "openssl",
-];
 
 export const TIERS: readonly Tier[] = [
   {
     name: "unit",
     about: "rules and edges, real sockets on loopback",
-    paths: ["test/architecture", "test/client", "test/operator", "test/protocol", "test/scripts", "test/server"],
+    paths: ["test/architecture", "test/client", "test/operator", "test/protocol", "test/scripts", "test/server", "test/support-tests"],
     timeoutMs: 15_000,
     packages: [],
   },
@@ -42,7 +32,7 @@ export const TIERS: readonly Tier[] = [
     timeoutMs: 120_000,
     packages: [],
   },
-  { name: "node", about: "a real node with real pods", paths: ["test/e2e/*.test.ts"], timeoutMs: 300_000, packages: NODE },
+  { name: "node", about: "a real node with real pods", paths: ["test/e2e/*.test.ts"], timeoutMs: 300_000, packages: [...NODE_PACKAGES] },
 ];
 
 /** The tiers of `npm run test:fast`. */

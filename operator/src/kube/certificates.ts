@@ -1,0 +1,74 @@
+// Why: the admin port's own authority: one per cluster, made by the operator, trusted by nobody else. Elliptic curve P-256;
+// a leaf lives 90 days and is replaced when a third of that is left. It must never be used for the public port.
+import "reflect-metadata"; // x509 does not load without it
+import { randomBytes } from "node:crypto";
+import * as x509 from "@peculiar/x509";
+
+const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
+const DAY_MS = 24 * 3600 * 1000;
+export const LEAF_DAYS = 90;
+export const AUTHORITY_DAYS = 730;
+/** Clocks of operator and pods differ. */
+const BACKDATE_MS = 3600 * 1000;
+
+/** PEM of a certificate and of its PKCS#8 key. */
+export type KeyPair = { readonly certPem: string; readonly keyPem: string };
+
+const newKeys = () => crypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
+const keyPem = async (key: CryptoKey) => x509.PemConverter.encode(await crypto.subtle.exportKey("pkcs8", key), "PRIVATE KEY");
+
+const validity = (nowMs: number, days: number) => ({
+  // The first byte keeps the number positive and its encoding minimal.
+  serialNumber: `4e${randomBytes(15).toString("hex")}`,
+  notBefore: new Date(nowMs - BACKDATE_MS),
+  notAfter: new Date(nowMs + days * DAY_MS),
+});
+
+/** A new self-signed authority. `nowMs`: wall clock in milliseconds. */
+export async function createAuthority(commonName: string, nowMs: number = Date.now()): Promise<KeyPair> {
+  const keys = await newKeys();
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    ...validity(nowMs, AUTHORITY_DAYS),
+    name: [{ CN: [commonName] }],
+    keys,
+    signingAlgorithm: ALGORITHM,
+    extensions: [
+      new x509.BasicConstraintsExtension(true, 0, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  });
+  return { certPem: certificate.toString("pem"), keyPem: await keyPem(keys.privateKey) };
+}
+
+/** A server certificate for `serverName` (DNS name), signed by `authority`. @throws Error when the authority cannot be read */
+export async function issueLeaf(authority: KeyPair, serverName: string, nowMs: number = Date.now()): Promise<KeyPair> {
+  const issuer = new x509.X509Certificate(authority.certPem);
+  const signingKey = await crypto.subtle.importKey("pkcs8", x509.PemConverter.decodeFirst(authority.keyPem), ALGORITHM, false, ["sign"]);
+  const keys = await newKeys();
+  const certificate = await x509.X509CertificateGenerator.create({
+    ...validity(nowMs, LEAF_DAYS),
+    issuer: issuer.subjectName,
+    subject: [{ CN: [serverName.slice(0, 64)] }], // X.520 allows no more; clients read the alternative name
+    publicKey: keys.publicKey,
+    signingKey,
+    signingAlgorithm: ALGORITHM,
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+      await x509.AuthorityKeyIdentifierExtension.create(issuer),
+      new x509.SubjectAlternativeNameExtension([{ type: "dns", value: serverName }]),
+    ],
+  });
+  return { certPem: certificate.toString("pem"), keyPem: await keyPem(keys.privateKey) };
+}
+
+/** Whether less than a third of the leaf's life is left, or it cannot be read. */
+export function needsRenewal(certPem: string, nowMs: number): boolean {
+  try {
+    return new x509.X509Certificate(certPem).notAfter.getTime() - nowMs < (LEAF_DAYS / 3) * DAY_MS;
+  } catch {
+    return true; // not a certificate: replace it
+  }
+}

@@ -1,0 +1,80 @@
+// Why: the statuses of Tenants and Templates from what was decided and seen. Pure: data in, status out.
+import type { Condition } from "@nexus/protocol/resources/conditions.ts";
+import type { TemplateStatus } from "@nexus/protocol/resources/template.ts";
+import type { TenantStatus } from "@nexus/protocol/resources/tenant.ts";
+import type { Refused } from "../desired/acceptance.ts";
+import { conditions, few, isTrue, type Judgement, judge } from "./conditions.ts";
+import { type Acknowledgement, syncedJudgement } from "./synced.ts";
+
+type Context = {
+  readonly previous: readonly Condition[] | undefined;
+  readonly generation: number;
+  /** RFC 3339. */
+  readonly now: string;
+  /** On the pusher's clock. */
+  readonly nowMs: number;
+  readonly isPaused: boolean;
+};
+
+/** What came of an object: refused, or part of the configuration under `id`. */
+export type AttachedState =
+  | { readonly kind: "refused"; readonly refused: Refused }
+  | {
+      readonly kind: "accepted";
+      readonly id: string;
+      readonly acknowledgement: Acknowledgement;
+      readonly missing: readonly string[];
+      readonly suspended: boolean;
+    };
+
+const accepted = judge("Accepted", "True", "Reconciled", "part of the cluster's configuration");
+const paused = judge("Paused", "True", "PausedByAnnotation", "the annotation nexus.dev/paused is true; nothing is changed");
+
+function synced(state: Extract<AttachedState, { kind: "accepted" }>, context: Context): Judgement {
+  const previous = context.previous?.find((one) => one.type === "Synced");
+  return syncedJudgement({ acknowledgement: state.acknowledgement, previous, generation: context.generation, nowMs: context.nowMs });
+}
+
+/** What only a user can mend is `Stalled`; what time may mend is `Reconciling`. */
+function refusedJudgements(refused: Refused): Judgement[] {
+  const waits = refused.reason === "ReferenceNotPermitted" || refused.reason === "TenantNotAccepted";
+  return [
+    judge("Ready", "False", refused.reason, refused.message),
+    judge("Accepted", "False", refused.reason, refused.message),
+    judge("Synced", "False", refused.reason, "not part of the configuration"),
+    judge(waits ? "Reconciling" : "Stalled", "True", refused.reason, refused.message),
+  ];
+}
+
+function readiness(parts: readonly Judgement[], whenReady: string): Judgement[] {
+  const failing = parts.find((one) => !isTrue(one));
+  if (!failing) return [judge("Ready", "True", "Reconciled", whenReady)];
+  const status = failing.status === "Unknown" ? "Unknown" : "False";
+  const ready = judge("Ready", status, failing.reason, failing.message);
+  return failing.reason === "SecretNotFound" ? [ready] : [ready, judge("Reconciling", "True", failing.reason, failing.message)];
+}
+
+const finish = (judgements: readonly Judgement[], context: Context) => ({
+  observedGeneration: context.generation,
+  conditions: conditions(context.isPaused ? [...judgements, paused] : judgements, context),
+});
+
+export function tenantStatus(state: AttachedState, context: Context): TenantStatus {
+  if (state.kind === "refused") {
+    const unknown = judge("CredentialsReady", "Unknown", "NotObserved", "not looked at while the Tenant is not accepted");
+    return finish([...refusedJudgements(state.refused), unknown], context);
+  }
+  const credentials = state.missing.length
+    ? judge("CredentialsReady", "False", "SecretNotFound", `missing: ${few(state.missing)}`)
+    : judge("CredentialsReady", "True", "CredentialsFound", "every Secret and key is there");
+  const pushed = synced(state, context);
+  const ready = readiness([credentials, pushed], state.suspended ? "suspended as asked" : "serving");
+  const stalled = state.missing.length ? [judge("Stalled", "True", "SecretNotFound", credentials.message)] : [];
+  return { ...finish([...ready, accepted, credentials, pushed, ...stalled], context), tenantId: state.id };
+}
+
+export function templateStatus(state: AttachedState, context: Context): TemplateStatus {
+  if (state.kind === "refused") return finish(refusedJudgements(state.refused), context);
+  const pushed = synced(state, context);
+  return { ...finish([...readiness([pushed], "live on every ready pod"), accepted, pushed], context), templateId: state.id };
+}

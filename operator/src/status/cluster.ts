@@ -1,0 +1,143 @@
+// Why: the status of a NexusCluster from what was rendered and seen. Pure: data in, status out.
+import type { NexusCluster, NexusClusterStatus } from "@nexus/protocol/resources/nexus-cluster.ts";
+import { conditions, few, isTrue, type Judgement, judge } from "./conditions.ts";
+
+/** What a pass found; absent members were not looked at yet. */
+export type ClusterSeen = {
+  /** Of the Deployment's status. */
+  readonly replicas: number;
+  readonly readyReplicas: number;
+  readonly selector: string;
+  /** Pods the fleet should have. */
+  readonly wantedReplicas: number;
+  readonly isDeploymentObserved: boolean;
+  readonly isRolloutStuck: boolean;
+  readonly bundle: { readonly digest: string; readonly podsSynced: number; readonly podsTotal: number } | undefined;
+  readonly lagging: readonly { readonly pod: string; readonly why: string }[];
+  readonly bootCopy: "complete" | "pending" | "incomplete";
+  readonly version: string | undefined;
+  readonly sessions: number;
+  readonly endpoints: readonly string[];
+  readonly missingSecrets: readonly string[];
+  /** A child that belongs to somebody else. */
+  readonly conflict: string | undefined;
+  readonly contested: readonly string[];
+  /** `path (manager)` of what others added. */
+  readonly foreign: readonly string[];
+  readonly notSupported: readonly string[];
+  readonly pendingRollout: NexusClusterStatus["pendingRollout"];
+  readonly error: string | undefined;
+};
+
+type Context = {
+  readonly now: string;
+  readonly isPaused: boolean /** False: keep the published number of sessions. */;
+  readonly mayMoveConnections: boolean;
+};
+
+/** Two significant digits, so that a status does not move with every session. */
+export function rounded(count: number): number {
+  if (count < 100) return count;
+  const unit = 10 ** (Math.floor(Math.log10(count)) - 1);
+  return Math.round(count / unit) * unit;
+}
+
+function availability(seen: ClusterSeen): Judgement {
+  if (!seen.isDeploymentObserved) return judge("Available", "Unknown", "NotObserved", "the Deployment was not seen yet");
+  if (seen.wantedReplicas === 0) return judge("Available", "False", "ScaledToZero", "no pods are asked for");
+  return seen.readyReplicas > 0
+    ? judge("Available", "True", "AsExpected", `${seen.readyReplicas} ready`)
+    : judge("Available", "False", "ReplicasNotReady", `0/${seen.wantedReplicas} ready`);
+}
+
+function configuration(seen: ClusterSeen): Judgement {
+  const { bundle } = seen;
+  if (!bundle) return judge("ConfigSynced", "Unknown", "NotObserved", "the configuration was not compiled yet");
+  if (bundle.podsTotal === 0) return judge("ConfigSynced", "Unknown", "NoReadyPods", "no pod is ready to be told");
+  if (bundle.podsSynced < bundle.podsTotal) {
+    const why = few(seen.lagging.map(({ pod, why: reason }) => `${pod}: ${reason}`));
+    return judge(
+      "ConfigSynced",
+      "False",
+      "PodsNotAcknowledged",
+      `${bundle.podsSynced}/${bundle.podsTotal} pods have it${why ? `; ${why}` : ""}`,
+    );
+  }
+  if (seen.bootCopy === "incomplete")
+    return judge("ConfigSynced", "False", "BootCopyIncomplete", "the boot Secrets cannot hold everything; the rest is pushed only");
+  return judge("ConfigSynced", "True", "PodsAcknowledged", `${bundle.podsSynced}/${bundle.podsTotal} pods have it`);
+}
+
+function replicasReady(seen: ClusterSeen): Judgement {
+  const { readyReplicas: ready, wantedReplicas: wanted } = seen;
+  if (!seen.isDeploymentObserved) return judge("Ready", "Unknown", "NotObserved", "the Deployment was not seen yet");
+  if (seen.isRolloutStuck)
+    return judge("Ready", "False", "RolloutStuck", `${ready}/${wanted} ready; the rollout made no progress within its deadline`);
+  return ready >= wanted
+    ? judge("Ready", "True", wanted === 0 ? "ScaledToZero" : "AllReplicasReady", `${ready}/${wanted} ready`)
+    : judge("Ready", "False", "ReplicasNotReady", `${ready}/${wanted} ready`);
+}
+
+/** What keeps the cluster from being Ready and only a user can mend. */
+function blocked(seen: ClusterSeen): Judgement | undefined {
+  const stop = (reason: Parameters<typeof judge>[2], message: string) => judge("Stalled", "True", reason, message);
+  if (seen.conflict) return stop("NameConflict", seen.conflict);
+  if (seen.notSupported.length > 0) return stop("NotSupported", `this version cannot carry out ${few(seen.notSupported, 8)}`);
+  if (seen.missingSecrets.length > 0) return stop("SecretNotFound", `missing: ${few(seen.missingSecrets)}`);
+  return undefined;
+}
+
+function judgements(seen: ClusterSeen): Judgement[] {
+  const stalled = blocked(seen);
+  const config = configuration(seen);
+  const replicas = replicasReady(seen);
+  const troubled = seen.error ? judge("Ready", "False", "ApiError", seen.error) : undefined;
+  const contested =
+    seen.contested.length > 0
+      ? judge("Ready", "False", "FieldContested", `another controller keeps writing ${few(seen.contested)}`)
+      : undefined;
+  const configured =
+    config.status === "False" && config.reason === "PodsNotAcknowledged"
+      ? judge("Ready", "False", config.reason, config.message)
+      : undefined;
+  const ready = stalled
+    ? judge("Ready", "False", stalled.reason, stalled.message)
+    : (troubled ?? contested ?? (isTrue(replicas) ? (configured ?? replicas) : replicas));
+  const reconciling = !stalled && !isTrue(ready) ? [judge("Reconciling", "True", ready.reason, ready.message)] : [];
+  const drift = seen.foreign.length > 0 ? [judge("Drift", "True", "ForeignFields", `left alone: ${few(seen.foreign, 8)}`)] : [];
+  const nothing = (type: "AutoscalingActive" | "MonitoringReady" | "RedisReady", asked: boolean, message: string) =>
+    asked ? judge(type, "False", "NotSupported", message) : judge(type, "True", "NotRequested", "not asked for");
+  return [
+    ready,
+    availability(seen),
+    nothing("RedisReady", seen.notSupported.includes("spec.redis.mode"), "this version cannot wire a broker"),
+    config,
+    nothing("AutoscalingActive", seen.notSupported.includes("spec.autoscaling"), "this version cannot scale by itself"),
+    nothing("MonitoringReady", false, ""),
+    ...reconciling,
+    ...(stalled ? [stalled] : []),
+    ...drift,
+  ];
+}
+
+/** The whole status of `cluster`. */
+export function clusterStatus(cluster: NexusCluster, seen: ClusterSeen, context: Context): NexusClusterStatus {
+  const previous = cluster.status;
+  const generation = cluster.metadata.generation ?? 1;
+  const paused = context.isPaused
+    ? [judge("Paused", "True", "PausedByAnnotation", "the annotation nexus.dev/paused is true; nothing is changed")]
+    : [];
+  const connections = context.mayMoveConnections ? rounded(seen.sessions) : previous?.connections;
+  return {
+    observedGeneration: generation,
+    replicas: seen.replicas,
+    readyReplicas: seen.readyReplicas,
+    selector: seen.selector,
+    ...(connections === undefined ? {} : { connections }),
+    ...(seen.endpoints.length > 0 ? { endpoints: [...seen.endpoints] } : {}),
+    ...(seen.version === undefined ? {} : { version: seen.version }),
+    ...(seen.bundle ? { bundle: seen.bundle } : {}),
+    ...(seen.pendingRollout ? { pendingRollout: seen.pendingRollout } : {}),
+    conditions: conditions([...judgements(seen), ...paused], { previous: previous?.conditions, generation, now: context.now }),
+  };
+}
