@@ -16,14 +16,14 @@ export type Verdict<T> = { readonly ok: true; readonly value: T } | { readonly o
 /** Labels of a namespace; undefined when the namespace is not known. */
 export type NamespaceLabels = (namespace: string) => Readonly<Record<string, string>> | undefined;
 
-/** Lookups over everything that is known. Keys are `namespace/name`. */
+/** Lookups over everything that is known. Keys are `namespace/name`; ids are the ones in force. */
 export type World = {
   readonly cluster: (key: string) => NexusCluster | undefined;
   readonly tenant: (key: string) => Tenant | undefined;
-  /** Every Tenant that names this cluster. */
-  readonly tenantsOf: (clusterKey: string) => readonly Tenant[];
-  /** Every Template that names this tenant. */
-  readonly templatesOf: (tenantKey: string) => readonly Template[];
+  /** Tenants that name this cluster and would have this id there. */
+  readonly tenantsWithId: (clusterKey: string, tenantId: string) => readonly Tenant[];
+  /** Templates that name this tenant and would have this id there. */
+  readonly templatesWithId: (tenantKey: string, templateId: string) => readonly Template[];
   readonly namespaceLabels: NamespaceLabels;
 };
 
@@ -73,11 +73,17 @@ function matches(selector: NonNullable<AllowedNamespaces["selector"]>, labels: R
   });
 }
 
+export const clusterKeyOf = (tenant: Tenant): string => refKey(tenant, tenant.spec.clusterRef);
+export const tenantKeyOf = (template: Template): string => refKey(template, template.spec.tenantRef);
+
 /** The id in force: plain in the cluster's own namespace, prefixed with the namespace everywhere else. */
-export function effectiveTenantId(tenant: Tenant, cluster: Meta): string {
+export function effectiveTenantId(tenant: Tenant): string {
   const id = tenant.spec.tenantId ?? tenant.metadata.name;
-  return namespaceOf(tenant) === namespaceOf(cluster) ? id : `${namespaceOf(tenant)}.${id}`;
+  const clusterNamespace = tenant.spec.clusterRef.namespace ?? namespaceOf(tenant);
+  return namespaceOf(tenant) === clusterNamespace ? id : `${namespaceOf(tenant)}.${id}`;
 }
+
+export const effectiveTemplateId = (template: Template): string => template.spec.templateId ?? template.metadata.name;
 
 /** One text for "does not exist" and "not allowed", so that nobody can ask which names exist elsewhere. */
 const notPermitted = (kind: string, key: string, isForeign: boolean) =>
@@ -90,59 +96,41 @@ const notPermitted = (kind: string, key: string, isForeign: boolean) =>
 
 /** Whether a Tenant is part of a cluster's configuration, and under which id. */
 export function acceptTenant(tenant: Tenant, world: World): Verdict<AcceptedTenant> {
-  const key = refKey(tenant, tenant.spec.clusterRef);
+  const key = clusterKeyOf(tenant);
   const cluster = world.cluster(key);
   const isForeign = (tenant.spec.clusterRef.namespace ?? namespaceOf(tenant)) !== namespaceOf(tenant);
-  if (!cluster || !mayAttach(namespaceOf(tenant), cluster, cluster.spec.allowedNamespaces, world.namespaceLabels)) {
-    return notPermitted("NexusCluster", key, isForeign);
-  }
-  const tenantId = effectiveTenantId(tenant, cluster);
+  const attaches = (one: Tenant, to: NexusCluster) => mayAttach(namespaceOf(one), to, to.spec.allowedNamespaces, world.namespaceLabels);
+  if (!cluster || !attaches(tenant, cluster)) return notPermitted("NexusCluster", key, isForeign);
+  const tenantId = effectiveTenantId(tenant);
   if (!isTenantId(tenantId)) {
-    return refuse(
-      "InvalidSpec",
-      `the id in force, ${tenantId.length} characters with the namespace, must be 1-64 of A-Z a-z 0-9 . _ -: set a shorter spec.tenantId`,
-    );
+    const text = `the id in force has ${tenantId.length} characters, with the namespace; it must be 1-64 of A-Z a-z 0-9 . _ -: set a shorter spec.tenantId`;
+    return refuse("InvalidSpec", text);
   }
   const older = world
-    .tenantsOf(key)
-    .find(
-      (other) =>
-        other !== tenant && keyOfObject(other) !== keyOfObject(tenant) && claims(other, cluster, tenantId, world) && isOlder(other, tenant),
-    );
-  if (older)
-    return refuse(
-      "NameConflict",
-      `the tenant id ${tenantId} belongs to an older Tenant of this cluster${namespaceOf(older) === namespaceOf(tenant) ? `, ${older.metadata.name}` : ""}`,
-    );
-  return { ok: true, value: { tenant, cluster, tenantId } };
+    .tenantsWithId(key, tenantId)
+    .find((other) => isOther(other, tenant) && attaches(other, cluster) && isOlder(other, tenant));
+  if (!older) return { ok: true, value: { tenant, cluster, tenantId } };
+  const who = namespaceOf(older) === namespaceOf(tenant) ? `, ${older.metadata.name}` : "";
+  return refuse("NameConflict", `the tenant id ${tenantId} belongs to an older Tenant of this cluster${who}`);
 }
 
-const claims = (other: Tenant, cluster: NexusCluster, tenantId: string, world: World): boolean =>
-  effectiveTenantId(other, cluster) === tenantId &&
-  mayAttach(namespaceOf(other), cluster, cluster.spec.allowedNamespaces, world.namespaceLabels);
+const isOther = (a: Meta, b: Meta): boolean => keyOfObject(a) !== keyOfObject(b);
 
 /** Whether a Template is part of its tenant's configuration. */
 export function acceptTemplate(template: Template, world: World): Verdict<AcceptedTemplate> {
-  const key = refKey(template, template.spec.tenantRef);
+  const key = tenantKeyOf(template);
   const tenant = world.tenant(key);
   const isForeign = (template.spec.tenantRef.namespace ?? namespaceOf(template)) !== namespaceOf(template);
-  if (!tenant || !mayAttach(namespaceOf(template), tenant, tenant.spec.allowedNamespaces, world.namespaceLabels)) {
-    return notPermitted("Tenant", key, isForeign);
-  }
+  const attaches = (one: Template, to: Tenant) => mayAttach(namespaceOf(one), to, to.spec.allowedNamespaces, world.namespaceLabels);
+  if (!tenant || !attaches(template, tenant)) return notPermitted("Tenant", key, isForeign);
   const owner = acceptTenant(tenant, world);
   if (!owner.ok) return refuse("TenantNotAccepted", `Tenant ${key} is not accepted: ${owner.refused.reason}`);
-  const templateId = template.spec.templateId ?? template.metadata.name;
+  const templateId = effectiveTemplateId(template);
   if (!isTemplateId(templateId))
     return refuse("InvalidSpec", "metadata.name is no template id: set spec.templateId (1-64 of A-Z a-z 0-9 _ -)");
   const older = world
-    .templatesOf(key)
-    .find(
-      (other) =>
-        keyOfObject(other) !== keyOfObject(template) &&
-        (other.spec.templateId ?? other.metadata.name) === templateId &&
-        mayAttach(namespaceOf(other), tenant, tenant.spec.allowedNamespaces, world.namespaceLabels) &&
-        isOlder(other, template),
-    );
+    .templatesWithId(key, templateId)
+    .find((other) => isOther(other, template) && attaches(other, tenant) && isOlder(other, template));
   if (older) return refuse("NameConflict", `the template id ${templateId} belongs to an older Template of this tenant`);
   return { ok: true, value: { template, owner: owner.value, templateId } };
 }

@@ -1,56 +1,56 @@
 // Why: turns accepted resources into the entries of a cluster's configuration. The operator and `nexus dev` call the same
-// functions. Pure and deterministic: no clock, no API, no I/O; one entry never depends on another.
+// functions. Pure and deterministic: no clock, no API, no I/O; one entry never depends on another, so that one edit
+// compiles one entry.
 import {
   type BundleEntry,
   CLUSTER_ENTRY_ID,
   type ClusterSettings,
+  type EntryKind,
+  entryKey,
   sealEntry,
   type TemplateSettings,
   type TenantIssuer,
   type TenantSettings,
   templateEntryId,
 } from "@nexus/protocol/bundle.ts";
-import { sha256 } from "@nexus/protocol/canonical.ts";
-import type { SecretKeyRef } from "@nexus/protocol/resources/fields.ts";
+import type { ConditionReason } from "@nexus/protocol/resources/conditions.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
-import { type AcceptedTemplate, type AcceptedTenant, namespaceOf, type Refused } from "./acceptance.ts";
+import { type AcceptedTemplate, type AcceptedTenant, isOlder, keyOfObject, namespaceOf, type Refused } from "./acceptance.ts";
+import { channelsComplaint } from "./bundle/channels.ts";
+import { issuerKey, keyHashes, named, type SecretReader } from "./bundle/credentials.ts";
+import { placeholderWarnings } from "./bundle/placeholders.ts";
 import { apiKeySecretName, childNames } from "./names.ts";
 import { payloadComplaint } from "./payload.ts";
 
-/** Bytes of a key of a Secret; undefined when the Secret or the key is not there. */
-export type SecretReader = (namespace: string, name: string, key: string) => Uint8Array | undefined;
+export type EntryOf<K extends EntryKind> = Extract<BundleEntry, { kind: K }>;
 
-/** An entry, and what could not be compiled into it. A missing Secret leaves out only what needs it. */
-export type Compiled<E extends BundleEntry = BundleEntry> = { readonly entry: E; readonly missing: readonly string[] };
-type EntryOf<K extends BundleEntry["kind"]> = Extract<BundleEntry, { kind: K }>;
-
-/** Where a generated key keeps the one it replaced, and until when that is valid. */
-export const PREVIOUS_KEY = "previous";
-export const PREVIOUS_UNTIL = "previous-not-after";
+/**
+ * An entry, and what was left out of it so that the rest works. `missing`: Secrets that are not there or empty (reason
+ * `SecretNotFound`). `unusable`: Secrets whose content does not serve (reason `InvalidSpec`); sentences, never content.
+ */
+export type Compiled<E extends BundleEntry = BundleEntry> = {
+  readonly entry: E;
+  readonly missing: readonly string[];
+  readonly unusable: readonly string[];
+};
 
 type Identified = { readonly metadata: { readonly uid?: string; readonly generation?: number } };
 const identity = ({ metadata }: Identified) => ({ uid: metadata.uid ?? "", generation: metadata.generation ?? 1 });
+const byName = (a: { readonly name: string }, b: { readonly name: string }): number => (a.name < b.name ? -1 : 1);
+const invalid = (message: string): Refused => ({ reason: "InvalidSpec", message });
 
-/** Hashes of a key's value: the present one, and the replaced one while it overlaps. */
-function hashesOf(read: SecretReader, namespace: string, ref: SecretKeyRef): { sha256: string; not_after?: string }[] {
-  const present = read(namespace, ref.name, ref.key);
-  if (present === undefined || present.length === 0) return [];
-  const previous = read(namespace, ref.name, PREVIOUS_KEY);
-  const until = read(namespace, ref.name, PREVIOUS_UNTIL);
-  const hashes: { sha256: string; not_after?: string }[] = [{ sha256: sha256(present) }];
-  if (previous && until) hashes.push({ sha256: sha256(previous), not_after: Buffer.from(until).toString() });
-  return hashes;
-}
+/** Tells the two outcomes of {@link clusterEntry}, {@link tenantEntry} and {@link templateEntry} apart. */
+export const isRefused = (value: BundleEntry | Compiled | Refused): value is Refused => "reason" in value;
 
-const named = (ref: SecretKeyRef): string => `Secret ${ref.name} with key ${ref.key}`;
-
-/** The cluster's own entry: limits, delivery, channels, platform keys. */
-export function clusterEntry(cluster: NexusCluster, read: SecretReader): Compiled<EntryOf<"cluster">> {
+/** The cluster's own entry: limits, delivery, channels, platform keys. Refused: `InvalidSpec`. */
+export function clusterEntry(cluster: NexusCluster, read: SecretReader): Compiled<EntryOf<"cluster">> | Refused {
   const { spec, metadata } = cluster;
+  const complaint = channelsComplaint(spec.channels ?? []);
+  if (complaint !== undefined) return invalid(complaint);
   const missing: string[] = [];
-  const platformKeys = (spec.platformKeys ?? []).map((key) => {
+  const platformKeys = [...(spec.platformKeys ?? [])].sort(byName).map((key) => {
     const ref = key.secretRef ?? { name: childNames(metadata.name).platformKey(key.name), key: "key" };
-    const hashes = hashesOf(read, namespaceOf(cluster), ref);
+    const hashes = [...keyHashes(read, namespaceOf(cluster), ref)];
     if (hashes.length === 0) missing.push(named(ref));
     return { name: key.name, hashes };
   });
@@ -59,71 +59,60 @@ export function clusterEntry(cluster: NexusCluster, read: SecretReader): Compile
     limits: spec.limits,
     delivery: spec.delivery,
     channels: spec.channels ?? [],
-    platform_keys: platformKeys.sort(byName),
+    platform_keys: platformKeys.filter((key) => key.hashes.length > 0),
   };
-  return { entry: sealEntry({ kind: "cluster", id: CLUSTER_ENTRY_ID, ...identity(cluster), spec: settings }), missing };
+  return { entry: sealEntry({ kind: "cluster", id: CLUSTER_ENTRY_ID, ...identity(cluster), spec: settings }), missing, unusable: [] };
 }
 
-const byName = (a: { readonly name: string }, b: { readonly name: string }): number => (a.name < b.name ? -1 : 1);
-
-/** A tenant's entry. An issuer or key whose Secret is missing is left out and named in `missing`; the rest works. */
-export function tenantEntry({ tenant, tenantId }: AcceptedTenant, read: SecretReader): Compiled<EntryOf<"tenant">> {
+/** A tenant's entry. An issuer or key without its Secret is left out and named; the rest works. Refused: `InvalidSpec`. */
+export function tenantEntry({ tenant, tenantId }: AcceptedTenant, read: SecretReader): Compiled<EntryOf<"tenant">> | Refused {
   const { spec } = tenant;
+  const complaint = channelsComplaint(spec.channels ?? []);
+  if (complaint !== undefined) return invalid(complaint);
   const namespace = namespaceOf(tenant);
   const missing: string[] = [];
+  const unusable: string[] = [];
   const issuers: TenantIssuer[] = [];
   for (const issuer of [...(spec.auth.issuers ?? [])].sort(byName)) {
-    const key = issuerKey(issuer, namespace, read);
-    if (typeof key === "string") missing.push(key);
-    else {
-      issuers.push({
-        name: issuer.name,
-        ...(issuer.issuer === undefined ? {} : { issuer: issuer.issuer }),
-        audiences: [...(issuer.audiences ?? [])].sort(),
-        algorithms: [...issuer.algorithms].sort(),
-        key,
-        clock_skew_seconds: issuer.clockSkewSeconds,
-      });
-    }
+    const outcome = issuerKey(issuer, namespace, read);
+    if (outcome.kind === "key") issuers.push(issuerSettings(issuer, outcome.key));
+    else (outcome.kind === "missing" ? missing : unusable).push(outcome.what);
   }
   const apiKeys = [...(spec.auth.apiKeys ?? [])].sort(byName).map(({ name, scopes, secretRef }) => {
     const ref = secretRef ?? { name: apiKeySecretName(tenant.metadata.name, name), key: "key" };
-    const hashes = hashesOf(read, namespace, ref);
+    const hashes = [...keyHashes(read, namespace, ref)];
     if (hashes.length === 0) missing.push(named(ref));
     return { name, scopes: [...scopes].sort(), hashes };
   });
   const settings: TenantSettings = {
     suspended: spec.suspended,
     issuers,
-    api_keys: apiKeys,
+    api_keys: apiKeys.filter((key) => key.hashes.length > 0),
     quotas: spec.quotas,
     channels: spec.channels ?? [],
     allowed_origins: [...(spec.allowedOrigins ?? [])].sort(),
   };
-  return { entry: sealEntry({ kind: "tenant", id: tenantId, ...identity(tenant), spec: settings }), missing };
+  return { entry: sealEntry({ kind: "tenant", id: tenantId, ...identity(tenant), spec: settings }), missing, unusable };
 }
 
 type IssuerSpec = NonNullable<AcceptedTenant["tenant"]["spec"]["auth"]["issuers"]>[number];
 
-/** The verification key, or the name of the Secret that is not there. */
-function issuerKey(issuer: IssuerSpec, namespace: string, read: SecretReader): TenantIssuer["key"] | string {
-  if (issuer.jwksURL !== undefined) return { type: "jwks", url: issuer.jwksURL };
-  const ref = issuer.secretRef ?? issuer.publicKeySecretRef;
-  if (!ref) return `issuer ${issuer.name} without a key`; // the CRD refuses it; files are checked less strictly
-  const bytes = read(namespace, ref.name, ref.key);
-  if (bytes === undefined || bytes.length === 0) return named(ref);
-  return issuer.secretRef
-    ? { type: "secret", base64: Buffer.from(bytes).toString("base64") }
-    : { type: "public", pem: Buffer.from(bytes).toString() };
-}
+const issuerSettings = (issuer: IssuerSpec, key: TenantIssuer["key"]): TenantIssuer => ({
+  name: issuer.name,
+  ...(issuer.issuer === undefined ? {} : { issuer: issuer.issuer }),
+  audiences: [...(issuer.audiences ?? [])].sort(),
+  algorithms: [...issuer.algorithms].sort(),
+  key,
+  clock_skew_seconds: issuer.clockSkewSeconds,
+});
 
-/** A template's entry, or why servers could not use it. */
+/** A template's entry, or why servers could not use it: `NotSupported` (engine) or `InvalidSpec`. */
 export function templateEntry({ template, owner, templateId }: AcceptedTemplate): EntryOf<"template"> | Refused {
   const { spec } = template;
   if (spec.engine !== "Simple")
     return { reason: "NotSupported", message: `spec.engine ${spec.engine} is not supported by this version: use Simple` };
   const complaint = payloadComplaint(spec, owner.tenant.spec.quotas.payloadBytes);
-  if (complaint !== undefined) return { reason: "InvalidSpec", message: complaint };
+  if (complaint !== undefined) return invalid(complaint);
   const settings: TemplateSettings = {
     tenant_id: owner.tenantId,
     template_id: templateId,
@@ -138,20 +127,92 @@ export function templateEntry({ template, owner, templateId }: AcceptedTemplate)
   return sealEntry({ kind: "template", id: templateEntryId(owner.tenantId, templateId), ...identity(template), spec: settings });
 }
 
-export const isRefused = (value: BundleEntry | Refused): value is Refused => "reason" in value;
+/** What people should know about a template that works; sentences. */
+export const templateWarnings = ({ template }: AcceptedTemplate): readonly string[] => placeholderWarnings(template.spec);
 
-/** Every entry of one cluster, in no particular order; objects that are refused are left out, and never block the rest. */
+type Source = AcceptedTenant["cluster"] | AcceptedTenant["tenant"] | AcceptedTemplate["template"];
+
+/** One object and what is to be said about it. */
+export type Remark = {
+  readonly kind: Source["kind"];
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly generation: number;
+  readonly message: string;
+};
+/** `SecretNotFound` on a cluster or tenant names something that was left out of an entry that exists all the same. */
+export type Rejected = Remark & { readonly reason: ConditionReason };
+
+export type Bundle = {
+  readonly entries: readonly BundleEntry[];
+  readonly rejected: readonly Rejected[];
+  readonly warnings: readonly Remark[];
+};
+
+/**
+ * Every entry of one cluster, sorted by key. What is refused is left out and reported, and never blocks the rest. Of two
+ * objects with the same id the older stays (creationTimestamp, uid, then namespace/name), the other is `NameConflict`.
+ */
 export function compileBundle(input: {
   readonly cluster: NexusCluster;
   readonly tenants: readonly AcceptedTenant[];
   readonly templates: readonly AcceptedTemplate[];
-  readonly read: SecretReader;
-}): readonly BundleEntry[] {
-  const entries: BundleEntry[] = [clusterEntry(input.cluster, input.read).entry];
-  for (const tenant of input.tenants) entries.push(tenantEntry(tenant, input.read).entry);
-  for (const template of input.templates) {
-    const entry = templateEntry(template);
-    if (!isRefused(entry)) entries.push(entry);
+  readonly secrets: SecretReader;
+}): Bundle {
+  const entries = new Map<string, BundleEntry>();
+  const rejected: Rejected[] = [];
+  const warnings: Remark[] = [];
+  const take = (source: Source, result: BundleEntry | Compiled | Refused): void => {
+    if (isRefused(result)) {
+      rejected.push({ ...remark(source, result.message), reason: result.reason });
+      return;
+    }
+    const { entry, missing, unusable } = "entry" in result ? result : { entry: result, missing: [], unusable: [] };
+    entries.set(entryKey(entry), entry);
+    for (const what of missing) rejected.push({ ...remark(source, `${what} is missing or empty`), reason: "SecretNotFound" });
+    for (const what of unusable) rejected.push({ ...remark(source, what), reason: "InvalidSpec" });
+  };
+  take(input.cluster, clusterEntry(input.cluster, input.secrets));
+  for (const { item, conflict } of inOrder(
+    input.tenants,
+    (one) => one.tenant,
+    (one) => one.tenantId,
+  ))
+    take(item.tenant, conflict ?? tenantEntry(item, input.secrets));
+  const idOf = (one: AcceptedTemplate) => templateEntryId(one.owner.tenantId, one.templateId);
+  for (const { item, conflict } of inOrder(input.templates, (one) => one.template, idOf)) {
+    take(item.template, conflict ?? templateEntry(item));
+    if (!conflict) for (const message of templateWarnings(item)) warnings.push(remark(item.template, message));
   }
-  return entries;
+  const sorted = [...entries].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
+  return { entries: sorted, rejected, warnings };
+}
+
+const remark = (source: Source, message: string): Remark => ({
+  kind: source.kind,
+  namespace: namespaceOf(source),
+  name: source.metadata.name,
+  ...identity(source),
+  message,
+});
+
+/** Oldest first; a later one with an id that is taken comes with its refusal. */
+function* inOrder<T>(
+  items: readonly T[],
+  source: (item: T) => Source,
+  id: (item: T) => string,
+): Generator<{ item: T; conflict?: Refused }> {
+  const taken = new Set<string>();
+  for (const item of [...items].sort((a, b) => precedence(source(a), source(b)))) {
+    if (taken.has(id(item))) yield { item, conflict: { reason: "NameConflict", message: `the id ${id(item)} belongs to an older object` } };
+    else yield { item };
+    taken.add(id(item));
+  }
+}
+
+function precedence(a: Source, b: Source): number {
+  if (isOlder(a, b)) return -1;
+  if (isOlder(b, a)) return 1;
+  return keyOfObject(a) < keyOfObject(b) ? -1 : 1;
 }

@@ -11,6 +11,12 @@ export function payloadComplaint(spec: TemplateSpec, payloadBytes: number): stri
     ["spec.payload", spec.payload] as const,
     ...(spec.locales ?? []).map(({ locale, payload }) => [`spec.locales[${locale}].payload`, payload] as const),
   ];
+  const tags = new Set<string>();
+  for (const { locale } of spec.locales ?? []) {
+    // Tags are matched without regard to letter case.
+    if (tags.has(locale.toLowerCase())) return `spec.locales has ${locale} twice: the case of letters does not count`;
+    tags.add(locale.toLowerCase());
+  }
   for (const [path, payload] of payloads) {
     const complaint = jsonComplaint(payload, path, 0);
     if (complaint) return complaint;
@@ -28,8 +34,9 @@ export function payloadComplaint(spec: TemplateSpec, payloadBytes: number): stri
 
 function jsonComplaint(value: unknown, path: string, depth: number): string | undefined {
   if (depth > MAX_DEPTH) return `${path} is nested deeper than ${MAX_DEPTH}`;
-  if (typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value)) {
-    return `${path} holds a whole number beyond 2^53, which readers of JSON change: write it as a string`;
+  if (typeof value === "number" && !Number.isFinite(value)) return `${path} holds a number that JSON cannot carry`;
+  if (typeof value === "number" && Math.abs(value) > Number.MAX_SAFE_INTEGER) {
+    return `${path} holds a number beyond 2^53, which readers of JSON change: write it as a string`;
   }
   if (typeof value !== "object" || value === null) return undefined;
   for (const [key, inner] of Object.entries(value)) {
