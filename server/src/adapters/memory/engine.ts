@@ -27,6 +27,8 @@ export type MemoryEngineOptions = { readonly clock: Clock; readonly ids: Ids; re
 export type MemoryEngine = Engine & {
   /** For metrics. `evicted`: entries and records let go because the budget was over. */
   usage(): { readonly bytes: number; readonly evicted: number };
+  /** Entries in inboxes that their users have not had, and how many users those are. Counted at most once a second. */
+  waiting(): { readonly messages: number; readonly users: number };
 };
 
 export function createMemoryEngine({ clock, ids, maxBytes }: MemoryEngineOptions): MemoryEngine {
@@ -36,6 +38,7 @@ export function createMemoryEngine({ clock, ids, maxBytes }: MemoryEngineOptions
   const logs = new Logs({ epoch: ids.epoch(), budget });
   const records = new IdempotencyRecords(budget);
   let closed = false;
+  let counted = { at: Number.NEGATIVE_INFINITY, waiting: { messages: 0, users: 0 } };
   const open = () => {
     if (closed) throw new Failure({ code: "broker_unavailable", detail: "The engine is closed" });
   };
@@ -108,6 +111,11 @@ export function createMemoryEngine({ clock, ids, maxBytes }: MemoryEngineOptions
     bus,
     directory,
     rates: new MemoryRateLimits(clock),
+    waiting() {
+      const now = clock.monotonic();
+      if (now - counted.at >= 1000) counted = { at: now, waiting: logs.waiting() }; // anyone may ask for /health
+      return counted.waiting;
+    },
     usage: () => ({ bytes: budget.bytes, evicted: budget.evicted }),
     close: async () => {
       closed = true;

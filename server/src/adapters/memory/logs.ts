@@ -64,6 +64,18 @@ export class Logs {
     return place.log;
   }
 
+  /** What inboxes hold for users who have not had it. Walks all streams. */
+  waiting(): { readonly messages: number; readonly users: number } {
+    let messages = 0;
+    let users = 0;
+    for (const { log } of this.#places.values()) {
+      if (log.stream.kind !== "inbox" || log.waiting === 0) continue;
+      messages += log.waiting;
+      users++;
+    }
+    return { messages, users };
+  }
+
   /** Gives back expired entries, a few streams at a time, so that silent streams do not keep theirs for ever. */
   tidy(now: number): void {
     for (let i = 0; i < TIDY_STEP; i++) {

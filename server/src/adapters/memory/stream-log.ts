@@ -62,6 +62,11 @@ export class StreamLog {
     return this.#kept.length - this.#start;
   }
 
+  /** Entries above the mark; expired ones count until they are let go. */
+  get waiting(): number {
+    return Math.min(this.size, this.#top - this.mark);
+  }
+
   append(notification: Notification, retention: Retention): Entry {
     const position = { epoch: this.epoch, offset: ++this.#top };
     const entry: Entry = { stream: this.stream, notification, position };

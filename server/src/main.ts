@@ -1,0 +1,212 @@
+// Why: the one place that knows adapters: configuration in, a running server out, and the end of the process.
+// Nothing else may read the environment, install a signal handler or exit.
+import { hostname } from "node:os";
+import type { ServerConfig } from "@nexus/protocol/config.ts";
+import { parseConfig } from "@nexus/protocol/config-parse.ts";
+import { version } from "../package.json" with { type: "json" };
+import { readBootCopy } from "./adapters/boot.ts";
+import { systemClock } from "./adapters/clock.ts";
+import { systemIds } from "./adapters/ids.ts";
+import { createTokenVerifier } from "./adapters/jwt.ts";
+import { createLog, type LevelledLog } from "./adapters/log.ts";
+import { createMemoryEngine } from "./adapters/memory/engine.ts";
+import { createMetrics } from "./adapters/metrics.ts";
+import { type AdminListener, startAdmin } from "./admin/listener.ts";
+import { type App, createApp } from "./app.ts";
+import { createDrain } from "./core/drain.ts";
+import { readFlags } from "./core/flags.ts";
+import { createLiveConfig, type LiveConfig } from "./core/live-config.ts";
+import { createReadiness, type Readiness } from "./core/readiness.ts";
+import type { HealthFacts } from "./http/health.ts";
+import { createHttp, type HttpDeps } from "./http/routes.ts";
+import { createOps, startOps } from "./ops/listener.ts";
+
+export type StartOptions = {
+  readonly log: LevelledLog;
+  /** Answers paths of the public port that are no operation; undefined: 404. */
+  readonly extra?: HttpDeps["extra"];
+  /** Somebody asked for the end on the admin port. Without it the server drains and stops by itself. */
+  readonly onDrainRequest?: () => void;
+};
+
+export type RunningServer = {
+  /** Addresses without a slash at the end. */
+  readonly url: string;
+  readonly opsUrl: string;
+  /** Undefined while the admin port is closed. */
+  readonly adminPort: number | undefined;
+  readonly live: LiveConfig;
+  readonly readiness: Readiness;
+  readonly node: App["node"];
+  /** Lets the sessions go as `docs/operations.md` says, then stops. Every call resolves when it is over. */
+  drain(): Promise<void>;
+  /** Stops now: what is open is closed, what is waiting is stored. */
+  stop(): Promise<void>;
+};
+
+/** Starts a server with the memory engine. @throws Error when a port is taken or the admin files cannot be used */
+export async function startServer(config: ServerConfig, { log, extra, onDrainRequest }: StartOptions): Promise<RunningServer> {
+  const clock = systemClock;
+  const ids = systemIds;
+  const startedAt = clock.monotonic();
+  const metrics = createMetrics({ version });
+  const live = createLiveConfig({ overrides: { limits: config.limits, delivery: config.delivery }, log, clock });
+  followLogLevel(live, log, config.log.level);
+  const hasAdmin = config.admin.certFile !== "";
+  const readiness = createReadiness({ clock, confirmed: live.confirmed, confirmSeconds: hasAdmin ? config.boot.confirmSeconds : 0 });
+  const opsDeps = { readiness, log, metrics };
+  const ops = startOps(config.ops, opsDeps); // first: probes get an answer while the boot copy is read
+  let app: App | undefined;
+  let admin: AdminListener | undefined;
+  const stop = async () => {
+    await app?.stop();
+    await admin?.stop();
+    await ops.stop();
+  };
+  try {
+    if (config.boot.directory !== "") await loadBootCopy(live, config.boot.directory, log);
+    const engine = createMemoryEngine({ clock, ids, maxBytes: config.memory.maxBytes });
+    const verifier = createTokenVerifier({ tenants: live, clock });
+    const diagnostics = config.http.publicDiagnostics ? createOps(opsDeps) : undefined;
+    const publicExtra: NonNullable<HttpDeps["extra"]> = (request) =>
+      diagnostics && new URL(request.url).pathname === "/metrics" ? diagnostics.fetch(request) : extra?.(request);
+    const running = createApp({
+      ...{ config, live, engine, verifier, metrics, log, clock, ids },
+      http: (node) => {
+        const health = (): HealthFacts => ({
+          version,
+          uptimeSeconds: (clock.monotonic() - startedAt) / 1000,
+          degraded: false,
+          sessions: node.sessions.count(),
+          users: node.sessions.users(),
+          channels: node.sessions.channels(),
+          queue: { backend: "memory", ...engine.waiting() },
+        });
+        const { publisher } = node;
+        const { rates } = engine;
+        return createHttp({ tenants: live, ...{ publisher, rates, verifier, metrics, health, log, clock, ids }, extra: publicExtra });
+      },
+    });
+    app = running;
+    const { sessions } = running.node;
+    const drain = createDrain({
+      ...{ clock, log },
+      wait: (ms) => Bun.sleep(ms),
+      random: Math.random,
+      propagationSeconds: config.drain.propagationSeconds,
+      pace: () => live.cluster().delivery,
+      steps: {
+        announce: () => readiness.drain(),
+        refuse: () => running.node.refuseSessions(),
+        sessions: () => sessions.count(),
+        shutdown: (count, hint) => sessions.shutdown(count, hint),
+        settle: () => sessions.settle(),
+      },
+    });
+    const end = async () => {
+      await drain.run();
+      await stop();
+    };
+    if (hasAdmin) {
+      admin = await startAdmin(config.admin, {
+        ...{ live, readiness, log, clock, metrics, version },
+        cluster: config.cluster,
+        sessions: () => sessions.count(),
+        setLogLevel: (level) => log.setLevel(level),
+        drain: onDrainRequest ?? (() => void end()),
+      });
+    }
+    metrics.observe({
+      ready: readiness.isReady,
+      draining: readiness.isDraining,
+      users: () => sessions.users(),
+      channels: () => sessions.channels(),
+      load: () => sessions.load(),
+      bundle: () => ({ ...live.counts(), ageSeconds: ageOf(live, clock.monotonic()) }),
+      certificateExpiry: () => admin?.certificateExpiry() ?? 0,
+    });
+    readiness.booted();
+    const { url, port, node } = running;
+    log.info("server.started", {
+      ...{ version, port, node: config.node || hostname(), cluster: config.cluster },
+      durationMs: Math.round(clock.monotonic() - startedAt),
+    });
+    return { url, opsUrl: ops.url, adminPort: admin?.port, live, readiness, node, drain: end, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function loadBootCopy(live: LiveConfig, directory: string, log: LevelledLog): Promise<void> {
+  const { buckets, failed } = await readBootCopy(directory, log);
+  const report = live.load(buckets);
+  log.info("boot.loaded", {
+    buckets: report.buckets,
+    entries: report.entries,
+    rejected: report.rejected.length,
+    failed: failed.length + report.skipped.length,
+  });
+}
+
+/** What the cluster says wins while it says something. */
+function followLogLevel(live: LiveConfig, log: LevelledLog, fallback: ServerConfig["log"]["level"]): void {
+  live.onChange(({ cluster }) => {
+    if (cluster) log.setLevel(live.cluster().log_level ?? fallback);
+  });
+}
+
+function ageOf(live: LiveConfig, now: number): number {
+  const confirmedAt = live.confirmedAt();
+  return confirmedAt === undefined ? -1 : (now - confirmedAt) / 1000;
+}
+
+/**
+ * The server as a process: configuration from `env` and flags, boot copy from the mounted folder, drain on SIGTERM.
+ * Resolves with the exit code: 0 drained, 1 could not start, 2 bad configuration. A second signal ends the process at once.
+ */
+export async function runServer(args: readonly string[], env: Readonly<Record<string, string | undefined>>): Promise<number> {
+  const read = readFlags(args);
+  const parsed = read.ok ? parseConfig({ env, flags: read.flags }) : read;
+  if (!parsed.ok) {
+    for (const error of parsed.errors) process.stderr.write(`${error}\n`);
+    return 2;
+  }
+  const { config } = parsed;
+  const log = createLog({ level: config.log.level, clock: systemClock });
+  const ended = Promise.withResolvers<number>();
+  let server: RunningServer | undefined;
+  let isEnding = false;
+  const end = (reason: string) => {
+    if (isEnding || !server) {
+      log.warn("server.killed", { reason });
+      process.exit(1); // asked twice, or before there is anything to drain
+    }
+    isEnding = true;
+    log.info("server.stopping", { reason });
+    server.drain().then(
+      () => ended.resolve(0),
+      (error: unknown) => {
+        log.error("server.stop_failed", { error });
+        ended.resolve(1);
+      },
+    );
+  };
+  // As PID 1 a process without handlers ignores these signals.
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => end(signal));
+  for (const event of ["uncaughtException", "unhandledRejection"] as const) {
+    process.on(event, (error: unknown) => {
+      log.error("server.crashed", { error });
+      process.exit(1); // what is left of the state cannot be trusted
+    });
+  }
+  try {
+    server = await startServer(config, { log, onDrainRequest: () => !isEnding && end("admin") });
+  } catch (error) {
+    log.error("server.start_failed", { error });
+    return 1;
+  }
+  return await ended.promise;
+}
+
+if (import.meta.main) void runServer(process.argv.slice(2), process.env).then((code) => process.exit(code));
