@@ -1,22 +1,12 @@
 // Why: one cluster's pods, bundle and latches belong together: an answer of a pod moves the `Synced` verdicts of objects.
 // It tells listeners which verdicts moved; it must never tell of objects whose verdict stayed.
 import { BUCKET_COUNT, type BundleEntry } from "@nexus/protocol/bundle.ts";
+import { ACKNOWLEDGE_MS, type Acknowledgement } from "../status/synced.ts";
 import type { Cancel } from "./clock.ts";
 import { BundleBook, type BundleChange, bucketOfKey } from "./push-book.ts";
 import { PodPusher, type PushShared } from "./push-pod.ts";
 import type { AdminAccess, PushPod } from "./push-ports.ts";
-import {
-  ACKNOWLEDGE_MS,
-  ACKNOWLEDGED,
-  judgeLatch,
-  type Latch,
-  type LatchView,
-  lateAtMs,
-  NOT_PUSHED,
-  openLatch,
-  type SyncedVerdict,
-  stepLatch,
-} from "./synced.ts";
+import { acknowledgementOf, type Latch, type LatchView, lateAtMs, openLatch, stepLatch, verdictOf } from "./synced.ts";
 
 /** An object as its status knows it. `key`: `entryKey`. `live`: its `Synced` condition now. */
 export type SyncedQuestion = {
@@ -134,9 +124,12 @@ export class ClusterPusher {
     return this.changed(this.book.change(change));
   }
 
-  synced({ key, uid, generation, live }: SyncedQuestion): SyncedVerdict {
+  acknowledgement({ key, uid, generation, live }: SyncedQuestion): Acknowledgement {
     const mark = this.book.mark(key);
-    if (mark?.uid !== uid || mark.generation !== generation) return NOT_PUSHED;
+    if (mark?.uid !== uid || mark.generation !== generation) {
+      const view = this.#view()(key);
+      return acknowledgementOf(openLatch(view), view); // not in the bundle yet: everybody is awaited
+    }
     if (live?.status === "True" && live.observedGeneration === generation) mark.acknowledged = true;
     const index = bucketOfKey(key);
     const latches = this.#latchesOf(index);
@@ -145,11 +138,11 @@ export class ClusterPusher {
     if (stepped === "acknowledged") {
       mark.acknowledged = true;
       latches.delete(key);
-      return ACKNOWLEDGED;
+      return { kind: "all" };
     }
     this.#keep(index, key, stepped, view);
     this.#armLateTimer();
-    return judgeLatch(stepped, view);
+    return acknowledgementOf(stepped, view);
   }
 
   state(): ClusterPushState {
@@ -197,7 +190,7 @@ export class ClusterPusher {
   }
 
   #keep(index: number, key: string, latch: Latch, view: LatchView): void {
-    this.#latchesOf(index).set(key, { latch, told: judgeLatch(latch, view).message });
+    this.#latchesOf(index).set(key, { latch, told: verdictOf(latch, view) });
   }
 
   /** What latches see: ready pods and their word on a key. */
@@ -225,7 +218,7 @@ export class ClusterPusher {
         continue;
       }
       this.#keep(index, key, stepped, seen);
-      if (judgeLatch(stepped, seen).message !== told) this.#moved.add(key);
+      if (verdictOf(stepped, seen) !== told) this.#moved.add(key);
     }
   }
 

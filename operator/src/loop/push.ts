@@ -1,6 +1,7 @@
 // Why: tells every server pod of every cluster its configuration, and knows who acknowledged what. It must never push without
 // the lead, never wait for one pod before telling another, and never forget a pod that did not answer.
 import type { Bucket, BundleEntry } from "@nexus/protocol/bundle.ts";
+import type { Acknowledgement } from "../status/synced.ts";
 import type { Clock, Random } from "./clock.ts";
 import type { Leadership } from "./ports.ts";
 import type { BundleBook, BundleChange } from "./push-book.ts";
@@ -9,7 +10,6 @@ import { PushFence } from "./push-fence.ts";
 import { Gate } from "./push-gate.ts";
 import { PUSH_TIMES, type PushShared, type PushTimes } from "./push-pod.ts";
 import type { AdminAccess, AdminPort, PushObserver, PushPod } from "./push-ports.ts";
-import { NOT_PUSHED, type SyncedVerdict } from "./synced.ts";
 
 export type PusherOptions = {
   readonly admin: AdminPort;
@@ -42,8 +42,8 @@ export interface Pusher {
   /** The cluster is gone. */
   forget(cluster: string): void;
   state(cluster: string): ClusterPushState;
-  /** The `Synced` condition of an object whose entry is `key`. */
-  synced(cluster: string, question: SyncedQuestion): SyncedVerdict;
+  /** What pods said about the generation of an object whose entry is `key`, for its `Synced` condition. */
+  acknowledgement(cluster: string, question: SyncedQuestion): Acknowledgement;
   /** Hears of answers; returns how to stop. */
   onChange(listener: ClusterListener): () => void;
 }
@@ -92,7 +92,7 @@ export function createPusher(options: PusherOptions): Pusher {
       clusters.delete(name);
     },
     state: (name) => of(name).state(),
-    synced: (name, question) => clusters.get(name)?.synced(question) ?? NOT_PUSHED,
+    acknowledgement: (name, question) => clusters.get(name)?.acknowledgement(question) ?? { kind: "nobody" },
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

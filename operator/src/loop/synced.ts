@@ -1,9 +1,7 @@
 // Why: the `Synced` latch: True for a generation once every pod that was ready when it came has acknowledged it. Pods that
 // come later never reset it, or a scale-up would rewrite every status. Pure state machine: time and pods are inputs.
-import type { ConditionReason } from "@nexus/protocol/resources/conditions.ts";
-
-/** How long ready pods may stay silent before the object says so. */
-export const ACKNOWLEDGE_MS = 30_000;
+// What a condition says about it is `status/synced.ts`' to choose.
+import { ACKNOWLEDGE_MS, type Acknowledgement, syncedJudgement } from "../status/synced.ts";
 
 /** One pod's word on one entry: it has it, it has not answered yet, or it refused it and why. */
 export type PodAnswer = "acknowledged" | "silent" | { readonly refused: string };
@@ -20,19 +18,6 @@ export type LatchView = {
  * to be told. `hasAnswer`: at least one pod acknowledged.
  */
 export type Latch = { readonly sinceMs: number; readonly awaited: ReadonlySet<string> | undefined; readonly hasAnswer: boolean };
-
-export type SyncedVerdict = {
-  readonly status: "True" | "False" | "Unknown";
-  readonly reason: Extract<ConditionReason, "PodsAcknowledged" | "PodsNotAcknowledged" | "PushPending" | "NoReadyPods">;
-  readonly message: string;
-};
-
-export const ACKNOWLEDGED: SyncedVerdict = {
-  status: "True",
-  reason: "PodsAcknowledged",
-  message: "Every pod that was ready has this generation",
-};
-export const NOT_PUSHED: SyncedVerdict = { status: "Unknown", reason: "PushPending", message: "The servers have not been told yet" };
 
 /** A new generation: awaited are the pods that are ready now. */
 export const openLatch = (view: LatchView): Latch => ({
@@ -59,22 +44,20 @@ export function stepLatch(latch: Latch, view: LatchView): Latch | "acknowledged"
 /** When the verdict changes by time alone, in monotonic milliseconds; undefined when it does not. */
 export const lateAtMs = (latch: Latch): number | undefined => (latch.awaited ? latch.sinceMs + ACKNOWLEDGE_MS : undefined);
 
-/** What the object's `Synced` condition says. */
-export function judgeLatch(latch: Latch, view: LatchView): SyncedVerdict {
-  if (latch.awaited === undefined) return { status: "Unknown", reason: "NoReadyPods", message: "No pod is ready to be told" };
+/** The pods' word on the generation so far. */
+export function acknowledgementOf(latch: Latch, view: LatchView): Acknowledgement {
+  if (latch.awaited === undefined) return { kind: "nobody" };
   const nameOf = (pod: string) => view.ready.get(pod)?.name ?? pod;
   for (const pod of latch.awaited) {
     const answer = view.answer(pod);
-    if (typeof answer === "string") continue;
-    return { status: "False", reason: "PodsNotAcknowledged", message: `Pod ${nameOf(pod)} refused this generation: ${answer.refused}` };
+    if (typeof answer !== "string") return { kind: "rejected", reason: `${nameOf(pod)}: ${answer.refused}` };
   }
-  const isLate = view.nowMs - latch.sinceMs >= ACKNOWLEDGE_MS;
-  if (!isLate) return { status: "Unknown", reason: "PushPending", message: "Waiting for the servers to acknowledge this generation" };
-  const names = [...latch.awaited].map(nameOf).sort();
-  const more = names.length > 3 ? ` and ${names.length - 3} more` : "";
-  return {
-    status: "False",
-    reason: "PodsNotAcknowledged",
-    message: `Not acknowledged within ${ACKNOWLEDGE_MS / 1000} s by ${names.slice(0, 3).join(", ")}${more}`,
-  };
+  return { kind: "waiting", sinceMs: latch.sinceMs, pods: [...latch.awaited].map(nameOf).sort() };
+}
+
+/** A text that changes when people should hear of it: who is still awaited is news only once that is an error. */
+export function verdictOf(latch: Latch, view: LatchView): string {
+  const acknowledgement = acknowledgementOf(latch, view);
+  const { status, reason, message } = syncedJudgement({ acknowledgement, previous: undefined, generation: 0, nowMs: view.nowMs });
+  return status === "False" ? message : reason;
 }

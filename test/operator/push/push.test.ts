@@ -2,10 +2,9 @@
 import { describe, expect, test } from "bun:test";
 import { EMPTY_BUCKET } from "@nexus/protocol/bundle.ts";
 import { eventually } from "../../support/eventually.ts";
-import { CLUSTER, entryOf, FakeLeadership, keyOf, openStage } from "./stage.ts";
+import { CLUSTER, entryOf, FakeLeadership, keyOf, openStage, syncedOf } from "./stage.ts";
 
 const many = (count: number) => Array.from({ length: count }, (_, index) => entryOf(`t${index}`));
-const question = (id: string, generation = 1) => ({ key: keyOf(id), uid: `uid-${id}`, generation });
 
 describe("a bundle reaches every pod", () => {
   test("whole at first, then only what changed", async () => {
@@ -211,18 +210,18 @@ describe("answers", () => {
     await using stage = await openStage({ pods: 2 });
     stage.pods[1]!.refuse(keyOf("bad"), "/spec/engine: unknown");
     stage.pusher.change(CLUSTER, { put: [entryOf("bad"), entryOf("good")] });
-    await eventually("the refusal is known", () => stage.pusher.synced(CLUSTER, question("bad")).status === "False");
-    expect(stage.pusher.synced(CLUSTER, question("bad"))).toEqual({
+    await eventually("the refusal is known", () => syncedOf(stage.pusher, "bad").status === "False");
+    expect(syncedOf(stage.pusher, "bad")).toMatchObject({
       status: "False",
       reason: "PodsNotAcknowledged",
-      message: "Pod live-server-1 refused this generation: /spec/engine: unknown",
+      message: "a pod refused it: live-server-1: /spec/engine: unknown",
     });
-    await eventually("the other is acknowledged", () => stage.pusher.synced(CLUSTER, question("good")).status === "True");
+    await eventually("the other is acknowledged", () => syncedOf(stage.pusher, "good").status === "True");
     expect(stage.of("rejected")).toEqual([{ kind: "rejected", cluster: CLUSTER, pod: "live-server-1", entries: [keyOf("bad")] }]);
     expect(stage.pusher.state(CLUSTER).pods.map((pod) => pod.rejected)).toEqual([[], [keyOf("bad")]]);
     stage.pods[1]!.refuse(keyOf("bad"), undefined);
     stage.pusher.change(CLUSTER, { put: [entryOf("bad", "better", 2)] });
-    await eventually("acknowledged", () => stage.pusher.synced(CLUSTER, question("bad", 2)).status === "True");
+    await eventually("acknowledged", () => syncedOf(stage.pusher, "bad", 2).status === "True");
   });
 
   test("listeners hear which verdicts moved, and a scale-up moves none", async () => {
@@ -237,7 +236,7 @@ describe("answers", () => {
     stage.pusher.setPods(CLUSTER, stage.podList());
     await stage.settled();
     expect(moved.length).toBe(100);
-    expect(stage.pusher.synced(CLUSTER, question("t5"))).toMatchObject({ status: "True" });
+    expect(syncedOf(stage.pusher, "t5")).toMatchObject({ status: "True" });
   });
 
   test("from edit to acknowledgement of three pods", async () => {
@@ -248,7 +247,7 @@ describe("answers", () => {
     for (let round = 2; round < 52; round++) {
       const startedMs = performance.now();
       stage.pusher.change(CLUSTER, { put: [entryOf("t500", `edit ${round}`, round)] });
-      await eventually("acknowledged", () => stage.pusher.synced(CLUSTER, question("t500", round)).status === "True", { intervalMs: 1 });
+      await eventually("acknowledged", () => syncedOf(stage.pusher, "t500", round).status === "True", { intervalMs: 1 });
       times.push(performance.now() - startedMs);
     }
     times.sort((a, b) => a - b);

@@ -3,6 +3,7 @@ import { createAdminClient } from "@nexus/operator/kube/admin-client.ts";
 import { type Clock, systemClock } from "@nexus/operator/loop/clock.ts";
 import { createPusher, type Pusher } from "@nexus/operator/loop/push.ts";
 import type { AdminPort, PushEvent, PushPod } from "@nexus/operator/loop/push-ports.ts";
+import { syncedJudgement } from "@nexus/operator/status/synced.ts";
 import { type BundleEntry, entryKey, sealEntry, templateEntryId } from "@nexus/protocol/bundle.ts";
 import { eventually } from "../../support/eventually.ts";
 import { adminAuthority, type FakePod, startFakePod } from "../../support/fake-pod.ts";
@@ -58,6 +59,12 @@ export class FakeLeadership {
     return this.current;
   }
 }
+
+/** The `Synced` condition of an object as its status would say it. */
+export const syncedOf = (pusher: Pusher, id: string, generation = 1, nowMs = 0) => {
+  const acknowledgement = pusher.acknowledgement(CLUSTER, { key: keyOf(id), uid: `uid-${id}`, generation });
+  return syncedJudgement({ acknowledgement, previous: undefined, generation, nowMs });
+};
 
 export type Stage = AsyncDisposable & {
   readonly pusher: Pusher;
