@@ -1,0 +1,253 @@
+// Why: the last good configuration lies in Secrets, so that pods start while the operator is dead. They are written behind the
+// pushes, rarely, and only where content changed. It must never write what is there already, nor take over a foreign Secret.
+import { BOOT_SECRET_KEY, BUCKET_COUNT, type Bucket } from "@nexus/protocol/bundle.ts";
+import { BUCKET_ANNOTATION, childNames, MANAGER } from "../desired/names.ts";
+import type { KubeObject, OwnerReference } from "../plan/object.ts";
+import { foreignReason, type Identity } from "../plan/ownership.ts";
+import { backoffDelayMs } from "./backoff.ts";
+import { packBucket, unpackBucket } from "./boot-bucket.ts";
+import { nextWriteMs, type Urgency } from "./boot-pace.ts";
+import type { Cancel, Clock, Random } from "./clock.ts";
+import { KINDS } from "./kinds.ts";
+import type { ChildApplier, KubeApi } from "./ports.ts";
+import type { BundleBook } from "./push-book.ts";
+
+/** The cluster whose boot copy this is: what its Secrets carry. */
+export type BootOwner = {
+  readonly namespace: string;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly ownerReferences: readonly OwnerReference[];
+  readonly identity: Identity;
+};
+
+export type BootState = {
+  /** The Secrets hold what they can hold of the present bundle. */
+  readonly isWritten: boolean;
+  /** Entries that did not fit: they are pushed only. */
+  readonly left: number;
+  /** Why the last write failed, or whose Secret has our name. */
+  readonly problem: string | undefined;
+};
+
+export type BootOptions = {
+  readonly owner: BootOwner;
+  readonly book: BundleBook;
+  readonly api: Pick<KubeApi, "get">;
+  readonly applier: ChildApplier;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Asked right before each write: only the leader writes. */
+  readonly mayWrite: () => boolean;
+  /** The state may have changed. */
+  readonly onChange: () => void;
+  readonly onError: (error: unknown) => void;
+  /** What a Secret may hold, in bytes. */
+  readonly maxBytes?: number;
+};
+
+/** One Secret. Times are monotonic. */
+type Slot = {
+  /** Digest of what the Secret holds; undefined = nothing of ours. */
+  written: string | undefined;
+  left: number;
+  /** Revision of the bucket that was looked at last. */
+  seenRev: number;
+  dirtySinceMs: number | undefined;
+  changedMs: number;
+  urgency: Urgency;
+  lastWriteMs: number | undefined;
+  failures: number;
+  retryMs: number;
+};
+
+const READERS = 8;
+const RETRY = { baseMs: 1_000, capMs: 60_000 };
+const secretRef = ({ namespace, name }: BootOwner, index: number) => ({
+  kind: KINDS.Secret,
+  namespace,
+  name: childNames(name).boot(index),
+});
+
+export class BootCopy {
+  readonly #options: BootOptions;
+  readonly #slots: readonly Slot[] = Array.from({ length: BUCKET_COUNT }, () => ({
+    written: undefined,
+    left: 0,
+    seenRev: -1,
+    dirtySinceMs: undefined,
+    changedMs: 0,
+    urgency: "calm",
+    lastWriteMs: undefined,
+    failures: 0,
+    retryMs: 0,
+  }));
+  #timer: Cancel | undefined;
+  #isBusy = false;
+  #isStopped = false;
+  #isFirst = false;
+  #problem: string | undefined;
+
+  constructor(options: BootOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Reads the Secrets back; call it once, before the first `changed`. Answers their buckets, for `Pusher.load`. Rejects with
+   * `KubeError`: without an answer nothing may be concluded. A Secret that does not hold a bucket counts as none.
+   */
+  async read(): Promise<readonly Bucket[]> {
+    const buckets: Bucket[] = [];
+    for (let from = 0; from < BUCKET_COUNT; from += READERS) {
+      const indexes = Array.from({ length: Math.min(READERS, BUCKET_COUNT - from) }, (_, offset) => from + offset);
+      for (const bucket of await Promise.all(indexes.map((index) => this.#readOne(index)))) if (bucket) buckets.push(bucket);
+    }
+    this.#isFirst = buckets.length === 0;
+    return buckets;
+  }
+
+  /** Tells that the book changed. `urgent`: a credential was removed, suspended or rotated (`urgencyOf`). */
+  changed(urgency: Urgency = "calm"): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const [index, slot] of this.#slots.entries()) {
+      const bucket = this.#options.book.bucket(index);
+      if (bucket.rev === slot.seenRev) continue;
+      slot.seenRev = bucket.rev;
+      const isThere = slot.written === undefined ? bucket.size === 0 : slot.written === bucket.digest();
+      if (isThere && slot.dirtySinceMs === undefined) continue; // e.g. what was just read back
+      slot.dirtySinceMs ??= nowMs;
+      slot.changedMs = nowMs;
+      // The first copy is what the first pods boot with.
+      if (urgency === "urgent" || this.#isFirst) slot.urgency = "urgent";
+    }
+    this.#arm();
+    this.#options.onChange();
+  }
+
+  state(): BootState {
+    return {
+      isWritten: this.#slots.every((slot) => slot.dirtySinceMs === undefined),
+      left: this.#slots.reduce((sum, slot) => sum + slot.left, 0),
+      problem: this.#problem,
+    };
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#timer?.();
+  }
+
+  async #readOne(index: number): Promise<Bucket | undefined> {
+    const { api, owner, book } = this.#options;
+    const slot = this.#slot(index);
+    slot.seenRev = book.bucket(index).rev;
+    const secret = await api.get<KubeObject & { readonly data?: Readonly<Record<string, string>> }>(secretRef(owner, index));
+    // Whoever made a Secret under our name must not configure a fleet by that.
+    const isOurs = secret !== undefined && foreignReason(secret, owner.identity) === undefined;
+    const data = isOurs ? secret.data?.[BOOT_SECRET_KEY] : undefined;
+    const bucket = data === undefined ? undefined : unpackBucket(index, Buffer.from(data, "base64"));
+    slot.written = bucket?.digest;
+    return bucket;
+  }
+
+  #slot(index: number): Slot {
+    const slot = this.#slots[index];
+    if (!slot) throw new RangeError(`no bucket ${index}`);
+    return slot;
+  }
+
+  #arm(): void {
+    if (this.#isStopped || this.#isBusy) return;
+    this.#timer?.();
+    this.#timer = undefined;
+    const nowMs = this.#options.clock.monotonicMs();
+    const due = this.#slots.map((slot) => nextWriteMs(slot)).filter((atMs) => atMs !== undefined);
+    if (due.length === 0) return;
+    this.#timer = this.#options.clock.after(Math.max(0, Math.min(...due) - nowMs), () => void this.#writeDue());
+  }
+
+  async #writeDue(): Promise<void> {
+    this.#timer = undefined;
+    this.#isBusy = true;
+    for (const [index, slot] of this.#slots.entries()) {
+      const atMs = nextWriteMs(slot);
+      if (this.#isStopped || atMs === undefined || atMs > this.#options.clock.monotonicMs()) continue;
+      await this.#writeGuarded(index, slot);
+    }
+    this.#isBusy = false;
+    this.#isFirst &&= this.#slots.some((slot) => slot.dirtySinceMs !== undefined);
+    this.#arm();
+    this.#options.onChange();
+  }
+
+  async #writeGuarded(index: number, slot: Slot): Promise<void> {
+    const { clock, random, onError } = this.#options;
+    try {
+      this.#problem = await this.#write(index, slot);
+      if (this.#problem === undefined) {
+        slot.failures = 0;
+        slot.retryMs = 0;
+        return;
+      }
+    } catch (error) {
+      onError(error);
+      this.#problem = error instanceof Error ? error.message : String(error);
+    }
+    slot.failures++;
+    slot.retryMs = clock.monotonicMs() + backoffDelayMs(RETRY, slot.failures, random);
+  }
+
+  /** Undefined when the Secret holds the bucket now; otherwise why not. */
+  async #write(index: number, slot: Slot): Promise<string | undefined> {
+    const { book, mayWrite, maxBytes, clock } = this.#options;
+    if (!mayWrite()) return "not leading";
+    const bucket = book.bucket(index);
+    const { rev } = bucket;
+    const packed = packBucket(index, bucket.lines(), maxBytes);
+    slot.left = packed.left;
+    const isEmptyAndAbsent = bucket.size === 0 && slot.written === undefined;
+    if (packed.digest !== slot.written && !isEmptyAndAbsent) {
+      const problem = await this.#apply(index, packed);
+      if (problem !== undefined) return problem;
+      slot.written = packed.digest;
+      slot.lastWriteMs = clock.monotonicMs();
+    }
+    // A change that came while the request was under way stays due, as urgent as it was.
+    if (bucket.rev !== rev) {
+      slot.dirtySinceMs = slot.changedMs;
+      return undefined;
+    }
+    slot.urgency = "calm";
+    slot.dirtySinceMs = undefined;
+    return undefined;
+  }
+
+  async #apply(index: number, packed: { readonly digest: string; readonly data: Buffer }): Promise<string | undefined> {
+    const { owner, applier } = this.#options;
+    const { namespace, name } = secretRef(owner, index);
+    const { labels, ownerReferences, identity } = owner;
+    const desired = {
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: { name, namespace, labels, annotations: { [BUCKET_ANNOTATION]: packed.digest }, ownerReferences },
+      type: "Opaque",
+      data: { [BOOT_SECRET_KEY]: packed.data.toString("base64") },
+    };
+    const outcome = await applier.apply({ kind: KINDS.Secret, desired, live: undefined, manager: MANAGER, identity });
+    switch (outcome.kind) {
+      case "nameConflict":
+        return outcome.message;
+      case "terminating":
+      case "stale":
+      case "contested":
+        return `Secret ${name} cannot be written now (${outcome.kind})`;
+      case "created":
+      case "applied":
+      case "inSync":
+      case "unchanged":
+        return undefined;
+      default:
+        return outcome satisfies never;
+    }
+  }
+}
