@@ -79,6 +79,7 @@ export class StreamLog {
   }
 
   read(since: Position, now: number): ReadResult {
+    this.expire(now); // what outlived the stream's retention is lost, and has to be told
     if (since.epoch !== this.epoch) return { kind: "not_recovered", reason: "epoch_changed", top: this.top };
     if (since.offset > this.#top) return { kind: "not_recovered", reason: "unverifiable", top: this.top };
     if (since.offset < this.#lost) return { kind: "not_recovered", reason: "window_exceeded", top: this.top };
