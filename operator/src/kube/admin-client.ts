@@ -58,7 +58,7 @@ export function createAdminClient({ userAgent, clock = systemClock }: AdminClien
       },
       ...(body === undefined ? {} : { body: isLong ? compress(body) : body }),
       // The URL holds an address: the name that is asked for (SNI) and checked in the certificate is this one.
-      tls: { ca: caPem, serverName, rejectUnauthorized: true },
+      tls: { ca: certificatesOf(caPem), serverName, rejectUnauthorized: true },
       redirect: "error",
       proxy: false, // HTTPS_PROXY of the environment is for the outside, never for pods
     };
@@ -83,6 +83,13 @@ export function createAdminClient({ userAgent, clock = systemClock }: AdminClien
 }
 
 const REASONS = { Timeout: "no answer in time", Aborted: "given up" } as const;
+
+/** Each certificate of a PEM text. An empty list would mean the system's authorities: that is refused instead. */
+function certificatesOf(pem: string): string[] {
+  const found = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g);
+  if (!found) throw new AdminError("Network", "the cluster's CA holds no certificate");
+  return found;
+}
 
 const hostOf = ({ ip, port }: AdminTarget): string => `${ip.includes(":") ? `[${ip}]` : ip}:${port}`;
 
