@@ -7,7 +7,7 @@ import type { Acknowledgement } from "../status/synced.ts";
 import type { Clock, Random } from "./clock.ts";
 import type { Leadership } from "./ports.ts";
 import { createPusher as createEngine, type Pusher as Engine } from "./push.ts";
-import { bucketOfKey } from "./push-book.ts";
+import { type BundleBook, bucketOfKey } from "./push-book.ts";
 import type { AdminPort, AdminTarget, PushEvent } from "./push-ports.ts";
 
 /** Requests under way at once, over all clusters. */
@@ -57,6 +57,8 @@ export interface Pusher {
   forget(cluster: string): void;
   /** By index; undefined before {@link Pusher.setEntries}. With `indexes` only those, which is cheaper. */
   buckets(cluster: string, indexes?: Iterable<number>): readonly Bucket[] | undefined;
+  /** The live bundle itself, for the boot copy; undefined before {@link Pusher.setEntries}. Never change it. */
+  book(cluster: string): BundleBook | undefined;
   /** Undefined before {@link Pusher.setEntries}. */
   state(cluster: string): PushState | undefined;
   /** What the pods that were ready when this generation came said about it. */
@@ -151,6 +153,10 @@ class ClusterPushes implements Pusher {
     if (!this.#places.get(cluster)?.hasEntries) return undefined;
     const book = this.#engine.book(cluster);
     return [...indexes].map((index) => makeBucket(index, book.bucket(index).entries()));
+  }
+
+  book(cluster: string): BundleBook | undefined {
+    return this.#places.get(cluster)?.hasEntries ? this.#engine.book(cluster) : undefined;
   }
 
   state(cluster: string): PushState | undefined {
