@@ -1,0 +1,67 @@
+// Why: what an application may decide, with the default beside each field.
+import { type BackoffOptions, DEFAULT_BACKOFF } from "./backoff.ts";
+import type { OpenSocket } from "./connection.ts";
+
+export type TokenProvider = () => string | Promise<string>;
+
+export type ClientOptions = {
+  /** `http(s)://` or `ws(s)://` address of the server; `/ws` is added to the path unless it is there. */
+  readonly url: string;
+  /**
+   * A JWT, or a function that gives one. A function is asked before every attempt; a token that the server refused is
+   * never offered twice.
+   */
+  readonly token: string | TokenProvider;
+  /** Base 500 ms, at most 30 s, full jitter. */
+  readonly backoff?: Partial<BackoffOptions>;
+  /** How long an attempt may take until the server's `connected`, in milliseconds (10,000). */
+  readonly connectTimeoutMs?: number;
+  /** How long the server may take to answer a ping before the connection counts as dead, in milliseconds (10,000). */
+  readonly pongTimeoutMs?: number;
+  /** A connection that lived this long starts the back-off anew, in milliseconds (5,000). */
+  readonly stableAfterMs?: number;
+  /** Notifications remembered to drop repetitions (2,000). */
+  readonly rememberedIds?: number;
+  /** Acknowledgements that may wait for an answer or a connection (1,000). */
+  readonly pendingAcks?: number;
+  /** Opens a socket; default the runtime's `WebSocket`. */
+  readonly openSocket?: OpenSocket;
+  /** Used once after a refused handshake to learn whether the token is why; `false` turns that off. Default the runtime's. */
+  readonly fetch?: ((url: string, init: { headers: Record<string, string>; signal: AbortSignal }) => Promise<{ status: number }>) | false;
+  /** Chance in [0, 1). */
+  readonly random?: () => number;
+};
+
+export type Settings = Required<Omit<ClientOptions, "url" | "token" | "backoff" | "openSocket">> & {
+  readonly token: string | TokenProvider;
+  readonly socketUrl: string;
+  readonly backoff: BackoffOptions;
+  readonly openSocket: OpenSocket;
+};
+
+/** @throws TypeError for an address that cannot be one */
+export function settingsOf(options: ClientOptions): Settings {
+  return {
+    connectTimeoutMs: 10_000,
+    pongTimeoutMs: 10_000,
+    stableAfterMs: 5_000,
+    rememberedIds: 2_000,
+    pendingAcks: 1_000,
+    fetch: (url, init) => globalThis.fetch(url, init),
+    random: Math.random,
+    // A WebSocket has everything a SocketLike asks for, with wider event types.
+    openSocket: (url, protocols) => new WebSocket(url, [...protocols]) as ReturnType<OpenSocket>,
+    ...options,
+    backoff: { ...DEFAULT_BACKOFF, ...options.backoff },
+    socketUrl: socketUrl(options.url),
+  };
+}
+
+/** `https://host/base` → `wss://host/base/ws`; a query is kept, a fragment is not. */
+export function socketUrl(text: string): string {
+  const url = new URL(text);
+  const protocol = { "http:": "ws:", "https:": "wss:", "ws:": "ws:", "wss:": "wss:" }[url.protocol];
+  if (protocol === undefined) throw new TypeError("url must start with http://, https://, ws:// or wss://");
+  const path = url.pathname.replace(/\/+$/, "");
+  return `${protocol}//${url.host}${path.endsWith("/ws") ? path : `${path}/ws`}${url.search}`;
+}
