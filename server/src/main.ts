@@ -139,14 +139,17 @@ export async function startServer(config: ServerConfig, { log, extra, onDrainReq
 }
 
 async function loadBootCopy(live: LiveConfig, directory: string, log: LevelledLog): Promise<void> {
-  const { buckets, failed } = await readBootCopy(directory, log);
-  const report = live.load(buckets);
-  log.info("boot.loaded", {
-    buckets: report.buckets,
-    entries: report.entries,
-    rejected: report.rejected.length,
-    failed: failed.length + report.skipped.length,
+  let buckets = 0;
+  let skipped = 0;
+  const failed = await readBootCopy(directory, {
+    log,
+    take(bucket) {
+      const report = live.load([bucket]);
+      buckets += report.buckets;
+      skipped += report.skipped.length;
+    },
   });
+  log.info("boot.loaded", { buckets, failed: failed + skipped, ...live.counts() });
 }
 
 /** What the cluster says wins while it says something. */

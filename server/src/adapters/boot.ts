@@ -17,25 +17,21 @@ const MAX_BUCKET_BYTES = 64 * 1024 * 1024;
 /** A bucket whose entries are known by their envelope only: each is judged by itself when it is loaded. */
 const BucketShell = Type.Object({ ...Bucket.properties, entries: Type.Array(EntryEnvelope) });
 
-/** `failed`: files that were there and could not be read as what they should be. */
-export type BootCopy = {
-  readonly buckets: readonly Bucket[];
-  readonly failed: readonly { readonly index: number; readonly reason: string }[];
-};
-
-/** Reads the files `00` to `63` of `directory`; missing ones are no failure. Failed ones are logged and left out. */
-export async function readBootCopy(directory: string, log: Log): Promise<BootCopy> {
-  const read = await Promise.all(Array.from({ length: BUCKET_COUNT }, (_, index) => readBucket(directory, index)));
-  const buckets: Bucket[] = [];
-  const failed: { index: number; reason: string }[] = [];
-  for (const [index, outcome] of read.entries()) {
-    if (outcome === undefined) continue;
-    if ("reason" in outcome) {
-      failed.push({ index, reason: outcome.reason });
-      log.error("boot.bucket_unreadable", { bucket: index, reason: outcome.reason });
-    } else buckets.push(outcome);
+/**
+ * Reads the files `00` to `63` of `directory` and hands each bucket to `take` before it reads the next: the copy is never
+ * in memory as a whole. Missing files are no failure; others that cannot be read are logged. Returns how many those were.
+ */
+export async function readBootCopy(directory: string, options: { log: Log; take: (bucket: Bucket) => void }): Promise<number> {
+  let failed = 0;
+  for (let index = 0; index < BUCKET_COUNT; index++) {
+    const read = await readBucket(directory, index);
+    if (read === undefined) continue;
+    if ("reason" in read) {
+      failed++;
+      options.log.error("boot.bucket_unreadable", { bucket: index, reason: read.reason });
+    } else options.take(read);
   }
-  return { buckets, failed };
+  return failed;
 }
 
 async function readBucket(directory: string, index: number): Promise<Bucket | { reason: string } | undefined> {

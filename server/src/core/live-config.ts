@@ -111,6 +111,15 @@ export function createLiveConfig({ defaults = defaultClusterSettings(), override
     }
   }
 
+  /** Every entry that cannot be used is logged once, when it comes. */
+  function takeAndTell(staged: readonly StagedBucket[]): void {
+    const known = new Set(state.rejected());
+    take(staged);
+    for (const entry of state.rejected()) {
+      if (!known.has(entry)) log.error("config.entry_rejected", { entry: entry.key, reason: entry.reason });
+    }
+  }
+
   return {
     cluster: () => index.cluster(),
     tenant: (id) => index.tenant(id),
@@ -141,10 +150,8 @@ export function createLiveConfig({ defaults = defaultClusterSettings(), override
         entries += bucket.entries.length;
         staged.push(state.stage(bucket.index, changesOf(state, { ...bucket, full: true, removed: [] })));
       }
-      take(staged);
-      const rejected = state.rejected();
-      for (const { key, reason } of rejected) log.error("config.entry_rejected", { entry: key, reason });
-      return { buckets: staged.length, entries, rejected, skipped };
+      takeAndTell(staged);
+      return { buckets: staged.length, entries, rejected: state.rejected(), skipped };
     },
 
     push(push) {
@@ -164,15 +171,10 @@ export function createLiveConfig({ defaults = defaultClusterSettings(), override
         if (next.digest !== bucket.to) return refuse(`/buckets/${position}/to`, "is not the digest of what was pushed");
         staged.push(next);
       }
-      const rejectedBefore = new Set(state.rejected());
-      take(staged);
-      const rejected = state.rejected();
-      for (const entry of rejected) {
-        if (!rejectedBefore.has(entry)) log.error("config.entry_rejected", { entry: entry.key, reason: entry.reason });
-      }
+      takeAndTell(staged);
       const digest = state.digest();
       if (push.digest === digest) confirmedAt = clock.monotonic();
-      return { kind: "applied", result: { digest, rejected: [...rejected] } };
+      return { kind: "applied", result: { digest, rejected: [...state.rejected()] } };
     },
   };
 }
