@@ -54,6 +54,8 @@ export class ClusterPusher {
   readonly #latches: readonly Map<string, Open>[] = Array.from({ length: BUCKET_COUNT }, () => new Map());
   #access: AdminAccess | undefined;
   #isStarted = false;
+  /** Until somebody said what the whole bundle is, an empty book means nothing: pushing it would wipe the servers. */
+  #isKnown = false;
   #lateTimer: Cancel | undefined;
   #isTelling = false;
   #moved = new Set<string>();
@@ -66,7 +68,7 @@ export class ClusterPusher {
 
   start(): void {
     this.#isStarted = true;
-    for (const pod of this.#pods.values()) pod.kick(true);
+    this.#kickAll(true);
   }
 
   stop(): void {
@@ -96,10 +98,16 @@ export class ClusterPusher {
     this.#answered(ALL_BUCKETS);
   }
 
-  /** Takes over what an earlier process left; nothing is pending by that. */
+  /** The book is the whole bundle from now on: pods may be told. */
+  known(): void {
+    if (this.#isKnown) return;
+    this.#isKnown = true;
+    this.#kickAll(true);
+  }
+
+  /** Takes over what an earlier process left; nothing is pending by that, and nothing is pushed: pods may know better. */
   load(entries: readonly BundleEntry[]): void {
     this.book.change({ put: entries });
-    this.#kickAll(false);
   }
 
   /** Answers the keys whose content changed. */
@@ -164,16 +172,16 @@ export class ClusterPusher {
     const cluster = {
       name: this.#name,
       book: this.book,
-      access: () => this.#access,
+      access: () => (this.#isKnown ? this.#access : undefined),
       onAnswer: (buckets: Iterable<number>) => this.#answered(buckets),
     };
     const pusher = new PodPusher(pod, cluster, this.#shared);
     this.#pods.set(pod.uid, pusher);
-    if (this.#isStarted) pusher.kick(true);
+    if (this.#isStarted && this.#isKnown) pusher.kick(true);
   }
 
   #kickAll(urgent: boolean): void {
-    if (this.#isStarted) for (const pod of this.#pods.values()) pod.kick(urgent);
+    if (this.#isStarted && this.#isKnown) for (const pod of this.#pods.values()) pod.kick(urgent);
   }
 
   #answered(buckets: Iterable<number>): void {

@@ -22,7 +22,7 @@ export type PusherOptions = {
   readonly times?: Partial<PushTimes>;
 };
 
-/** `cluster` is `namespace/name` everywhere. Nothing is sent before `start`. */
+/** `cluster` is `namespace/name` everywhere. Nothing is sent before `start`, nor to a cluster's pods before its first `replace`. */
 export interface Pusher {
   /** Begins to push; call it when we lead. */
   start(): void;
@@ -31,7 +31,7 @@ export interface Pusher {
   setAccess(cluster: string, access: AdminAccess): void;
   /** All server pods that have an address, ready or not (a new pod becomes ready by being confirmed). */
   setPods(cluster: string, pods: readonly PushPod[]): void;
-  /** What the boot Secrets hold, before anything else is known of the cluster. */
+  /** What the boot Secrets hold, before anything else is known of the cluster. Not pushed: it may be older than the pods'. */
   load(cluster: string, buckets: readonly Bucket[]): void;
   /** Changes entries; answers the keys whose content changed. */
   change(cluster: string, change: BundleChange): readonly string[];
@@ -84,7 +84,9 @@ export function createPusher(options: PusherOptions): Pusher {
     change: (name, change) => of(name).change(change),
     replace(name, entries, keep) {
       const cluster = of(name);
-      return cluster.changed(cluster.book.replace(entries, keep));
+      const keys = cluster.changed(cluster.book.replace(entries, keep));
+      cluster.known();
+      return keys;
     },
     book: (name) => of(name).book,
     forget(name) {

@@ -63,6 +63,7 @@ async function openFleet(count: number) {
     operator(leadership: Leadership, events: PushEvent[] = []): Pusher {
       const admin = createAdminClient({ userAgent: "nexus-test" });
       const pusher = createPusher({ admin, leadership, clock: systemClock, random: Math.random, observe: (event) => events.push(event) });
+      pusher.replace(CLUSTER, []);
       pusher.setAccess(CLUSTER, access);
       pusher.setPods(
         CLUSTER,

@@ -1,7 +1,8 @@
 // Why: every pod must end at the same bundle whatever happens on the way; each way it can go wrong is provoked here.
 import { describe, expect, test } from "bun:test";
-import { EMPTY_BUCKET } from "@nexus/protocol/bundle.ts";
+import { EMPTY_BUCKET, makeBuckets } from "@nexus/protocol/bundle.ts";
 import { eventually } from "../../support/eventually.ts";
+import { ManualClock } from "../../support/kube/manual-clock.ts";
 import { CLUSTER, entryOf, FakeLeadership, keyOf, openStage, syncedOf } from "./stage.ts";
 
 const many = (count: number) => Array.from({ length: count }, (_, index) => entryOf(`t${index}`));
@@ -26,6 +27,26 @@ describe("a bundle reaches every pod", () => {
       expect(pod.received.map(({ status }) => status)).toEqual(pod.received.map(() => 200));
     }
     expect(stage.pusher.state(CLUSTER)).toMatchObject({ podsSynced: 3, podsTotal: 3, digest: stage.pods[0]?.digest() });
+  });
+
+  test("but not before somebody said what the whole bundle is: nobody is wiped by an operator that knows nothing yet", async () => {
+    const clock = new ManualClock();
+    await using stage = await openStage({ pods: 2, isKnown: false, clock });
+    for (const pod of stage.pods) pod.restart(many(30));
+    stage.pusher.load(CLUSTER, makeBuckets(many(10)));
+    stage.pusher.change(CLUSTER, { put: [entryOf("t0", "new", 2)] });
+    await clock.advance(120_000);
+    expect(stage.pods.map((pod) => [pod.asked, pod.received.length])).toEqual([
+      [0, 0],
+      [0, 0],
+    ]);
+    stage.pusher.replace(CLUSTER, many(31));
+    await eventually("they have it whole", async () => {
+      await clock.advance(20);
+      return stage.pusher.state(CLUSTER).podsSynced === 2;
+    });
+    expect(stage.pods.map((pod) => pod.size())).toEqual([31, 31]);
+    expect(stage.of("failed")).toEqual([]);
   });
 
   test("over IPv6 as well", async () => {

@@ -87,6 +87,8 @@ export type StageOptions = {
   readonly leadership?: FakeLeadership;
   readonly ip?: string;
   readonly requestMs?: number;
+  /** Whether the cluster's bundle is known (to be empty) from the start (default). */
+  readonly isKnown?: boolean;
 };
 
 /** Pods that run, and a pusher that leads and knows them. */
@@ -96,6 +98,7 @@ export async function openStage({
   leadership = new FakeLeadership(),
   ip,
   requestMs = 5000,
+  isKnown = true,
 }: StageOptions = {}): Promise<Stage> {
   const { authority, access } = await adminAuthority(CLUSTER);
   const start = () => startFakePod({ authority, token: access.token, cluster: CLUSTER, ...(ip === undefined ? {} : { ip }) });
@@ -110,6 +113,7 @@ export async function openStage({
   const operator = (lead: FakeLeadership, observe: (event: PushEvent) => void) => {
     const pusher = createPusher({ admin, leadership: lead, clock, random: () => 0.5, observe, times: { requestMs } });
     pusher.setAccess(CLUSTER, access);
+    if (isKnown) pusher.replace(CLUSTER, []);
     pusher.setPods(CLUSTER, podList());
     pusher.start();
     pushers.push(pusher);

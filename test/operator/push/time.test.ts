@@ -34,6 +34,7 @@ test("a bundle that changed behind our back is found within 72 s and repaired, a
     random: () => 0.99,
     observe: (event) => events.push(event),
   });
+  pusher.replace(CLUSTER, []);
   pusher.setAccess(CLUSTER, access);
   pusher.setPods(CLUSTER, [{ uid: "a", name: "a", ip: pod.ip, port: pod.port, ready: true }]);
   pusher.change(CLUSTER, { put: Array.from({ length: 50 }, (_, index) => entryOf(`t${index}`)) });
@@ -85,6 +86,7 @@ test("ready pods that stay silent for 30 s are named on the objects that changed
   const pusher = createPusher({ admin, leadership: new FakeLeadership(), clock, random: () => 0.5, observe: () => undefined });
   const moved: string[][] = [];
   pusher.onChange((_cluster, keys) => moved.push([...keys].sort()));
+  pusher.replace(CLUSTER, []);
   pusher.setAccess(CLUSTER, { serverName: "x", caPem: "x", token: "x" });
   pusher.setPods(CLUSTER, [{ uid: "a", name: "server-a", ip: "127.0.0.1", ready: true }]);
   pusher.change(CLUSTER, { put: [entryOf("old")] });
