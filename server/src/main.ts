@@ -3,17 +3,17 @@
 import { hostname } from "node:os";
 import type { ServerConfig } from "@nexus/protocol/config.ts";
 import { parseConfig } from "@nexus/protocol/config-parse.ts";
-import { version } from "../package.json" with { type: "json" };
+import { version } from "@nexus/protocol/package.json" with { type: "json" };
 import { readBootCopy } from "./adapters/boot.ts";
 import { systemClock } from "./adapters/clock.ts";
 import { systemIds } from "./adapters/ids.ts";
 import { createTokenVerifier } from "./adapters/jwt.ts";
 import { createLog, type LevelledLog } from "./adapters/log.ts";
 import { createMemoryEngine } from "./adapters/memory/engine.ts";
-import { createMetrics } from "./adapters/metrics.ts";
+import { createMetrics, type ServerMetrics } from "./adapters/metrics.ts";
 import { type AdminListener, startAdmin } from "./admin/listener.ts";
 import { type App, createApp } from "./app.ts";
-import { createDrain } from "./core/drain.ts";
+import { createDrain, type Drain } from "./core/drain.ts";
 import { readFlags } from "./core/flags.ts";
 import { createLiveConfig, type LiveConfig } from "./core/live-config.ts";
 import { createReadiness, type Readiness } from "./core/readiness.ts";
@@ -45,17 +45,16 @@ export type RunningServer = {
 };
 
 /** Starts a server with the memory engine. @throws Error when a port is taken or the admin files cannot be used */
-export async function startServer(config: ServerConfig, { log, extra, onDrainRequest }: StartOptions): Promise<RunningServer> {
-  const clock = systemClock;
-  const ids = systemIds;
+export async function startServer(config: ServerConfig, options: StartOptions): Promise<RunningServer> {
+  const { log } = options;
   const startedAt = clock.monotonic();
   const metrics = createMetrics({ version });
   const live = createLiveConfig({ overrides: { limits: config.limits, delivery: config.delivery }, log, clock });
   followLogLevel(live, log, config.log.level);
   const hasAdmin = config.admin.certFile !== "";
   const readiness = createReadiness({ clock, confirmed: live.confirmed, confirmSeconds: hasAdmin ? config.boot.confirmSeconds : 0 });
-  const opsDeps = { readiness, log, metrics };
-  const ops = startOps(config.ops, opsDeps); // first: probes get an answer while the boot copy is read
+  const parts: Parts = { config, log, live, metrics, readiness };
+  const ops = startOps(config.ops, parts); // first: probes get an answer while the boot copy is read
   let app: App | undefined;
   let admin: AdminListener | undefined;
   const stop = async () => {
@@ -65,77 +64,97 @@ export async function startServer(config: ServerConfig, { log, extra, onDrainReq
   };
   try {
     if (config.boot.directory !== "") await loadBootCopy(live, config.boot.directory, log);
-    const engine = createMemoryEngine({ clock, ids, maxBytes: config.memory.maxBytes });
-    const verifier = createTokenVerifier({ tenants: live, clock });
-    const diagnostics = config.http.publicDiagnostics ? createOps(opsDeps) : undefined;
-    const publicExtra: NonNullable<HttpDeps["extra"]> = (request) =>
-      diagnostics && new URL(request.url).pathname === "/metrics" ? diagnostics.fetch(request) : extra?.(request);
-    const running = createApp({
-      ...{ config, live, engine, verifier, metrics, log, clock, ids },
-      http: (node) => {
-        const health = (): HealthFacts => ({
-          version,
-          uptimeSeconds: (clock.monotonic() - startedAt) / 1000,
-          degraded: false,
-          sessions: node.sessions.count(),
-          users: node.sessions.users(),
-          channels: node.sessions.channels(),
-          queue: { backend: "memory", ...engine.waiting() },
-        });
-        const { publisher } = node;
-        const { rates } = engine;
-        return createHttp({ tenants: live, ...{ publisher, rates, verifier, metrics, health, log, clock, ids }, extra: publicExtra });
-      },
-    });
-    app = running;
-    const { sessions } = running.node;
-    const drain = createDrain({
-      ...{ clock, log },
-      wait: (ms) => Bun.sleep(ms),
-      random: Math.random,
-      propagationSeconds: config.drain.propagationSeconds,
-      pace: () => live.cluster().delivery,
-      steps: {
-        announce: () => readiness.drain(),
-        refuse: () => running.node.refuseSessions(),
-        sessions: () => sessions.count(),
-        shutdown: (count, hint) => sessions.shutdown(count, hint),
-        settle: () => sessions.settle(),
-      },
-    });
-    const end = async () => {
-      await drain.run();
+    app = startApp(parts, options.extra);
+    const { url, port, node } = app;
+    const draining = drainOf(parts, node);
+    const drain = async () => {
+      await draining.run();
       await stop();
     };
+    const sessions = () => node.sessions.count();
     if (hasAdmin) {
       admin = await startAdmin(config.admin, {
-        ...{ live, readiness, log, clock, metrics, version },
-        cluster: config.cluster,
-        sessions: () => sessions.count(),
+        ...{ ...parts, clock, version, sessions, cluster: config.cluster },
         setLogLevel: (level) => log.setLevel(level),
-        drain: onDrainRequest ?? (() => void end()),
+        drain: options.onDrainRequest ?? (() => void drain()),
       });
     }
-    metrics.observe({
-      ready: readiness.isReady,
-      draining: readiness.isDraining,
-      users: () => sessions.users(),
-      channels: () => sessions.channels(),
-      load: () => sessions.load(),
-      bundle: () => ({ ...live.counts(), ageSeconds: ageOf(live, clock.monotonic()) }),
-      certificateExpiry: () => admin?.certificateExpiry() ?? 0,
-    });
+    observe(parts, node, () => admin?.certificateExpiry() ?? 0);
     readiness.booted();
-    const { url, port, node } = running;
     log.info("server.started", {
       ...{ version, port, node: config.node || hostname(), cluster: config.cluster },
       durationMs: Math.round(clock.monotonic() - startedAt),
     });
-    return { url, opsUrl: ops.url, adminPort: admin?.port, live, readiness, node, drain: end, stop };
+    return { url, opsUrl: ops.url, adminPort: admin?.port, live, readiness, node, drain, stop };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+const clock = systemClock;
+const ids = systemIds;
+
+type Parts = {
+  readonly config: ServerConfig;
+  readonly log: LevelledLog;
+  readonly live: LiveConfig;
+  readonly metrics: ServerMetrics;
+  readonly readiness: Readiness;
+};
+
+/** The public port: REST and sockets over the memory engine. */
+function startApp(parts: Parts, extra: HttpDeps["extra"]): App {
+  const { config, live, metrics, log } = parts;
+  const startedAt = clock.monotonic();
+  const engine = createMemoryEngine({ clock, ids, maxBytes: config.memory.maxBytes });
+  const verifier = createTokenVerifier({ tenants: live, clock });
+  const diagnostics = config.http.publicDiagnostics ? createOps(parts) : undefined;
+  const health = ({ sessions }: App["node"]): HealthFacts => ({
+    ...{ version, degraded: false, uptimeSeconds: (clock.monotonic() - startedAt) / 1000 },
+    ...{ sessions: sessions.count(), users: sessions.users(), channels: sessions.channels() },
+    queue: { backend: "memory", ...engine.waiting() },
+  });
+  return createApp({
+    ...{ config, live, engine, verifier, metrics, log, clock, ids },
+    http: (node) =>
+      createHttp({
+        ...{ tenants: live, publisher: node.publisher, rates: engine.rates, verifier, metrics, log, clock, ids },
+        health: () => health(node),
+        extra: (request) => (diagnostics && new URL(request.url).pathname === "/metrics" ? diagnostics.fetch(request) : extra?.(request)),
+      }),
+  });
+}
+
+function drainOf({ config, live, log, readiness }: Parts, node: App["node"]): Drain {
+  const { sessions } = node;
+  return createDrain({
+    ...{ clock, log, random: Math.random },
+    wait: (ms) => Bun.sleep(ms),
+    propagationSeconds: config.drain.propagationSeconds,
+    pace: () => live.cluster().delivery,
+    steps: {
+      announce: () => readiness.drain(),
+      refuse: () => node.refuseSessions(),
+      sessions: () => sessions.count(),
+      shutdown: (count, hint) => sessions.shutdown(count, hint),
+      settle: () => sessions.settle(),
+    },
+  });
+}
+
+function observe({ live, metrics, readiness }: Parts, { sessions }: App["node"], certificateExpiry: () => number): void {
+  const ageSeconds = () => {
+    const confirmedAt = live.confirmedAt();
+    return confirmedAt === undefined ? -1 : (clock.monotonic() - confirmedAt) / 1000;
+  };
+  metrics.observe({
+    ...{ certificateExpiry, ready: readiness.isReady, draining: readiness.isDraining },
+    users: () => sessions.users(),
+    channels: () => sessions.channels(),
+    load: () => sessions.load(),
+    bundle: () => ({ ...live.counts(), ageSeconds: ageSeconds() }),
+  });
 }
 
 async function loadBootCopy(live: LiveConfig, directory: string, log: LevelledLog): Promise<void> {
@@ -157,11 +176,6 @@ function followLogLevel(live: LiveConfig, log: LevelledLog, fallback: ServerConf
   live.onChange(({ cluster }) => {
     if (cluster) log.setLevel(live.cluster().log_level ?? fallback);
   });
-}
-
-function ageOf(live: LiveConfig, now: number): number {
-  const confirmedAt = live.confirmedAt();
-  return confirmedAt === undefined ? -1 : (now - confirmedAt) / 1000;
 }
 
 /**
