@@ -68,3 +68,6 @@ export const Condition = Type.Object(
   { description: "One aspect of the object's state." },
 );
 export type Condition = Static<typeof Condition>;
+
+/** Why an object is not part of the configuration: a reason, and a sentence for people. */
+export type Refused = { readonly reason: ConditionReason; readonly message: string };

@@ -1,7 +1,7 @@
 // Why: which Tenants and Templates belong to a cluster, decided by one pure function from everything that is known, so that
 // the operator and `nexus dev` can never disagree, and so that no namespace can take another's id or data.
 import { isTemplateId, isTenantId } from "@nexus/protocol/names.ts";
-import type { ConditionReason } from "@nexus/protocol/resources/conditions.ts";
+import type { ConditionReason, Refused } from "@nexus/protocol/resources/conditions.ts";
 import type { AllowedNamespaces } from "@nexus/protocol/resources/fields.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import type { Template } from "@nexus/protocol/resources/template.ts";
@@ -9,8 +9,6 @@ import type { Tenant } from "@nexus/protocol/resources/tenant.ts";
 
 export type AcceptedTenant = { readonly tenant: Tenant; readonly cluster: NexusCluster; readonly tenantId: string };
 export type AcceptedTemplate = { readonly template: Template; readonly owner: AcceptedTenant; readonly templateId: string };
-/** Why an object is not part of the configuration. */
-export type Refused = { readonly reason: ConditionReason; readonly message: string };
 export type Verdict<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly refused: Refused };
 
 /** Labels of a namespace; undefined when the namespace is not known. */

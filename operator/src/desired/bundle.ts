@@ -13,9 +13,9 @@ import {
   type TenantSettings,
   templateEntryId,
 } from "@nexus/protocol/bundle.ts";
-import type { ConditionReason } from "@nexus/protocol/resources/conditions.ts";
+import type { ConditionReason, Refused } from "@nexus/protocol/resources/conditions.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
-import { type AcceptedTemplate, type AcceptedTenant, isOlder, keyOfObject, namespaceOf, type Refused } from "./acceptance.ts";
+import { type AcceptedTemplate, type AcceptedTenant, isOlder, keyOfObject, namespaceOf } from "./acceptance.ts";
 import { channelsComplaint } from "./bundle/channels.ts";
 import { issuerKey, keyHashes, named, type SecretReader } from "./bundle/credentials.ts";
 import { placeholderWarnings } from "./bundle/placeholders.ts";

@@ -1,4 +1,6 @@
 // Why: the lookups that acceptance needs, over plain lists, for `nexus dev`, tests and tools. Pure.
+
+import type { Refused } from "@nexus/protocol/resources/conditions.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import type { Template } from "@nexus/protocol/resources/template.ts";
 import type { Tenant } from "@nexus/protocol/resources/tenant.ts";
@@ -12,7 +14,6 @@ import {
   effectiveTenantId,
   keyOfObject,
   type NamespaceLabels,
-  type Refused,
   tenantKeyOf,
   type World,
 } from "./acceptance.ts";

@@ -50,15 +50,19 @@ export type PushState = {
 
 /** `cluster` is `namespace/name`. */
 export interface Pusher {
-  /** The whole wanted bundle. Returns at once; `changed` are bucket indexes, sorted; unchanged buckets cost a look-up. */
-  setEntries(cluster: string, entries: readonly BundleEntry[]): { readonly digest: string; readonly changed: readonly number[] };
+  /** The whole wanted bundle; keys in `keep` stay as they are (objects whose new version was refused). Returns at once; `changed` are bucket indexes, sorted; unchanged buckets cost a look-up. */
+  setEntries(
+    cluster: string,
+    entries: readonly BundleEntry[],
+    keep?: ReadonlySet<string>,
+  ): { readonly digest: string; readonly changed: readonly number[] };
   setTarget(target: ClusterTarget): void;
   setPods(cluster: string, pods: readonly PodView[]): void;
   forget(cluster: string): void;
   /** By index; undefined before {@link Pusher.setEntries}. With `indexes` only those, which is cheaper. */
   buckets(cluster: string, indexes?: Iterable<number>): readonly Bucket[] | undefined;
-  /** The live bundle itself, for the boot copy; undefined before {@link Pusher.setEntries}. Never change it. */
-  book(cluster: string): BundleBook | undefined;
+  /** The live bundle itself, for the boot copy; empty before {@link Pusher.setEntries}. Never change it. */
+  book(cluster: string): BundleBook;
   /** Undefined before {@link Pusher.setEntries}. */
   state(cluster: string): PushState | undefined;
   /** What the pods that were ready when this generation came said about it. */
@@ -113,9 +117,9 @@ class ClusterPushes implements Pusher {
     this.#engine.start();
   }
 
-  setEntries(cluster: string, entries: readonly BundleEntry[]) {
+  setEntries(cluster: string, entries: readonly BundleEntry[], keep?: ReadonlySet<string>) {
     const place = this.#place(cluster);
-    const keys = this.#engine.replace(cluster, entries);
+    const keys = this.#engine.replace(cluster, entries, keep);
     if (!place.hasEntries) {
       place.hasEntries = true;
       this.#tellPods(cluster, place);
@@ -155,8 +159,8 @@ class ClusterPushes implements Pusher {
     return [...indexes].map((index) => makeBucket(index, book.bucket(index).entries()));
   }
 
-  book(cluster: string): BundleBook | undefined {
-    return this.#places.get(cluster)?.hasEntries ? this.#engine.book(cluster) : undefined;
+  book(cluster: string): BundleBook {
+    return this.#engine.book(cluster);
   }
 
   state(cluster: string): PushState | undefined {

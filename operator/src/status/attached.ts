@@ -1,8 +1,7 @@
 // Why: the statuses of Tenants and Templates from what was decided and seen. Pure: data in, status out.
-import type { Condition } from "@nexus/protocol/resources/conditions.ts";
+import type { Condition, Refused } from "@nexus/protocol/resources/conditions.ts";
 import type { TemplateStatus } from "@nexus/protocol/resources/template.ts";
 import type { TenantStatus } from "@nexus/protocol/resources/tenant.ts";
-import type { Refused } from "../desired/acceptance.ts";
 import { conditions, few, isTrue, type Judgement, judge } from "./conditions.ts";
 import { type Acknowledgement, syncedJudgement } from "./synced.ts";
 
@@ -24,6 +23,8 @@ export type AttachedState =
       readonly id: string;
       readonly acknowledgement: Acknowledgement;
       readonly missing: readonly string[];
+      /** Secrets whose content does not serve; sentences. */
+      readonly unusable: readonly string[];
       readonly suspended: boolean;
     };
 
@@ -51,7 +52,7 @@ function readiness(parts: readonly Judgement[], whenReady: string): Judgement[] 
   if (!failing) return [judge("Ready", "True", "Reconciled", whenReady)];
   const status = failing.status === "Unknown" ? "Unknown" : "False";
   const ready = judge("Ready", status, failing.reason, failing.message);
-  return failing.reason === "SecretNotFound" ? [ready] : [ready, judge("Reconciling", "True", failing.reason, failing.message)];
+  return failing.type === "CredentialsReady" ? [ready] : [ready, judge("Reconciling", "True", failing.reason, failing.message)];
 }
 
 const finish = (judgements: readonly Judgement[], context: Context) => ({
@@ -59,17 +60,21 @@ const finish = (judgements: readonly Judgement[], context: Context) => ({
   conditions: conditions(context.isPaused ? [...judgements, paused] : judgements, context),
 });
 
+function credentialsOf({ missing, unusable }: Extract<AttachedState, { kind: "accepted" }>): Judgement {
+  if (missing.length > 0) return judge("CredentialsReady", "False", "SecretNotFound", `missing: ${few(missing)}`);
+  if (unusable.length > 0) return judge("CredentialsReady", "False", "InvalidSpec", few(unusable));
+  return judge("CredentialsReady", "True", "CredentialsFound", "every Secret and key is there");
+}
+
 export function tenantStatus(state: AttachedState, context: Context): TenantStatus {
   if (state.kind === "refused") {
     const unknown = judge("CredentialsReady", "Unknown", "NotObserved", "not looked at while the Tenant is not accepted");
     return finish([...refusedJudgements(state.refused), unknown], context);
   }
-  const credentials = state.missing.length
-    ? judge("CredentialsReady", "False", "SecretNotFound", `missing: ${few(state.missing)}`)
-    : judge("CredentialsReady", "True", "CredentialsFound", "every Secret and key is there");
+  const credentials = credentialsOf(state);
   const pushed = synced(state, context);
   const ready = readiness([credentials, pushed], state.suspended ? "suspended as asked" : "serving");
-  const stalled = state.missing.length ? [judge("Stalled", "True", "SecretNotFound", credentials.message)] : [];
+  const stalled = isTrue(credentials) ? [] : [judge("Stalled", "True", credentials.reason, credentials.message)];
   return { ...finish([...ready, accepted, credentials, pushed, ...stalled], context), tenantId: state.id };
 }
 

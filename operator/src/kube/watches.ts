@@ -1,0 +1,111 @@
+// Why: one reflector for each kind the loop looks at, with what is kept of it and by what it is found. It must never watch all
+// Secrets: only those we made and those users labelled for us.
+import { WATCH_LABEL } from "@nexus/protocol/resources/names.ts";
+import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
+import { SCHEMAS, withDefaults } from "@nexus/protocol/resources/schema.ts";
+import type { Template } from "@nexus/protocol/resources/template.ts";
+import type { Tenant } from "@nexus/protocol/resources/tenant.ts";
+import { clusterKeyOf, tenantKeyOf } from "../desired/acceptance.ts";
+import { BUCKET_ANNOTATION } from "../desired/names.ts";
+import { templateIdKey, tenantIdKey } from "../desired/world.ts";
+import { KINDS, type Kind } from "../loop/kinds.ts";
+import type { KubeError } from "../loop/kube-error.ts";
+import type { Scope, WatchHandler } from "../loop/ports.ts";
+import type { SecretObject } from "../loop/secret-source.ts";
+import type { DeploymentObject, PodObject, Views } from "../loop/views.ts";
+import type { KubeObject } from "../plan/object.ts";
+import { type Reflector, type ReflectorMetrics, type ReflectorOptions, startReflector, stripManagedFields } from "./reflector.ts";
+import type { Transport } from "./transport.ts";
+
+/** What the loop hears of; see `loop/controller.ts`. */
+export type Handlers = {
+  readonly onCluster: WatchHandler<NexusCluster>;
+  readonly onTenant: WatchHandler<Tenant>;
+  readonly onTemplate: WatchHandler<Template>;
+  readonly onNamespace: WatchHandler<KubeObject>;
+  readonly onChild: WatchHandler<KubeObject>;
+  readonly onSecret: WatchHandler<SecretObject>;
+};
+
+export type WatchesOptions = {
+  readonly transport: Transport;
+  /** Empty: all namespaces. One: only that. */
+  readonly namespace: string | undefined;
+  readonly handlers: Handlers;
+  readonly onError: (kind: Kind, error: KubeError, retryInMs: number) => void;
+  readonly metrics?: ReflectorMetrics;
+};
+
+export type Watches = { readonly views: Views; readonly synced: Promise<boolean>; stop(): Promise<void> };
+
+const OURS = "app.kubernetes.io/managed-by=nexus-operator";
+
+/** An object an older CRD let in may lack defaults that we rely on. */
+function complete<T extends NexusCluster | Tenant | Template>(object: KubeObject): T {
+  const bare = stripManagedFields(object) as T; // the API server answers objects of the kind that is watched
+  return { ...bare, spec: withDefaults(SCHEMAS[bare.kind].spec, bare.spec) } as T; // same spec, with defaults
+}
+
+/** What we compare is in the annotation; 64 buckets of every cluster in memory would be the bundle again. */
+function withoutBootData(object: KubeObject): SecretObject {
+  const secret: SecretObject = stripManagedFields(object);
+  if (secret.metadata.annotations?.[BUCKET_ANNOTATION] === undefined) return secret;
+  const { data: _data, ...rest } = secret;
+  return rest;
+}
+
+const instanceOf = (object: KubeObject): readonly string[] => {
+  const name = object.metadata.labels?.["app.kubernetes.io/instance"];
+  return name === undefined ? [] : [`${object.metadata.namespace}/${name}`];
+};
+
+/** Starts every reflector at once. */
+export function startWatches({ transport, namespace, handlers, onError, metrics }: WatchesOptions): Watches {
+  const running: Reflector<never>[] = [];
+  const start = <T>(options: Omit<ReflectorOptions<T>, "transport">, labelSelector?: string) => {
+    const scope: Scope = { ...(namespace && options.kind.namespaced ? { namespace } : {}), ...(labelSelector ? { labelSelector } : {}) };
+    const reflector = startReflector<T>({
+      ...options,
+      transport,
+      scope,
+      onError: (error, retryInMs) => onError(options.kind, error, retryInMs),
+      ...(metrics ? { metrics } : {}),
+    });
+    running.push(reflector as unknown as Reflector<never>); // only synced and stop are used of it
+    return reflector.store;
+  };
+  const { onChild } = handlers;
+  const views: Views = {
+    clusters: start<NexusCluster>({ kind: KINDS.NexusCluster, transform: complete, onEvent: handlers.onCluster }),
+    tenants: start<Tenant>({
+      kind: KINDS.Tenant,
+      transform: complete,
+      indexers: { cluster: (one) => [clusterKeyOf(one)], id: (one) => [tenantIdKey(one)] },
+      onEvent: handlers.onTenant,
+    }),
+    templates: start<Template>({
+      kind: KINDS.Template,
+      transform: complete,
+      indexers: { tenant: (one) => [tenantKeyOf(one)], id: (one) => [templateIdKey(one)] },
+      onEvent: handlers.onTemplate,
+    }),
+    namespaces: start<KubeObject>({ kind: KINDS.Namespace, transform: stripManagedFields, onEvent: handlers.onNamespace }),
+    deployments: start<DeploymentObject>({ kind: KINDS.Deployment, onEvent: onChild }, OURS),
+    services: start<KubeObject>({ kind: KINDS.Service, onEvent: onChild }, OURS),
+    serviceAccounts: start<KubeObject>({ kind: KINDS.ServiceAccount, onEvent: onChild }, OURS),
+    disruptionBudgets: start<KubeObject>({ kind: KINDS.PodDisruptionBudget, onEvent: onChild }, OURS),
+    pods: start<PodObject>({ kind: KINDS.Pod, transform: stripManagedFields, indexers: { cluster: instanceOf }, onEvent: onChild }, OURS),
+    ownSecrets: start<SecretObject>({ kind: KINDS.Secret, transform: withoutBootData, onEvent: handlers.onSecret }, OURS),
+    watchedSecrets: start<SecretObject>(
+      { kind: KINDS.Secret, transform: stripManagedFields, onEvent: handlers.onSecret },
+      `${WATCH_LABEL}=true`,
+    ),
+  };
+  return {
+    views,
+    synced: Promise.all(running.map((reflector) => reflector.synced)).then((all) => all.every(Boolean)),
+    stop: async () => {
+      await Promise.all(running.map((reflector) => reflector.stop()));
+    },
+  };
+}

@@ -1,0 +1,103 @@
+// Why: content that is random is written once and never rendered again: created by POST alone, so that two operators at once
+// end with one value; AlreadyExists means read it and use it. Rotation is an update of the version that was read.
+import { PREVIOUS_KEY, PREVIOUS_UNTIL } from "../desired/bundle/credentials.ts";
+import { ROTATION_ANNOTATION } from "../desired/names.ts";
+import type { OwnerReference } from "../plan/object.ts";
+import { foreignReason, type Identity } from "../plan/ownership.ts";
+import { KINDS } from "./kinds.ts";
+import { isAlreadyExists } from "./kube-error.ts";
+import type { KubeApi } from "./ports.ts";
+import type { SecretObject, SecretSource } from "./secret-source.ts";
+
+export type SecretHead = {
+  readonly namespace: string;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly ownerReferences: readonly OwnerReference[];
+};
+
+type Deps = { readonly api: KubeApi; readonly secrets: SecretSource; readonly manager: string };
+/** The Secret in force, or whose it is instead. */
+export type Ensured = { readonly ok: true; readonly secret: SecretObject } | { readonly ok: false; readonly message: string };
+
+const KEY_BYTES = 32;
+/** How long a replaced key stays valid. */
+const OVERLAP_MS = 24 * 3600 * 1000;
+
+const encoded = (data: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value).toString("base64")]));
+
+const identityOf = (head: SecretHead): Identity => {
+  const ownerUid = head.ownerReferences.find((owner) => owner.controller)?.uid;
+  return { labels: head.labels, ...(ownerUid === undefined ? {} : { ownerUid }) };
+};
+
+/** The Secret as it is, or a new one with `make()`; one that belongs to somebody else is left alone. Rejects with `KubeError`. */
+export async function ensureSecret(
+  head: SecretHead,
+  make: () => Promise<Record<string, string>> | Record<string, string>,
+  deps: Deps,
+  annotations?: Readonly<Record<string, string>>,
+): Promise<Ensured> {
+  const { namespace, name, labels, ownerReferences } = head;
+  const existing = (await deps.secrets.get(namespace, name)) ?? (await deps.api.get<SecretObject>({ kind: KINDS.Secret, namespace, name }));
+  if (existing) return judged(existing, head);
+  const object: SecretObject = {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { name, namespace, labels, ownerReferences, ...(annotations ? { annotations } : {}) },
+    type: "Opaque",
+    data: encoded(await make()),
+  };
+  try {
+    const created = await deps.api.create<SecretObject>(KINDS.Secret, object, { manager: deps.manager });
+    deps.secrets.put(created);
+    return { ok: true, secret: created };
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error;
+    const now = await deps.api.get<SecretObject>({ kind: KINDS.Secret, namespace, name });
+    if (!now) throw error; // made and deleted again meanwhile: the next pass looks anew
+    deps.secrets.put(now);
+    return judged(now, head);
+  }
+}
+
+function judged(secret: SecretObject, head: SecretHead): Ensured {
+  const why = foreignReason(secret, identityOf(head));
+  return why === undefined ? { ok: true, secret } : { ok: false, message: `Secret ${head.name} exists and ${why}` };
+}
+
+/** Replaces data of a Secret of ours; the version that was read is compared. Rejects with `KubeError` (409: look again). */
+export async function replaceData(
+  secret: SecretObject,
+  data: Readonly<Record<string, string>>,
+  deps: Deps,
+  annotations: Readonly<Record<string, string>> = {},
+): Promise<SecretObject> {
+  const metadata = { ...secret.metadata, annotations: { ...secret.metadata.annotations, ...annotations } };
+  const updated = await deps.api.update<SecretObject>(
+    KINDS.Secret,
+    { ...secret, metadata, data: encoded(data) },
+    { manager: deps.manager },
+  );
+  deps.secrets.put(updated);
+  return updated;
+}
+
+const newKey = (): string => `nxk_${Buffer.from(crypto.getRandomValues(new Uint8Array(KEY_BYTES))).toString("base64url")}`;
+
+/** A random bearer token, for the admin port. */
+export const newToken = (): string => Buffer.from(crypto.getRandomValues(new Uint8Array(KEY_BYTES))).toString("base64url");
+
+/** An API key: made when missing, replaced when `rotation` was raised; the old one stays valid for 24 h. */
+export async function ensureKey(head: SecretHead, rotation: number, deps: Deps & { readonly wallMs: number }): Promise<Ensured> {
+  const ensured = await ensureSecret(head, () => ({ key: newKey() }), deps, { [ROTATION_ANNOTATION]: String(rotation) });
+  if (!ensured.ok) return ensured;
+  const { secret } = ensured;
+  const done = Number(secret.metadata.annotations?.[ROTATION_ANNOTATION] ?? 0);
+  if (done >= rotation) return ensured;
+  const previous = Buffer.from(secret.data?.key ?? "", "base64").toString();
+  const until = new Date(deps.wallMs + OVERLAP_MS).toISOString();
+  const data = { key: newKey(), [PREVIOUS_KEY]: previous, [PREVIOUS_UNTIL]: until };
+  return { ok: true, secret: await replaceData(secret, data, deps, { [ROTATION_ANNOTATION]: String(rotation) }) };
+}

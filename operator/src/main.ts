@@ -1,0 +1,224 @@
+// Why: the one place that wires the operator: watches, election, loop, ports, signals. Nothing else reads the environment,
+// listens, or exits.
+import { version } from "../package.json" with { type: "json" };
+import { defaultAccess } from "./kube/access.ts";
+import { createAdminClient } from "./kube/admin-client.ts";
+import { createApplier } from "./kube/apply.ts";
+import * as certificates from "./kube/certificates.ts";
+import { ContestTracker } from "./kube/contest.ts";
+import { createEventRecorder } from "./kube/events.ts";
+import { leaseApi, startElector } from "./kube/lease.ts";
+import { createOperatorMetrics } from "./kube/metrics.ts";
+import { createKubeApi } from "./kube/resource.ts";
+import { createStatusWriter } from "./kube/status.ts";
+import { createTransport } from "./kube/transport.ts";
+import { startWatches } from "./kube/watches.ts";
+import { systemClock } from "./loop/clock.ts";
+import { Configurations } from "./loop/configuration.ts";
+import { Controller, type WorkKey, workKey } from "./loop/controller.ts";
+import { createPasses } from "./loop/passes.ts";
+import type { WatchHandler } from "./loop/ports.ts";
+import { createPusher } from "./loop/pusher.ts";
+import { PRIORITY, WorkQueue } from "./loop/queue.ts";
+import { SecretSource } from "./loop/secret-source.ts";
+import { worldOf } from "./loop/views.ts";
+import { type OperatorOptions, parseOptions } from "./options.ts";
+
+type Env = Readonly<Record<string, string | undefined>>;
+type Fields = Readonly<Record<string, unknown>>;
+
+/** One JSON line to stdout; facts only. */
+function log(level: "info" | "warn" | "error", event: string, fields: Fields = {}): void {
+  process.stdout.write(`${JSON.stringify({ time: new Date().toISOString(), level, event, ...fields })}\n`);
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+export type RunningOperator = {
+  readonly url: string;
+  /** Resolves when the process should end: 0 after `stop`, 1 when the lead was lost. */
+  readonly ended: Promise<number>;
+  stop(): Promise<void>;
+};
+
+/** Starts to watch at once, and to write when it leads. @throws Error when no API server is configured or the port is taken */
+export async function startOperator(options: OperatorOptions, env: Env): Promise<RunningOperator> {
+  const clock = systemClock;
+  const random = Math.random;
+  const metrics = createOperatorMetrics(version);
+  const access = await defaultAccess(env);
+  const userAgent = `nexus-operator/${version}`;
+  const transport = createTransport({ access, userAgent, metrics: { request: metrics.request } });
+  const times = { leaseMs: options.leaseSeconds * 1000, renewMs: options.renewSeconds * 1000, retryMs: options.retrySeconds * 1000 };
+  const queue = new WorkQueue<WorkKey>({ clock, random, metrics: metrics.queue });
+  let controller: Controller | undefined;
+  // Watches start before there is a controller: what they bring first is added again when we lead.
+  const told =
+    <T>(pick: (controller: Controller) => WatchHandler<T>): WatchHandler<T> =>
+    (event) => {
+      if (controller) pick(controller)(event);
+    };
+  const watches = startWatches({
+    transport,
+    namespace: options.namespace,
+    metrics: metrics.reflector,
+    onError: (kind, error, retryInMs) =>
+      log("warn", "watch.failed", { kind: kind.kind, reason: error.reason, message: error.message, retryInMs }),
+    handlers: {
+      onCluster: told((one) => one.onCluster),
+      onTenant: told((one) => one.onTenant),
+      onTemplate: told((one) => one.onTemplate),
+      onNamespace: told((one) => one.onNamespace),
+      onChild: told((one) => one.onChild),
+      onSecret: told((one) => one.onSecret),
+    },
+  });
+  const elector = startElector({
+    api: leaseApi(transport, times),
+    namespace: options.leaseNamespace ?? access.namespace ?? "default",
+    name: options.leaseName,
+    identity: options.identity,
+    times,
+    onError: (error) => log("warn", "lease.failed", { message: messageOf(error) }),
+  });
+  const { leadership } = elector;
+  const { views } = watches;
+
+  let isLeading = false;
+  const http = Bun.serve({
+    port: options.port,
+    fetch: async (request) => {
+      const { pathname } = new URL(request.url);
+      if (pathname === "/metrics")
+        return new Response(await metrics.registry.metrics(), { headers: { "content-type": metrics.registry.contentType } });
+      if (pathname === "/healthz") return new Response("ok\n");
+      if (pathname !== "/readyz") return new Response("not found\n", { status: 404 });
+      const isSynced = views.clusters.hasSynced() && views.tenants.hasSynced() && views.templates.hasSynced();
+      return new Response(isSynced ? `ok\n${isLeading ? "leading" : "standby"}\n` : "watches have no first list yet\n", {
+        status: isSynced ? 200 : 503,
+      });
+    },
+  });
+
+  const { promise: ended, resolve: end } = Promise.withResolvers<number>();
+  let stopLoop: (() => Promise<void>) | undefined;
+  let isStopping = false;
+  leadership.lost.addEventListener("abort", () => {
+    metrics.leading(false);
+    if (isStopping) return;
+    log("error", "lease.lost", { identity: options.identity });
+    end(1);
+  });
+
+  void Promise.all([elector.acquired, watches.synced]).then(([leads, synced]) => {
+    if (!leads || !synced || isStopping) return;
+    isLeading = true;
+    metrics.leading(true);
+    log("info", "lease.acquired", { identity: options.identity, term: String(leadership.term()) });
+    const loop = startLoop();
+    stopLoop = loop.stop;
+    controller = loop.controller;
+    for (const key of views.clusters.keys()) {
+      queue.add(workKey("config", key), PRIORITY.edit); // entries first: what belongs to it depends on them
+      queue.add(workKey("cluster", key), PRIORITY.resync);
+    }
+    for (const key of views.tenants.keys()) queue.add(workKey("tenant", key), PRIORITY.initial);
+    for (const key of views.templates.keys()) queue.add(workKey("template", key), PRIORITY.initial);
+  });
+  function startLoop() {
+    const api = createKubeApi({ transport, fence: leadership });
+    const applier = createApplier({ api, contests: new ContestTracker(clock), metrics: metrics.apply });
+    const secrets = new SecretSource({ api, stores: [views.ownSecrets, views.watchedSecrets], clock });
+    const world = worldOf(views);
+    const onError = (error: unknown) => log("warn", "boot.failed", { message: messageOf(error) });
+    const events = createEventRecorder({
+      api,
+      clock,
+      controller: "nexus.dev/operator",
+      instance: options.identity,
+      onError: (error) => log("warn", "event.failed", { message: messageOf(error) }),
+    });
+    const pusher = createPusher({
+      admin: createAdminClient({ userAgent }),
+      leadership,
+      clock,
+      random,
+      onChange: (cluster) => loop.onPushChange(cluster),
+      onLog: (event, fields) => {
+        metrics.pushEvent(event);
+        log(event === "push.failed" ? "warn" : "info", event, fields);
+      },
+    });
+    const passes = createPasses({
+      ...{ api, applier, secrets, views, events, certificates, world, pusher, leadership, clock, random, onError },
+      context: { operatorId: options.operatorId, defaultImage: options.serverImage },
+      wallMs: () => clock.wallMs(),
+      configurations: new Configurations({ views, world, secrets }),
+      statuses: createStatusWriter(api, metrics.status),
+      wakeCluster: (cluster) => queue.addAfter(workKey("cluster", cluster), 250),
+      wakeConfig: (cluster) => queue.add(workKey("config", cluster)),
+    });
+    const loop = new Controller({
+      ...{ queue, views, secrets, passes },
+      workers: options.workers,
+      onFailure: (key, error, retryInMs) => {
+        metrics.reconciled(key.slice(0, key.indexOf(":")), true);
+        log("warn", "reconcile.failed", { key, message: messageOf(error), retryInMs });
+      },
+    });
+    const running = loop.run();
+    return {
+      controller: loop,
+      stop: async () => {
+        passes.stop();
+        await pusher.stop();
+        await queue.shutDown();
+        await running;
+        await events.flush();
+      },
+    };
+  }
+
+  return {
+    url: `http://127.0.0.1:${http.port}`,
+    ended,
+    async stop() {
+      isStopping = true;
+      await stopLoop?.();
+      await elector.release();
+      await watches.stop();
+      await http.stop(true);
+      end(0);
+    },
+  };
+}
+
+/** The `operator` sub-command: runs until SIGTERM or until the lead is lost. Answers the exit code. */
+export async function runOperator(args: readonly string[], env: Env): Promise<number> {
+  const flags = new Map<string, string>();
+  for (let at = 0; at < args.length; at++) {
+    const [name = "", value] = (args[at] ?? "").split(/=(.*)/s);
+    flags.set(name, value ?? args[++at] ?? "");
+  }
+  const parsed = parseOptions({ env, flags });
+  if (!parsed.ok) {
+    process.stderr.write(`${parsed.errors.join("\n")}\n`);
+    return 2;
+  }
+  let operator: RunningOperator;
+  try {
+    operator = await startOperator(parsed.options, env);
+  } catch (error) {
+    log("error", "operator.failed", { message: messageOf(error) });
+    return 1;
+  }
+  log("info", "operator.started", { version, url: operator.url, identity: parsed.options.identity });
+  let signals = 0;
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (signals++ > 0) process.exit(1);
+    log("info", "operator.stopping", { signal });
+    operator.stop().catch((error) => log("error", "operator.stop_failed", { message: messageOf(error) }));
+  };
+  process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
+  return await operator.ended;
+}

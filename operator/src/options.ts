@@ -1,0 +1,64 @@
+// Why: what an operator process can be told, with defaults, in one place; the environment and flags come in as data. Every
+// complaint names the setting and what would be right.
+
+export type OperatorOptions = {
+  /** Image of the servers released with this operator. */
+  readonly serverImage: string;
+  /** Empty: all namespaces. */
+  readonly namespace: string | undefined;
+  readonly leaseNamespace: string | undefined;
+  readonly leaseName: string;
+  /** Tells two operators apart that watch the same objects. */
+  readonly operatorId: string;
+  /** Unique per process. */
+  readonly identity: string;
+  readonly port: number;
+  readonly workers: number;
+  /** Lease, renew and retry in seconds. */
+  readonly leaseSeconds: number;
+  readonly renewSeconds: number;
+  readonly retrySeconds: number;
+};
+
+type Sources = { readonly env: Readonly<Record<string, string | undefined>>; readonly flags: ReadonlyMap<string, string> };
+
+const DEFAULT_IMAGE = "nexus.dev/nexus:0.1.0";
+
+/** `--lease-name` and `NEXUS_OPERATOR_LEASE_NAME` are the same setting; the flag wins. */
+export function parseOptions({
+  env,
+  flags,
+}: Sources): { readonly ok: true; readonly options: OperatorOptions } | { readonly ok: false; readonly errors: readonly string[] } {
+  const errors: string[] = [];
+  const known = new Set<string>();
+  const text = (name: string): string | undefined => {
+    known.add(`--${name}`);
+    const value = flags.get(`--${name}`) ?? env[`NEXUS_OPERATOR_${name.toUpperCase().replaceAll("-", "_")}`];
+    return value === "" ? undefined : value;
+  };
+  const whole = (name: string, fallback: number, minimum: number, maximum: number): number => {
+    const value = text(name);
+    if (value === undefined) return fallback;
+    const number = Number(value);
+    if (Number.isInteger(number) && number >= minimum && number <= maximum) return number;
+    errors.push(`--${name}: must be a whole number from ${minimum} to ${maximum}`);
+    return fallback;
+  };
+  const options: OperatorOptions = {
+    serverImage: text("server-image") ?? DEFAULT_IMAGE,
+    namespace: text("namespace"),
+    leaseNamespace: text("lease-namespace"),
+    leaseName: text("lease-name") ?? "nexus-operator",
+    operatorId: text("id") ?? "default",
+    identity: text("identity") ?? `${env.HOSTNAME ?? "operator"}-${crypto.randomUUID().slice(0, 8)}`,
+    port: whole("port", 8080, 0, 65535),
+    workers: whole("workers", 8, 1, 64),
+    leaseSeconds: whole("lease-seconds", 15, 1, 300),
+    renewSeconds: whole("renew-seconds", 10, 1, 300),
+    retrySeconds: whole("retry-seconds", 2, 1, 60),
+  };
+  if (options.renewSeconds >= options.leaseSeconds) errors.push("--renew-seconds: must be less than --lease-seconds");
+  if (options.retrySeconds >= options.renewSeconds) errors.push("--retry-seconds: must be less than --renew-seconds");
+  for (const name of flags.keys()) if (!known.has(name)) errors.push(`${name}: no such setting; one of ${[...known].sort().join(", ")}`);
+  return errors.length > 0 ? { ok: false, errors } : { ok: true, options };
+}
