@@ -1,0 +1,68 @@
+// Why: the one `nexus` binary. It only finds the command: each is loaded when it is called, because a server must not load
+// the operator's Kubernetes client to start.
+import { version } from "../package.json" with { type: "json" };
+import { type Command, type Io, processIo } from "./io.ts";
+import { hint } from "./suggest.ts";
+
+type Entry = { readonly about: string; readonly load: () => Promise<Command> };
+
+const COMMANDS: Readonly<Record<string, Entry>> = {
+  dev: { about: "Run Nexus on this machine from YAML files.", load: async () => (await import("./commands/dev.ts")).dev },
+  listen: { about: "Connect as a user and print what arrives.", load: async () => (await import("./commands/listen.ts")).listen },
+  send: { about: "Send a notification.", load: async () => (await import("./commands/send.ts")).send },
+  token: { about: "Mint a token for a user from a secret.", load: async () => (await import("./commands/token.ts")).token },
+  validate: { about: "Check YAML files.", load: async () => (await import("./commands/validate.ts")).validate },
+  server: {
+    about: "Run a server process, as in the pods.",
+    load: async () => {
+      const { runServer } = await import("@nexus/server/main.ts");
+      return (args, io) => runServer(args, io.env);
+    },
+  },
+  operator: {
+    about: "Run the operator.",
+    load: async () => {
+      const { runOperator } = await import("@nexus/operator/main.ts");
+      return (args, io) => runOperator(args, io.env);
+    },
+  },
+  version: {
+    about: "Print the version.",
+    load: async () => async (_args, io) => {
+      io.out(version);
+      return 0;
+    },
+  },
+};
+
+export async function main(argv: readonly string[], io: Io): Promise<number> {
+  const [name, ...rest] = argv;
+  if (name === undefined || name === "help" || name === "--help" || name === "-h") return await help(rest, io);
+  const entry = Object.hasOwn(COMMANDS, name === "--version" ? "version" : name)
+    ? COMMANDS[name === "--version" ? "version" : name]
+    : undefined;
+  if (!entry) {
+    io.err(`nexus: no such command: ${name}${hint(name, Object.keys(COMMANDS))}`);
+    io.err("nexus help lists them.");
+    return 2;
+  }
+  return await (await entry.load())(rest, io);
+}
+
+async function help([topic]: readonly string[], io: Io): Promise<number> {
+  if (topic !== undefined && topic !== "help") return await main([topic, "--help"], io);
+  const lines = Object.entries(COMMANDS).map(([name, { about }]) => `  ${name.padEnd(10)}${about}`);
+  io.out(
+    `Nexus ${version}: real-time notifications.\n\nUsage: nexus <command> [flags]\n\n${lines.join("\n")}\n\nnexus help <command> says more.`,
+  );
+  return 0;
+}
+
+if (import.meta.main) {
+  process.exitCode = await main(process.argv.slice(2), processIo()).catch((error: unknown) => {
+    process.stderr.write(`nexus: ${error instanceof Error ? error.message : String(error)}\n`);
+    return 1;
+  });
+  // Standard output of a pipe may still hold text: an exit by itself waits for it, unless something keeps the loop alive.
+  if (process.exitCode !== undefined) process.exit(process.exitCode);
+}
