@@ -1,8 +1,6 @@
-// Why: one stream as this node fans it out: its names, encoded once, and the local sessions that listen.
+// Why: one stream as this node fans it out: its names, encoded once. Who listens is the hub's to know.
 // It must never outlive its last listener for long: the hub drops it.
-import { Members } from "./members.ts";
 import type { StreamId } from "./ports.ts";
-import type { Session } from "./session.ts";
 import { streamKey, wireName } from "./streams.ts";
 
 export class Fan {
@@ -10,7 +8,6 @@ export class Fan {
   readonly key: string;
   readonly wire: string;
   readonly wireJson: string;
-  readonly members = new Members<Session>();
   /** Resolves once announcements flow; undefined while nobody asked. */
   listening: Promise<void> | undefined;
   /** Epoch the store last answered, for `gap` frames of streams without offsets. */

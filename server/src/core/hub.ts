@@ -5,12 +5,18 @@ import { isAddressed } from "./audience.ts";
 import { Fan } from "./fan.ts";
 import type { Flusher } from "./flusher.ts";
 import { controlFrame, entryFrame, type Frame } from "./frame.ts";
+import { Members } from "./members.ts";
 import type { Bus, BusListener, Clock, Entry, Log, StreamId, StreamStore, Tenants } from "./ports.ts";
 import type { Session } from "./session.ts";
 import { slowConsumerPolicy, streamKey } from "./streams.ts";
 
 /** How long a stream without listeners stays subscribed, in milliseconds: reconnecting clients find it ready. */
 const LINGER_MS = 5000;
+
+/** A stream with the sessions of this node that listen to it. */
+class LiveFan extends Fan {
+  readonly members = new Members<Session>();
+}
 
 export type HubDeps = {
   readonly bus: Bus;
@@ -25,9 +31,9 @@ export type HubDeps = {
 
 export class Hub {
   readonly #deps: HubDeps;
-  readonly #fans = new Map<string, Fan>();
+  readonly #fans = new Map<string, LiveFan>();
   /** Streams without listeners, and since when (monotonic milliseconds). */
-  readonly #empty = new Map<Fan, number>();
+  readonly #empty = new Map<LiveFan, number>();
   readonly #active: Record<StreamId["kind"], number> = { inbox: 0, channel: 0, broadcast: 0 };
   readonly #listener: BusListener;
 
@@ -54,7 +60,7 @@ export class Hub {
    */
   async join(session: Session, stream: StreamId): Promise<Fan> {
     const key = streamKey(stream);
-    const fan = this.#fans.get(key) ?? new Fan(stream);
+    const fan = this.#fans.get(key) ?? new LiveFan(stream);
     this.#fans.set(key, fan);
     this.#empty.delete(fan);
     if (fan.members.size === 0) this.#active[stream.kind]++;
@@ -83,10 +89,12 @@ export class Hub {
     }
   }
 
-  leave(session: Session, fan: Fan): void {
+  leave(session: Session, { key, stream }: Fan): void {
+    const fan = this.#fans.get(key);
+    if (!fan) return;
     session.joining?.delete(fan);
     if (!fan.members.delete(session) || fan.members.size > 0) return;
-    this.#active[fan.stream.kind]--;
+    this.#active[stream.kind]--;
     this.#empty.set(fan, this.#deps.clock.monotonic());
   }
 
@@ -124,7 +132,7 @@ export class Hub {
   }
 
   async #tellGap(stream: StreamId, reason: string): Promise<void> {
-    const fan = this.find(stream);
+    const fan = this.#fans.get(streamKey(stream));
     if (!fan) return;
     try {
       const { epoch, offset } = await this.#deps.store.top(stream);
