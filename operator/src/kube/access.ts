@@ -64,9 +64,10 @@ export async function defaultAccess(env: Readonly<Record<string, string | undefi
   if (!KUBECONFIG && host && port && (await optionalText(join(SERVICE_ACCOUNT_ROOT, "token"))) !== undefined) {
     return await inClusterAccess({ host, port });
   }
-  // Several files are merged by client-node, which reads KUBECONFIG itself.
+  if (KUBECONFIG && !KUBECONFIG.includes(":")) return await kubeconfigAccess(KUBECONFIG, context);
+  // Several files are merged by client-node, which reads the process environment itself.
   const load = () => loadKubeConfig((config) => config.loadFromDefault(), context);
-  return configAccess(await load(), load, KUBECONFIG?.includes(":") ? undefined : KUBECONFIG);
+  return configAccess(await load(), load, undefined);
 }
 
 async function loadKubeConfig(read: (config: KubeConfig) => void, context: string | undefined): Promise<KubeConfig> {
