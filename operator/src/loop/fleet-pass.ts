@@ -11,7 +11,7 @@ import { rendered, renderedDigest } from "../plan/rendered.ts";
 import { type AdminCredentials, type CertificateMaker, ensureAdminCredentials } from "./admin-credentials.ts";
 import { ensureKey } from "./generated-secrets.ts";
 import { KINDS, type Kind } from "./kinds.ts";
-import type { ChildApplier, ChildOutcome, EventRecorder, KubeApi, Store } from "./ports.ts";
+import type { ChildApplier, ChildOutcome, Drift, EventRecorder, KubeApi, Store } from "./ports.ts";
 import type { SecretSource } from "./secret-source.ts";
 import type { DeploymentObject, Views } from "./views.ts";
 
@@ -130,7 +130,7 @@ function note(outcome: ChildOutcome, { cluster, kind, name, notes, events }: Whe
     case "created":
       return;
     case "applied":
-      if (outcome.drift.length > 0) warn("Drift", `${what}: put back ${list(outcome.drift).join(", ")}`);
+      reportDrift(outcome.drift.filter(isForeign), `${what}: put back`, warn);
       return;
     case "unchanged":
       warn("ApiError", `${what}: an apply changed nothing although ${outcome.paths.join(", ")} looked different`);
@@ -151,7 +151,19 @@ function note(outcome: ChildOutcome, { cluster, kind, name, notes, events }: Whe
   }
 }
 
-/** Template, then the rest, then the size; a template that only this operator's version changed waits for approval. */
+/** What one of our own managers wrote, and another takes over, is nobody's drift. */
+const isForeign = ({ managers }: Drift): boolean => managers.length === 0 || managers.some((manager) => !manager.startsWith(MANAGER));
+
+function reportDrift(drift: readonly Drift[], what: string, warn: (reason: string, text: string) => void): void {
+  if (drift.length === 0) return;
+  warn("Drift", `${what} ${drift.map(({ path, managers }) => `${path} (${managers.join(", ")})`).join(", ")}`);
+}
+
+/**
+ * Template, then the rest, then the size; a template that only this operator's version changed waits for approval. A new
+ * Deployment is made whole (a strategy cannot be changed to one that contradicts a default), with the template as the pods'
+ * manager will render it, so that taking it over starts no second rollout.
+ */
 async function reconcileDeployment(cluster: NexusCluster, deps: FleetDeps, notes: Notes): Promise<PendingRollout | undefined> {
   const { views, context } = deps;
   const pods = deploymentPods(cluster, context);
@@ -159,6 +171,12 @@ async function reconcileDeployment(cluster: NexusCluster, deps: FleetDeps, notes
   const pending = live ? pendingUpgrade(cluster, pods, live) : undefined;
   const store: Store<KubeObject> = views.deployments;
   const work = { cluster, kind: KINDS.Deployment, store, notes, deps };
+  if (!live) {
+    const rest = deployment(cluster, context);
+    const spec: unknown = Reflect.get(rendered(pods, "podTemplate").object, "spec");
+    const whole = { ...rest, spec: { ...(spec as object), ...rest.spec } }; // a rendering keeps its spec an object
+    await applyChild({ ...work, desired: whole });
+  }
   if (!pending) {
     const outcome = await applyChild({ ...work, desired: pods, manager: PODS_MANAGER, digestAt: "podTemplate" });
     if (outcome.kind === "nameConflict" || outcome.kind === "terminating" || outcome.kind === "stale") return undefined;
