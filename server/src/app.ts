@@ -47,7 +47,7 @@ const realDefer: Defer = (run, ms) => {
 export function createApp(deps: AppDeps): App {
   const { config, live, engine, log, ids } = deps;
   const node = createNode({ ...deps, tenants: live, defer: realDefer });
-  const edge = createSocketEdge({ node, ids, log });
+  const edge = createSocketEdge({ node, ids, log }, live.cluster().delivery.staleSeconds);
   const http = deps.http(node);
   const server = Bun.serve<Session>({
     hostname: config.http.host,

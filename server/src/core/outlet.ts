@@ -7,6 +7,8 @@ export type Outlet = {
   send(text: string): number;
   /** `reason` is at most 123 bytes of UTF-8. */
   close(code: number, reason: string): void;
+  /** Ends the connection without a word, giving back everything at once. Does nothing after `close`. */
+  terminate(): void;
   /** Writes of the callback leave together. */
   cork(callback: () => void): void;
   /** Bytes the connection still buffers. */

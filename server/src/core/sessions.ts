@@ -5,6 +5,7 @@ import type { Position } from "@nexus/protocol/cursor.ts";
 import { FAILURES, Failure, type FailureCode } from "@nexus/protocol/failures.ts";
 import { SHUTDOWN_REASON, type StreamState } from "@nexus/protocol/frames.ts";
 import type { Defer } from "./defer.ts";
+import { Endings } from "./endings.ts";
 import type { Fan } from "./fan.ts";
 import { Flusher } from "./flusher.ts";
 import { controlFrame, errorFrame, HEARTBEAT } from "./frame.ts";
@@ -30,6 +31,7 @@ export type SessionsDeps = {
 export class Sessions {
   readonly #deps: SessionsDeps;
   readonly #pool = new Pool();
+  readonly #endings = new Endings();
   readonly #marks: Marks;
   readonly #flusher: Flusher;
   readonly #hub: Hub;
@@ -104,22 +106,27 @@ export class Sessions {
   }
 
   drained(session: Session): void {
-    this.#flusher.drained(session);
+    if (session.ended) this.#endings.drained(session);
+    else this.#flusher.drained(session);
   }
 
   /** The connection is gone, by whichever side. */
   closed(session: Session, code: number): void {
+    this.#endings.gone(session);
     this.#finish(session, code);
   }
 
-  /** Ends a session: what waits is written as far as the connection takes it, then it is closed with the failure's code. */
+  /**
+   * Ends a session: what waits is written as far as the connection takes it, then it is closed with the failure's code.
+   * A connection that still buffers is closed when it drained, or cut.
+   */
   end(session: Session, code: FailureCode): void {
     if (session.ended) return;
     this.#flusher.write(session);
     const { close, title } = FAILURES[code];
     const { outlet } = session;
     this.#finish(session, close);
-    outlet?.close(close, title);
+    if (outlet) this.#endings.close(session, { outlet, code: close, reason: title }, this.#deps.clock.monotonic());
   }
 
   /**
@@ -159,6 +166,7 @@ export class Sessions {
       if (!session.blocked) session.outlet?.ping();
     });
     this.#inbound.tick();
+    this.#endings.tick(time.monotonic);
     void this.#hub.sweep();
   }
 

@@ -13,6 +13,8 @@ import { isUpgrade, readHandshake } from "./handshake.ts";
 const BACKPRESSURE_LIMIT_BYTES = 256 * 1024 * 1024;
 /** The most `limits.frameBytes` may say. The live limit is checked by core: Bun cannot change its own while it listens. */
 const MAX_FRAME_BYTES = 16_777_216;
+/** Bun's own bound. */
+const MAX_IDLE_TIMEOUT_SECONDS = 960;
 /** Close code of a socket that vanished (RFC 6455 section 7.1.5). */
 const ABNORMAL_CLOSE = 1006;
 
@@ -24,8 +26,13 @@ export type SocketEdge = {
   readonly handler: WebSocketHandler<Session>;
 };
 
-/** One for the listener's life: limits are read live, where they apply. */
-export function createSocketEdge(deps: SocketEdgeDeps): SocketEdge {
+/**
+ * One for the listener's life: limits are read live, where they apply. Silence is judged by core, live and for every
+ * transport alike; Bun's own timeout is twice as patient and there for closed sockets whose peer never lets go, which
+ * without it would keep their descriptor for ever. `staleSeconds` is what holds at the start.
+ */
+export function createSocketEdge(deps: SocketEdgeDeps, staleSeconds: number): SocketEdge {
+  const idleTimeoutSeconds = Math.min(Math.max(2 * staleSeconds, 240), MAX_IDLE_TIMEOUT_SECONDS);
   const { sessions } = deps.node;
   const guard = (session: Session, what: () => void) => {
     try {
@@ -40,8 +47,8 @@ export function createSocketEdge(deps: SocketEdgeDeps): SocketEdge {
     handler: {
       maxPayloadLength: MAX_FRAME_BYTES,
       backpressureLimit: BACKPRESSURE_LIMIT_BYTES,
-      idleTimeout: 0, // silence is judged by core, for every transport alike
-      sendPings: false,
+      idleTimeout: idleTimeoutSeconds,
+      sendPings: true,
       perMessageDeflate: false,
       open: (socket) => guard(socket.data, () => sessions.opened(socket.data, socket)),
       message: (socket, message) => guard(socket.data, () => sessions.received(socket.data, message)),

@@ -48,6 +48,7 @@ function bench({ workMs = 0, limit = 1000 } = {}) {
       return answer;
     },
     close: () => undefined,
+    terminate: () => undefined,
     cork: (callback) => {
       connection.corks++;
       callback();
