@@ -1,8 +1,6 @@
 // Why: the admin port's own authority: one per cluster, made by the operator, trusted by nobody else. Elliptic curve P-256;
 // a leaf lives 90 days and is replaced when a third of that is left. It must never be used for the public port.
-import "reflect-metadata"; // x509 does not load without it
-import { randomBytes } from "node:crypto";
-import * as x509 from "@peculiar/x509";
+import { randomBytes, X509Certificate } from "node:crypto";
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 const DAY_MS = 24 * 3600 * 1000;
@@ -14,8 +12,21 @@ const BACKDATE_MS = 3600 * 1000;
 /** PEM of a certificate and of its PKCS#8 key. */
 export type KeyPair = { readonly certPem: string; readonly keyPem: string };
 
+/**
+ * Loaded when a certificate is made, which is seldom. Its dependency needs reflect-metadata first; a bundler does not keep
+ * the order of two static imports here, so the order is written down.
+ */
+async function library() {
+  await import("reflect-metadata");
+  return await import("@peculiar/x509");
+}
+
 const newKeys = () => crypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
-const keyPem = async (key: CryptoKey) => x509.PemConverter.encode(await crypto.subtle.exportKey("pkcs8", key), "PRIVATE KEY");
+
+async function keyPem(key: CryptoKey): Promise<string> {
+  const { PemConverter } = await library();
+  return PemConverter.encode(await crypto.subtle.exportKey("pkcs8", key), "PRIVATE KEY");
+}
 
 const validity = (nowMs: number, days: number) => ({
   // The first byte keeps the number positive and its encoding minimal.
@@ -26,6 +37,7 @@ const validity = (nowMs: number, days: number) => ({
 
 /** A new self-signed authority. `nowMs`: wall clock in milliseconds. */
 export async function createAuthority(commonName: string, nowMs: number = Date.now()): Promise<KeyPair> {
+  const x509 = await library();
   const keys = await newKeys();
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     ...validity(nowMs, AUTHORITY_DAYS),
@@ -43,6 +55,7 @@ export async function createAuthority(commonName: string, nowMs: number = Date.n
 
 /** A server certificate for `serverName` (DNS name), signed by `authority`. @throws Error when the authority cannot be read */
 export async function issueLeaf(authority: KeyPair, serverName: string, nowMs: number = Date.now()): Promise<KeyPair> {
+  const x509 = await library();
   const issuer = new x509.X509Certificate(authority.certPem);
   const signingKey = await crypto.subtle.importKey("pkcs8", x509.PemConverter.decodeFirst(authority.keyPem), ALGORITHM, false, ["sign"]);
   const keys = await newKeys();
@@ -67,7 +80,7 @@ export async function issueLeaf(authority: KeyPair, serverName: string, nowMs: n
 /** Whether less than a third of the leaf's life is left, or it cannot be read. */
 export function needsRenewal(certPem: string, nowMs: number): boolean {
   try {
-    return new x509.X509Certificate(certPem).notAfter.getTime() - nowMs < (LEAF_DAYS / 3) * DAY_MS;
+    return new X509Certificate(certPem).validToDate.getTime() - nowMs < (LEAF_DAYS / 3) * DAY_MS;
   } catch {
     return true; // not a certificate: replace it
   }

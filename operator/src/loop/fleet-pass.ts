@@ -1,7 +1,7 @@
 // Why: brings the objects of one NexusCluster to what it asks for: credentials, children, size. It reports what it found and
 // judges nothing; statuses are written elsewhere. One write per child at the most, none when all is as rendered.
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
-import { keyOfObject, namespaceOf } from "../desired/acceptance.ts";
+import { namespaceOf } from "../desired/acceptance.ts";
 import { deployment, deploymentPods, disruptionBudget, service, serviceAccount } from "../desired/children.ts";
 import { childLabels, childNames, INPUTS_ANNOTATION, MANAGER, ownedBy, PODS_MANAGER } from "../desired/names.ts";
 import type { RenderContext } from "../desired/pod-template.ts";
@@ -11,6 +11,7 @@ import { rendered, renderedDigest } from "../plan/rendered.ts";
 import { type AdminCredentials, type CertificateMaker, ensureAdminCredentials } from "./admin-credentials.ts";
 import { ensureKey } from "./generated-secrets.ts";
 import { KINDS, type Kind } from "./kinds.ts";
+import type { NewestObjects } from "./newest.ts";
 import type { ChildApplier, ChildOutcome, Drift, EventRecorder, KubeApi, Store } from "./ports.ts";
 import type { SecretSource } from "./secret-source.ts";
 import type { DeploymentObject, Views } from "./views.ts";
@@ -20,6 +21,7 @@ export type FleetDeps = {
   readonly applier: ChildApplier;
   readonly secrets: SecretSource;
   readonly views: Views;
+  readonly newest: NewestObjects;
   readonly events: EventRecorder;
   readonly certificates: CertificateMaker;
   readonly context: RenderContext;
@@ -99,10 +101,12 @@ type ChildWork = {
 };
 
 async function applyChild({ cluster, kind, desired, store, notes, deps, manager = MANAGER, digestAt }: ChildWork): Promise<ChildOutcome> {
-  const live = store.get(keyOfObject(desired));
+  const live = deps.newest.get(store, desired);
   const labels = childLabels(cluster.metadata.name, "server", deps.context.operatorId);
   const identity = { labels, ...(cluster.metadata.uid === undefined ? {} : { ownerUid: cluster.metadata.uid }) };
   const outcome = await deps.applier.apply({ kind, desired, live, manager, identity, ...(digestAt ? { digestAt } : {}) });
+  if ("live" in outcome) deps.newest.put(outcome.live);
+  if (outcome.kind === "stale" || outcome.kind === "terminating") deps.newest.forget(desired);
   note(outcome, { cluster, kind, name: desired.metadata.name, notes, events: deps.events });
   return outcome;
 }
@@ -167,7 +171,7 @@ function reportDrift(drift: readonly Drift[], what: string, warn: (reason: strin
 async function reconcileDeployment(cluster: NexusCluster, deps: FleetDeps, notes: Notes): Promise<PendingRollout | undefined> {
   const { views, context } = deps;
   const pods = deploymentPods(cluster, context);
-  const live = views.deployments.get(keyOfObject(pods));
+  const live = deps.newest.get(views.deployments, pods);
   const pending = live ? pendingUpgrade(cluster, pods, live) : undefined;
   const store: Store<KubeObject> = views.deployments;
   const work = { cluster, kind: KINDS.Deployment, store, notes, deps };
@@ -193,11 +197,10 @@ async function setSize(cluster: NexusCluster, live: KubeObject, deps: FleetDeps)
   const spec: unknown = Reflect.get(live, "spec");
   const present: unknown = typeof spec === "object" && spec !== null ? Reflect.get(spec, "replicas") : undefined;
   if (present === wanted) return;
-  await deps.api.setScale(
-    { kind: KINDS.Deployment, namespace: namespaceOf(cluster), name: live.metadata.name },
-    { replicas: wanted },
-    { manager: MANAGER },
-  );
+  const ref = { kind: KINDS.Deployment, namespace: namespaceOf(cluster), name: live.metadata.name };
+  const { resourceVersion } = await deps.api.setScale(ref, { replicas: wanted }, { manager: MANAGER });
+  const scaled = { ...live, metadata: { ...live.metadata, resourceVersion }, spec: { ...Object(spec), replicas: wanted } };
+  deps.newest.put(scaled);
 }
 
 /** Without a broker there is one pod at the most, whatever an older CRD let through. */
