@@ -11,7 +11,7 @@ import { createConsole } from "../console/serve.ts";
 import { Platform } from "../dev/platform.ts";
 import { CONFIG_OPTIONS, type DevSettings, readSettings } from "../dev/settings.ts";
 import { readyLine, summary } from "../dev/summary.ts";
-import { watchFiles } from "../dev/watch.ts";
+import { fingerprint, watchFiles } from "../dev/watch.ts";
 import { findFiles, problemText } from "../files/load.ts";
 import type { Io } from "../io.ts";
 
@@ -75,6 +75,7 @@ async function serve(settings: DevSettings, { io, paths, output, state }: Manner
     const tell = (lines: readonly string[]) => {
       for (const line of lines) io.err(line);
     };
+    const since = await fingerprint(paths);
     const first = await platform.load(server);
     tell(first.problems.map(problemText));
     tell(first.notes);
@@ -84,7 +85,7 @@ async function serve(settings: DevSettings, { io, paths, output, state }: Manner
         : summary(addresses, platform.bundle(), { colour: io.colour, now: Date.now(), paths }),
     );
     const running = server;
-    const watch = await watchFiles(paths, async () => {
+    const watch = await watchFiles(paths, since, async () => {
       const { problems, notes, changed } = await platform.load(running);
       tell(problems.map(problemText));
       tell(notes);

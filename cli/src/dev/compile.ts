@@ -38,17 +38,19 @@ export type CompileOptions = {
   readonly keyring: Keyring;
   /** `namespace/name` of the cluster to run; absent: the first one. */
   readonly clusterName?: string;
+  /** The cluster that ran before: it goes on under its name when its file is gone. */
+  readonly previous?: string;
   /** Origins of the console, added where a tenant lists origins. */
   readonly origins: readonly string[];
 };
 
-export function compileFolder(state: FolderState, { keyring, clusterName, origins }: CompileOptions): DevBundle {
+export function compileFolder(state: FolderState, { keyring, clusterName, previous, origins }: CompileOptions): DevBundle {
   const resources = state.objects.map(({ resource }) => resource);
   const kind = <K extends (typeof resources)[number]["kind"]>(name: K) =>
     resources.filter((one): one is Extract<(typeof resources)[number], { kind: K }> => one.kind === name);
   const problems: Problem[] = [];
   const refused = new Set<string>();
-  const { cluster, notes } = chooseCluster(kind("NexusCluster"), kind("Tenant"), clusterName);
+  const { cluster, notes } = chooseCluster(kind("NexusCluster"), kind("Tenant"), { wanted: clusterName, previous });
   const tenants = kind("Tenant").map((tenant) => withOrigins(tenant, origins));
   const accepted = acceptAll({ clusters: [cluster], tenants, templates: kind("Template") });
   const complain = (kindName: string, key: string, message: string) => {
@@ -82,7 +84,11 @@ export function compileFolder(state: FolderState, { keyring, clusterName, origin
   };
 }
 
-function chooseCluster(clusters: readonly NexusCluster[], tenants: readonly Tenant[], wanted: string | undefined) {
+function chooseCluster(
+  clusters: readonly NexusCluster[],
+  tenants: readonly Tenant[],
+  { wanted, previous }: { readonly wanted: string | undefined; readonly previous: string | undefined },
+) {
   const notes: string[] = [];
   const chosen = wanted === undefined ? clusters[0] : clusters.find((one) => keyOfObject(one) === wanted);
   const others = clusters.filter((one) => one !== chosen).map(keyOfObject);
@@ -90,7 +96,7 @@ function chooseCluster(clusters: readonly NexusCluster[], tenants: readonly Tena
     notes.push(`running NexusCluster ${keyOfObject(chosen)} only; --cluster chooses another (${others.join(", ")})`);
   if (chosen && chosen.spec.redis.mode !== "None") notes.push(`redis.mode ${chosen.spec.redis.mode}: here everything is kept in memory`);
   if (chosen) return { cluster: chosen, notes };
-  const name = wanted ?? (tenants[0] ? clusterKeyOf(tenants[0]) : "default/nexus");
+  const name = wanted ?? previous ?? (tenants[0] ? clusterKeyOf(tenants[0]) : "default/nexus");
   notes.push(`no NexusCluster ${name} in the files: running one with all defaults`);
   return { cluster: defaultCluster(name), notes };
 }

@@ -51,7 +51,8 @@ export class Platform {
 
   #compile(state: FolderState, origins: readonly string[]): { readonly bundle: DevBundle; readonly problems: readonly Problem[] } {
     const { clusterName } = this.#options;
-    const options = { keyring: this.#keyring, origins, ...(clusterName === undefined ? {} : { clusterName }) };
+    const previous = this.#bundle.cluster === "" ? {} : { previous: this.#bundle.cluster };
+    const options = { keyring: this.#keyring, origins, ...previous, ...(clusterName === undefined ? {} : { clusterName }) };
     const tried = compileFolder(state, options);
     const problems = [...state.problems, ...tried.problems];
     const restored = state.objects.map((one) => (tried.refused.has(one.id) ? (this.#good.get(one.id) ?? one) : one));

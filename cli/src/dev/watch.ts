@@ -11,9 +11,12 @@ export type Watch = { close(): void };
 const QUIET_MS = 40;
 const POLL_MS = 1000;
 
-/** Calls `onChange` after the files below `paths` changed; one call at a time, and one more if they changed meanwhile. */
-export async function watchFiles(paths: readonly string[], onChange: () => Promise<void>): Promise<Watch> {
-  let known = await fingerprint(paths);
+/**
+ * Calls `onChange` after the files below `paths` changed; one call at a time, and one more if they changed meanwhile.
+ * `since`: their fingerprint before they were read, so that no edit falls between reading and watching.
+ */
+export async function watchFiles(paths: readonly string[], since: string, onChange: () => Promise<void>): Promise<Watch> {
+  let known = since;
   let isBusy = false;
   let isClosed = false;
   let quiet: ReturnType<typeof setTimeout> | undefined;
@@ -36,6 +39,7 @@ export async function watchFiles(paths: readonly string[], onChange: () => Promi
     quiet = setTimeout(() => void look(), QUIET_MS);
   };
   const watchers = (await Promise.all(paths.map((path) => watchOne(path, hint)))).filter((one) => one !== undefined);
+  hint();
   const poll = setInterval(() => void look(), POLL_MS);
   return {
     close() {
@@ -57,7 +61,8 @@ async function watchOne(path: string, hint: () => void): Promise<FSWatcher | und
   }
 }
 
-async function fingerprint(paths: readonly string[]): Promise<string> {
+/** Differs when a file came, went or was written. */
+export async function fingerprint(paths: readonly string[]): Promise<string> {
   const { files } = await findFiles(paths).catch(() => ({ files: [] }));
   const facts = await Promise.all(
     files.map(async (file) => {
