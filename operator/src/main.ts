@@ -16,6 +16,7 @@ import { startWatches } from "./kube/watches.ts";
 import { systemClock } from "./loop/clock.ts";
 import { Configurations } from "./loop/configuration.ts";
 import { Controller, type WorkKey, workKey } from "./loop/controller.ts";
+import { NewestObjects } from "./loop/newest.ts";
 import { createPasses } from "./loop/passes.ts";
 import type { WatchHandler } from "./loop/ports.ts";
 import { createPusher } from "./loop/pusher.ts";
@@ -151,6 +152,7 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
     });
     const passes = createPasses({
       ...{ api, applier, secrets, views, events, certificates, world, pusher, leadership, clock, random, onError },
+      newest: new NewestObjects(),
       context: { operatorId: options.operatorId, defaultImage: options.serverImage },
       wallMs: () => clock.wallMs(),
       configurations: new Configurations({ views, world, secrets }),

@@ -37,6 +37,8 @@ export class Controller {
   readonly #options: ControllerOptions;
   /** Objects whose status waits for pods, by cluster. */
   readonly #waiting = new Map<string, Set<WorkKey>>();
+  /** Answers so far, by cluster: one that comes during a pass may be news to it. */
+  readonly #answers = new Map<string, number>();
 
   constructor(options: ControllerOptions) {
     this.#options = options;
@@ -115,6 +117,7 @@ export class Controller {
 
   /** Pods answered, or their sessions moved. */
   readonly onPushChange = (cluster: string): void => {
+    this.#answers.set(cluster, (this.#answers.get(cluster) ?? 0) + 1);
     for (const key of this.#waiting.get(cluster) ?? []) this.#options.queue.add(key, PRIORITY.resync);
     this.#waiting.delete(cluster);
     this.#options.queue.addAfter(workKey("cluster", cluster), GATHER_MS, PRIORITY.resync);
@@ -141,8 +144,11 @@ export class Controller {
         return await passes.cluster(name);
       case "tenant":
       case "template": {
+        const answers = new Map(this.#answers);
         const { outcome, waitsFor } = kind === "tenant" ? await passes.tenant(name) : await passes.template(name);
-        if (waitsFor !== undefined) this.#waitsFor(waitsFor).add(key);
+        if (waitsFor === undefined) return outcome;
+        if (this.#answers.get(waitsFor) === answers.get(waitsFor)) this.#waitsFor(waitsFor).add(key);
+        else this.#options.queue.add(key, PRIORITY.resync);
         return outcome;
       }
       default:

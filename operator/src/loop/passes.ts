@@ -59,6 +59,8 @@ const RESYNC_MS = 300_000;
 /** A missing Secret may come without an event. */
 const MISSING_MS = 10_000;
 const CONNECTIONS_MS = 60_000;
+/** A new leader has not heard from the pods yet: what the status says of them stands for so long, or a restart would write. */
+const SETTLING_MS = 15_000;
 
 export const isPaused = (object: KubeObject): boolean => object.metadata.annotations?.[PAUSED_ANNOTATION] === "true";
 
@@ -71,9 +73,11 @@ class Reconciler implements Passes {
   readonly #configs = new Map<string, { readonly missing: readonly string[]; readonly refused: string | undefined }>();
   /** When the number of sessions was published last, monotonic milliseconds. */
   readonly #connectionsAt = new Map<string, number>();
+  readonly #startedMs: number;
 
   constructor(deps: PassDeps) {
     this.#deps = deps;
+    this.#startedMs = deps.clock.monotonicMs();
   }
 
   stop(): void {
@@ -112,6 +116,8 @@ class Reconciler implements Passes {
     try {
       const found = await reconcileFleet(cluster, this.#deps);
       this.#tellPods(cluster, found);
+      const settlesInMs = found.conflict === undefined ? this.#settlesInMs(cluster) : 0;
+      if (settlesInMs > 0) return { kind: "again", afterMs: Math.min(settlesInMs, found.againMs ?? settlesInMs) };
       await this.#writeCluster(cluster, { found, error: undefined });
       return { kind: "again", afterMs: found.againMs ?? CONNECTIONS_MS };
     } catch (error) {
@@ -251,6 +257,17 @@ class Reconciler implements Passes {
       restarts: pod.status?.containerStatuses?.[0]?.restartCount ?? 0,
     }));
     pusher.setPods(key, view);
+  }
+
+  /** How long to wait for the pods' first words before the status may change; 0 = it may. */
+  #settlesInMs(cluster: NexusCluster): number {
+    const { clock, pusher } = this.#deps;
+    const key = keyOfObject(cluster);
+    const state = pusher.state(key);
+    const isKnown = this.#configs.has(key) && state !== undefined && state.podsSynced === state.podsTotal;
+    // A new generation is told of at once.
+    if (isKnown || cluster.status?.observedGeneration !== cluster.metadata.generation) return 0;
+    return Math.max(0, this.#startedMs + SETTLING_MS - clock.monotonicMs());
   }
 
   async #writeCluster(

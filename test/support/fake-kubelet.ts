@@ -1,0 +1,102 @@
+// Why: a control plane without a node has pods that nobody runs. This runs each server pod as a fake one that speaks the real
+// admin protocol, and writes the status a kubelet would: an address, then Ready once a leader has confirmed the pod.
+
+import { eventually } from "./eventually.ts";
+import { type FakePod, startFakePod } from "./fake-pod.ts";
+import type { Stage } from "./operator.ts";
+
+type Pod = {
+  readonly metadata: { readonly name: string; readonly deletionTimestamp?: string };
+  readonly status?: { readonly podIP?: string };
+};
+
+/** 127.0.0.0/8 is all loopback: each pod has an address, and so the admin port, of its own. */
+let lastAddress = 0;
+const net = 64 + (process.pid % 128);
+const nextAddress = (): string => {
+  lastAddress++;
+  return `127.${net}.${lastAddress >> 8}.${lastAddress & 255}`;
+};
+
+export type FakeKubelet = AsyncDisposable & {
+  /** The pods that run, by name. */
+  readonly pods: ReadonlyMap<string, FakePod>;
+  /** Starts every pod of the cluster that has no address, waits until `count` of them run, and until each is Ready. */
+  runPods(count: number): Promise<readonly FakePod[]>;
+  /** Makes pods beside those of the Deployment, as a bigger fleet would have; they still have to be run. */
+  addPods(count: number): Promise<void>;
+};
+
+export function fakeKubelet(stage: Stage, namespace: string, cluster: string): FakeKubelet {
+  const pods = new Map<string, FakePod>();
+  const selector = `app.kubernetes.io/instance=${cluster},app.kubernetes.io/component=server`;
+
+  const list = async (): Promise<readonly Pod[]> => {
+    const text = await stage.kubectl("get", "pods", "-n", namespace, "-l", selector, "-o", "json");
+    return (JSON.parse(text) as { items: Pod[] }).items.filter((pod) => pod.metadata.deletionTimestamp === undefined); // a PodList
+  };
+  const writeStatus = async (name: string, status: object): Promise<void> => {
+    const path = `/api/v1/namespaces/${namespace}/pods/${name}/status`;
+    const headers = { "content-type": "application/merge-patch+json" };
+    const answer = await stage.plane.request(path, { method: "PATCH", headers, body: JSON.stringify({ status }) });
+    if (!answer.ok) throw new Error(`status of pod ${name}: ${answer.status} ${await answer.text()}`);
+  };
+  const statusOf = (ip: string, isReady: boolean) => {
+    const at = new Date().toISOString();
+    const conditions = ["Ready", "ContainersReady", "Initialized", "PodScheduled"].map((type) => ({
+      type,
+      status: isReady || type === "PodScheduled" ? "True" : "False",
+      lastTransitionTime: at,
+    }));
+    return { phase: "Running", podIP: ip, podIPs: [{ ip }], startTime: at, conditions };
+  };
+  const start = async (name: string): Promise<void> => {
+    const secret = async (suffix: string) => (await stage.get(`secret/${cluster}-admin-${suffix}`, namespace))?.data ?? {};
+    const text = (data: Record<string, string>, key: string) => Buffer.from(data[key] ?? "", "base64").toString();
+    const [tls, token] = [await secret("tls"), await secret("token")];
+    const pair = { certPem: text(tls, "tls.crt"), keyPem: text(tls, "tls.key") };
+    const authority = { certPem: pair.certPem, issue: async () => pair }; // the operator issued it: the mounted Secret
+    const ip = nextAddress();
+    pods.set(name, await startFakePod({ authority, token: text(token, "token"), cluster: `${namespace}/${cluster}`, ip, port: 9091 }));
+    await writeStatus(name, statusOf(ip, false));
+  };
+
+  return {
+    pods,
+    async runPods(count) {
+      await eventually(
+        `${count} pods run`,
+        async () => {
+          const there = await list();
+          for (const { metadata, status } of there) if (!pods.has(metadata.name) && status?.podIP === undefined) await start(metadata.name);
+          return there.filter(({ metadata }) => pods.has(metadata.name)).length >= count;
+        },
+        { timeoutMs: 30_000 },
+      );
+      const running = await list();
+      await Promise.all(
+        running.map(async ({ metadata: { name } }) => {
+          const pod = pods.get(name);
+          if (!pod) return;
+          await eventually(`pod ${name} was confirmed`, () => pod.confirmed, { timeoutMs: 20_000 });
+          await writeStatus(name, statusOf(pod.ip, true));
+        }),
+      );
+      return running.flatMap(({ metadata }) => pods.get(metadata.name) ?? []);
+    },
+    async addPods(count) {
+      const names = Array.from({ length: count }, (_, index) => `${cluster}-server-extra-${index}`);
+      const labels = {
+        "app.kubernetes.io/name": "nexus",
+        "app.kubernetes.io/instance": cluster,
+        "app.kubernetes.io/component": "server",
+        "app.kubernetes.io/managed-by": "nexus-operator",
+      };
+      const spec = { serviceAccountName: "default", containers: [{ name: "server", image: "nexus.dev/nexus:test" }] };
+      await stage.plane.apply(names.map((name) => ({ apiVersion: "v1", kind: "Pod", metadata: { name, namespace, labels }, spec })));
+    },
+    async [Symbol.asyncDispose]() {
+      for (const pod of pods.values()) await pod[Symbol.asyncDispose]();
+    },
+  };
+}
