@@ -135,7 +135,18 @@ describe.skipIf(reason !== undefined)("the quickstart on a real node", () => {
   });
 
   test("a pod deleted under load drains, tells its clients, and comes back", async () => {
-    const listeners = await Promise.all(Array.from({ length: 50 }, (_, i) => connect(`load-${i}`)));
+    // All fifty come from one address; a limit takes effect without a restart.
+    await kubectl(
+      "patch",
+      "-n",
+      NAMESPACE,
+      "nexuscluster/quickstart",
+      "--type=merge",
+      "-p",
+      '{"spec":{"limits":{"upgradesPerMinutePerAddress":0}}}',
+    );
+    const first = await eventually("the limit is off", () => connect("load-0").catch(() => undefined));
+    const listeners = [first, ...(await Promise.all(Array.from({ length: 49 }, (_, i) => connect(`load-${i + 1}`))))];
     const [before = ""] = await pods();
     const load = startLoad();
     await kubectl("delete", "pod", "-n", NAMESPACE, before, "--wait=false");
