@@ -77,6 +77,25 @@ describe("how it runs", () => {
     expect(await shutdown.promise).toBe(1);
   });
 
+  test("Ctrl-C, which arrives twice through npm, still ends it cleanly", async () => {
+    using folder = quickstartCopy();
+    await using dev = await startDev([folder.path]);
+    dev.child.kill("SIGINT");
+    expect((await dev.end("SIGINT")).code).toBe(0);
+  });
+
+  test("a drain that was asked for is kept: sessions leave over that time", async () => {
+    using folder = quickstartCopy();
+    await using dev = await startDev([folder.path], ["--delivery-drain-seconds", "5", "--delivery-reconnect-jitter-seconds", "0"]);
+    using ada = await listener(dev.ready);
+    using eve = await listener(dev.ready, "eve");
+    expect([ada.client.state, eve.client.state]).toEqual(["connected", "connected"]);
+    const { code, ms } = await dev.end();
+    expect(code).toBe(0);
+    expect(ms).toBeGreaterThan(2000);
+    expect(ms).toBeLessThan(8000);
+  }, 15_000);
+
   test("rates are off, and a hundred sends at once all arrive", async () => {
     using folder = quickstartCopy();
     await using dev = await startDev([folder.path]);
@@ -174,6 +193,7 @@ describe("an edit of a file", () => {
     using folder = quickstartCopy();
     await using dev = await startDev([folder.path]);
     folder.remove("template.yaml");
+    await dev.says("err", "nexus: reloaded");
     await eventually("the template is gone", async () => (await send(dev.ready)).status === 400);
     folder.write(
       "more.yaml",

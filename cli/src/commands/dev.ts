@@ -45,6 +45,9 @@ async function pathsOf(args: Arguments): Promise<readonly string[]> {
   return paths;
 }
 
+/** Signals closer together than this are one. */
+const SAME_WISH_MS = 500;
+
 type Manner = { readonly io: Io; readonly paths: readonly string[]; readonly output: "text" | "json"; readonly state: string | undefined };
 
 async function serve(settings: DevSettings, { io, paths, output, state }: Manner): Promise<number> {
@@ -52,10 +55,13 @@ async function serve(settings: DevSettings, { io, paths, output, state }: Manner
   const log = createLog({ level: config.log.level, clock: systemClock, write: (line) => void process.stderr.write(line) });
   const ended = Promise.withResolvers<number>();
   let server: RunningServer | undefined;
-  let isEnding = false;
+  let endingSince: number | undefined;
   const end = (signal: string) => {
-    if (isEnding || !server) process.exit(signal === "SIGINT" ? 130 : 143); // asked twice, or nothing runs yet
-    isEnding = true;
+    const now = systemClock.monotonic();
+    // Ctrl-C reaches the whole process group, and npm's runner passes it on too: that is one wish, not two.
+    if (endingSince !== undefined && now - endingSince < SAME_WISH_MS) return;
+    if (endingSince !== undefined || !server) process.exit(signal === "SIGINT" ? 130 : 143);
+    endingSince = now;
     leave(server, hasDrain).then(() => ended.resolve(0), ended.reject);
   };
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => end(signal));
@@ -85,16 +91,18 @@ async function serve(settings: DevSettings, { io, paths, output, state }: Manner
         : summary(addresses, platform.bundle(), { colour: io.colour, now: Date.now(), paths }),
     );
     const running = server;
-    const watch = await watchFiles(paths, since, async () => {
+    const reload = async () => {
       const { problems, notes, changed } = await platform.load(running);
-      tell(problems.map(problemText));
-      tell(notes);
+      tell([...problems.map(problemText), ...notes]);
       tell([
         problems.length > 0
           ? "nexus: reloaded; what could not be used stays as it was"
           : `nexus: reloaded${changed ? "" : ", nothing changed"}`,
       ]);
-    });
+    };
+    const watch = await watchFiles(paths, since, () =>
+      reload().catch((error: unknown) => tell([`nexus: not reloaded: ${error instanceof Error ? error.message : String(error)}`])),
+    );
     const code = await ended.promise;
     watch.close();
     return code;

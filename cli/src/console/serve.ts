@@ -3,9 +3,10 @@
 // requests are refused too. It exists in dev mode only.
 import type { DevBundle } from "../dev/compile.ts";
 import { devToken, exampleVariables } from "../dev/summary.ts";
+import base from "./base.css" with { type: "text" };
 import { consoleScript } from "./bundle.ts" with { type: "macro" };
-import style from "./console.css" with { type: "text" };
 import page from "./console.html" with { type: "text" };
+import parts from "./parts.css" with { type: "text" };
 
 export type ConsoleDeps = { readonly bundle: () => DevBundle; readonly now: () => number };
 
@@ -51,7 +52,7 @@ async function respond(
     case "GET /console/console.js":
       return answer(script, "text/javascript");
     case "GET /console/console.css":
-      return answer(style, "text/css");
+      return answer(base + parts, "text/css");
     case "GET /console/state":
       return json(stateOf(bundle()));
     case "POST /console/token":
