@@ -12,7 +12,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const cacheDir = process.env.NEXUS_CACHE_DIR ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "nexus");
 
 const TASKS = {
-  start: ["cli/src/main.ts", "dev", "examples/quickstart"],
+  start: ["cli/src/main.ts", "dev"], // examples/quickstart unless folders are named
   test: ["scripts/test.ts"],
   "test:fast": ["scripts/test.ts", "--fast"],
   check: ["scripts/check.ts"],
@@ -104,7 +104,9 @@ function main() {
   const [script, ...words] = task;
   const command = script === undefined ? rest : ["--no-env-file", join(root, script), ...words, ...rest];
   const child = spawn(bun, command, { cwd: root, env, stdio: "inherit" });
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  // A terminal sends Ctrl-C to the whole group: the child has it already, and a second one means "at once".
+  for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  process.on("SIGINT", () => process.stdin.isTTY || child.kill("SIGINT"));
   child.on("exit", (code, signal) => {
     process.exitCode = code ?? (signal === "SIGINT" ? 130 : 143);
   });

@@ -1,7 +1,13 @@
 // Why: `npm run bench [name…]`: figures with the floor beside them, printed, never asserted.
+import { bundleEdit } from "./bundle-edit.ts";
 import { idleMemory } from "./idle-memory.ts";
+import { startup } from "./startup.ts";
 
-const BENCHES: Readonly<Record<string, () => Promise<void>>> = { "idle-memory": () => idleMemory() };
+const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
+  "idle-memory": () => idleMemory(),
+  startup,
+  "bundle-edit": async () => bundleEdit(),
+};
 
 const wanted = process.argv.slice(2);
 for (const name of wanted.length > 0 ? wanted : Object.keys(BENCHES)) {
