@@ -17,7 +17,16 @@ const SERVER: Readonly<Record<string, number>> = {
   "app.ts": 3,
   "main.ts": 4,
 };
-const OPERATOR: Readonly<Record<string, number>> = { "package.json": 0, "options.ts": 0, desired: 1, status: 1, plan: 1, loop: 2, kube: 3, "main.ts": 4 };
+const OPERATOR: Readonly<Record<string, number>> = {
+  "package.json": 0,
+  "options.ts": 0,
+  desired: 1,
+  status: 1,
+  plan: 1,
+  loop: 2,
+  kube: 3,
+  "main.ts": 4,
+};
 const RANKS: Readonly<Record<string, Readonly<Record<string, number>>>> = { server: SERVER, operator: OPERATOR };
 /** Which other products a product may import. */
 const MAY: Readonly<Record<string, readonly string[]>> = {
