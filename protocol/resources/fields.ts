@@ -1,15 +1,13 @@
 // Why: the vocabulary every custom resource is written in: Kubernetes' own shapes and extensions as TypeBox schemas, so
 // that a field says its type, bound, default and effect in one line. It must never know a kind of ours.
 import { type Static, type TProperties, type TSchema, Type } from "@sinclair/typebox";
-import { DNS_SUBDOMAIN_PATTERN } from "./names.ts";
+import { DNS_LABEL_PATTERN, DNS_SUBDOMAIN_PATTERN } from "./names.ts";
+import { celRule } from "./rules.ts";
 
 /** What a change of a spec field does. Every spec field's description ends with one of these. */
 export const LIVE = "Takes effect live.";
 export const ROLLS = "Rolls pods.";
 export type Effect = typeof LIVE | typeof ROLLS;
-
-/** One CEL rule as Kubernetes takes it; `message` names the field and what would be right. */
-export type CelRule = { readonly rule: string; readonly message: string; readonly reason?: string; readonly fieldPath?: string };
 
 const MAX_INT32 = 2147483647;
 
@@ -35,13 +33,14 @@ export const choice = <const T extends readonly string[]>(values: T, description
 export const group = <T extends TProperties>(description: string, effect: Effect, fields: T, options: Record<string, unknown> = {}) =>
   Type.Object(fields, { ...options, description: `${description} ${effect}` });
 
-/** `resource.Quantity`: a number or a text such as 256Mi. */
+/** `resource.Quantity` above zero: a number or a text such as 256Mi. */
 export const quantity = (description: string, effect: Effect, fallback?: string) =>
   Type.Unsafe<string | number>({
     "x-kubernetes-int-or-string": true,
     anyOf: [{ type: "integer" }, { type: "string" }],
+    minimum: 1,
     maxLength: 32,
-    pattern: "^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$",
+    pattern: "^([0-9]*[1-9][0-9]*(\\.[0-9]*)?|[0-9]*\\.[0-9]*[1-9][0-9]*)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]+)?$",
     ...(fallback === undefined ? {} : { default: fallback }),
     description: `${description} ${effect}`,
   });
@@ -62,11 +61,12 @@ export const set = <T extends TSchema>(items: T, maxItems: number, description: 
   Type.Array(items, { maxItems, "x-kubernetes-list-type": "set", description: `${description} ${effect}` });
 
 /** Labels, annotations and the like. */
-export const stringMap = (description: string, effect: Effect) =>
+export const stringMap = (description: string, effect: Effect, options: Record<string, unknown> = {}) =>
   Type.Unsafe<Record<string, string>>({
     type: "object",
     additionalProperties: { type: "string", maxLength: 4096 },
     maxProperties: 64,
+    ...options,
     description: `${description} ${effect}`,
   });
 
@@ -84,6 +84,29 @@ export const opaqueList = (maxItems: number, description: string, effect: Effect
     maxItems,
     "x-kubernetes-list-type": "atomic",
     items: { type: "object", "x-kubernetes-preserve-unknown-fields": true, description: "As in a Pod." },
+    description: `${description} ${effect}`,
+  });
+/** Such a list where Kubernetes merges by keys: every entry has them, the rest is checked when we use it. */
+export const opaqueKeyed = <const K extends string>(
+  keys: readonly K[],
+  maxItems: number,
+  description: string,
+  effect: Effect,
+  options = {},
+) =>
+  Type.Unsafe<readonly (Record<string, unknown> & Readonly<Record<K, string>>)[]>({
+    type: "array",
+    maxItems,
+    "x-kubernetes-list-type": "map",
+    "x-kubernetes-list-map-keys": [...keys],
+    items: {
+      type: "object",
+      "x-kubernetes-preserve-unknown-fields": true,
+      required: [...keys],
+      properties: Object.fromEntries(keys.map((key) => [key, text("As in a Pod.", effect, { minLength: 1, maxLength: 317 })])),
+      description: "As in a Pod.",
+    },
+    ...options,
     description: `${description} ${effect}`,
   });
 /** Any JSON value; Kubernetes cannot mark one that is no object as atomic. */
@@ -116,7 +139,9 @@ export const objectRef = (description: string, effect: Effect) =>
     effect,
     {
       name: name("Name of the object.", effect),
-      namespace: Type.Optional(text("Namespace of the object; absent: that of this object.", effect, { maxLength: 63, minLength: 1 })),
+      namespace: Type.Optional(
+        text("Namespace of the object; absent: that of this object.", effect, { maxLength: 63, pattern: DNS_LABEL_PATTERN }),
+      ),
     },
     shape,
   );
@@ -157,7 +182,11 @@ export const allowedNamespaces = (who: string) =>
     {
       default: { from: "Same" }, // a rule is checked against the default as it is written
       "x-kubernetes-validations": [
-        { rule: "(self.from == 'Selector') == has(self.selector)", message: "selector belongs to from: Selector, and is required there" },
+        celRule<{ from: string; selector?: unknown }>(
+          "(self.from == 'Selector') == has(self.selector)",
+          "selector belongs to from: Selector, and is required there",
+          ({ from, selector }) => (from === "Selector") === (selector !== undefined),
+        ),
       ],
     },
   );

@@ -5,36 +5,51 @@ import { Exposure, Image, ListenerTls, Monitoring, PlatformKey, Pods } from "./c
 import { Redis, Storage } from "./cluster/redis.ts";
 import { Autoscaling, Rollout } from "./cluster/scaling.ts";
 import { Condition } from "./conditions.ts";
-import { allowedNamespaces, type CelRule, choice, group, int, keyed, LIVE, type ObjectMeta, ordered } from "./fields.ts";
+import { allowedNamespaces, choice, int, keyed, LIVE, type ObjectMeta, ordered } from "./fields.ts";
 import { type API_VERSION, CLUSTER_NAME_PATTERN } from "./names.ts";
+import { type CelRule, celRule, nameRule } from "./rules.ts";
 import { ChannelRule, Delivery, Limits } from "./settings.ts";
 
+type SpecShape = {
+  readonly redis: { readonly mode: string };
+  readonly replicas: number;
+  readonly autoscaling?: unknown;
+  readonly storage: { readonly inbox: string };
+  readonly delivery: Delivery;
+  readonly limits: Limits;
+};
+
 const SPEC_RULES: readonly CelRule[] = [
-  {
-    rule: "self.redis.mode != 'None' || self.replicas <= 1",
-    message: 'replicas must be at most 1 while redis.mode is "None": several pods need Redis to act as one',
-    fieldPath: ".replicas",
-  },
-  {
-    rule: "self.redis.mode != 'None' || !has(self.autoscaling)",
-    message: 'autoscaling needs a redis.mode other than "None": several pods need Redis to act as one',
-    fieldPath: ".autoscaling",
-  },
-  {
-    rule: "self.redis.mode != 'None' || self.storage.inbox != 'Redis'",
-    message: 'storage.inbox must not be "Redis" while redis.mode is "None"',
-    fieldPath: ".storage.inbox",
-  },
-  {
-    rule: "self.delivery.staleSeconds > self.delivery.heartbeatSeconds",
-    message: "delivery.staleSeconds must be greater than delivery.heartbeatSeconds",
-    fieldPath: ".delivery.staleSeconds",
-  },
-  {
-    rule: "self.limits.batchBytes >= self.limits.bodyBytes",
-    message: "limits.batchBytes must not be less than limits.bodyBytes",
-    fieldPath: ".limits.batchBytes",
-  },
+  celRule<SpecShape>(
+    "self.redis.mode != 'None' || self.replicas <= 1",
+    'replicas must be at most 1 while redis.mode is "None": several pods need Redis to act as one',
+    ({ redis, replicas }) => redis.mode !== "None" || replicas <= 1,
+    ".replicas",
+  ),
+  celRule<SpecShape>(
+    "self.redis.mode != 'None' || !has(self.autoscaling)",
+    'autoscaling needs a redis.mode other than "None": several pods need Redis to act as one',
+    ({ redis, autoscaling }) => redis.mode !== "None" || autoscaling === undefined,
+    ".autoscaling",
+  ),
+  celRule<SpecShape>(
+    "self.redis.mode != 'None' || self.storage.inbox != 'Redis'",
+    'storage.inbox must not be "Redis" while redis.mode is "None"',
+    ({ redis, storage }) => redis.mode !== "None" || storage.inbox !== "Redis",
+    ".storage.inbox",
+  ),
+  celRule<SpecShape>(
+    "self.delivery.staleSeconds > self.delivery.heartbeatSeconds",
+    "delivery.staleSeconds must be greater than delivery.heartbeatSeconds",
+    ({ delivery }) => delivery.staleSeconds > delivery.heartbeatSeconds,
+    ".delivery.staleSeconds",
+  ),
+  celRule<SpecShape>(
+    "self.limits.batchBytes >= self.limits.bodyBytes",
+    "limits.batchBytes must not be less than limits.bodyBytes",
+    ({ limits }) => limits.batchBytes >= limits.bodyBytes,
+    ".limits.batchBytes",
+  ),
 ];
 
 export const NexusClusterSpec = Type.Object(
@@ -80,22 +95,28 @@ export const NexusClusterStatus = Type.Object(
     ),
     version: Type.Optional(Type.String({ maxLength: 128, description: "Version of the servers." })),
     bundle: Type.Optional(
-      group("The live configuration.", LIVE, {
-        digest: Type.String({ maxLength: 64, description: "Digest of the configuration." }),
-        podsSynced: Type.Integer({ format: "int32", description: "Ready pods that have it." }),
-        podsTotal: Type.Integer({ format: "int32", description: "Ready pods." }),
-      }),
+      Type.Object(
+        {
+          digest: Type.String({ maxLength: 64, description: "Digest of the configuration." }),
+          podsSynced: Type.Integer({ format: "int32", description: "Ready pods that have it." }),
+          podsTotal: Type.Integer({ format: "int32", description: "Ready pods." }),
+        },
+        { description: "The live configuration." },
+      ),
     ),
     pendingRollout: Type.Optional(
-      group("A change of the pods that waits for rollout.approve.", LIVE, {
-        digest: Type.String({ maxLength: 128, description: "What to write into rollout.approve." }),
-        reason: Type.String({ maxLength: 1024, description: "Why the pods would change." }),
-        fields: Type.Array(Type.String({ maxLength: 256 }), {
-          maxItems: 16,
-          "x-kubernetes-list-type": "atomic",
-          description: "Paths that would change.",
-        }),
-      }),
+      Type.Object(
+        {
+          digest: Type.String({ maxLength: 128, description: "What to write into rollout.approve." }),
+          reason: Type.String({ maxLength: 1024, description: "Why the pods would change." }),
+          fields: Type.Array(Type.String({ maxLength: 256 }), {
+            maxItems: 16,
+            "x-kubernetes-list-type": "atomic",
+            description: "Paths that would change.",
+          }),
+        },
+        { description: "A change of the pods that waits for rollout.approve." },
+      ),
     ),
     conditions: Type.Optional(
       Type.Array(Condition, {
@@ -112,10 +133,11 @@ export type NexusClusterStatus = Static<typeof NexusClusterStatus>;
 
 /** Rules on the whole object. */
 export const NEXUS_CLUSTER_RULES: readonly CelRule[] = [
-  {
-    rule: `self.metadata.name.matches('${CLUSTER_NAME_PATTERN}')`,
-    message: "metadata.name must be at most 40 characters of a-z, 0-9 and '-', start with a letter and end with a letter or digit",
-  },
+  nameRule<{ metadata: ObjectMeta }>(
+    `self.metadata.name.matches('${CLUSTER_NAME_PATTERN}')`,
+    "metadata.name must be at most 40 characters of a-z, 0-9 and '-', start with a letter and end with a letter or digit",
+    ({ metadata }) => new RegExp(CLUSTER_NAME_PATTERN, "u").test(metadata.name),
+  ),
 ];
 
 export type NexusCluster = {

@@ -1,9 +1,9 @@
 // Why: what can be done with any custom resource without an API server: fill in defaults as it does, and check an object
-// against the schema with messages that name the field and say what would be right. Pure; CEL is the API server's.
+// against the schema and the rules between fields, with messages that name the field and say what would be right. Pure.
 import type { TSchema } from "@sinclair/typebox";
-import type { CelRule } from "./fields.ts";
 import { API_VERSION, type Kind } from "./names.ts";
 import { NEXUS_CLUSTER_RULES, type NexusCluster, NexusClusterSpec, NexusClusterStatus } from "./nexus-cluster.ts";
+import { broken, brokenBelow, brokenByChange, type CelRule, type Complaint, rulesAt } from "./rules.ts";
 import { TEMPLATE_RULES, type Template, TemplateSpec, TemplateStatus } from "./template.ts";
 import { TENANT_RULES, type Tenant, TenantSpec, TenantStatus } from "./tenant.ts";
 
@@ -33,22 +33,20 @@ const propertiesOf = (schema: TSchema): Readonly<Record<string, TSchema>> => sch
 
 /**
  * Static defaults as the API server fills them: a missing member gets its default, nested defaults inside it too; a
- * parent without a default stays away. Null counts as missing where a default exists. The input is not changed.
+ * parent without a default stays away. A declared member that is null counts as missing. The input is not changed.
  */
 export function withDefaults(schema: TSchema, value: unknown): unknown {
   if (Array.isArray(value)) return schema.items ? value.map((item) => withDefaults(schema.items, item)) : value;
   if (!isRecord(value)) return value;
   const result: Record<string, unknown> = { ...value };
+  if (isRecord(schema.additionalProperties)) for (const name of Object.keys(result)) if (result[name] === null) delete result[name];
   for (const [name, field] of Object.entries(propertiesOf(schema))) {
-    const missing = result[name] === undefined || (result[name] === null && field.default !== undefined);
-    if (missing && field.default !== undefined) result[name] = structuredClone(field.default);
+    if (result[name] === null) delete result[name];
+    if (result[name] === undefined && field.default !== undefined) result[name] = structuredClone(field.default);
     if (result[name] !== undefined) result[name] = withDefaults(field, result[name]);
   }
   return result;
 }
-
-/** A complaint about one field. `path` as in Kubernetes' messages: `spec.redis.mode`, `spec.channels[0].match`. */
-export type Complaint = { readonly path: string; readonly message: string };
 
 /** A parsed document of one of our kinds with its defaults, or every complaint about it. */
 export type Checked =
@@ -61,7 +59,7 @@ const isKind = (kind: unknown): kind is Kind => typeof kind === "string" && kind
 export const isOurs = (document: unknown): boolean =>
   isRecord(document) && typeof document.apiVersion === "string" && document.apiVersion.startsWith("nexus.dev/");
 
-/** Checks shape, bounds, patterns and closed sets; unknown fields are complaints, as with `kubectl apply --validate=strict`. */
+/** Checks shape, bounds, patterns, closed sets, then rules between fields; unknown fields are complaints, as with `kubectl apply --validate=strict`. */
 export function checkResource(document: unknown): Checked {
   if (!isRecord(document))
     return { ok: false, complaints: [{ path: "", message: "must be an object with apiVersion, kind, metadata and spec" }] };
@@ -79,9 +77,16 @@ export function checkResource(document: unknown): Checked {
   const spec = withDefaults(schema, document.spec);
   complain(schema, spec, "spec", complaints);
   if (complaints.length > 0) return { ok: false, complaints };
+  const { rules } = SCHEMAS[document.kind];
+  const conflicts = [...broken(rules, { ...document, spec }, ""), ...brokenBelow(schema, spec, "spec")];
+  if (conflicts.length > 0) return { ok: false, complaints: conflicts };
   // The checks above are the schema's: what passed them has the type that is derived from it.
   return { ok: true, resource: { ...document, spec } as unknown as Resource };
 }
+
+/** What an API server refuses about a change of one object: its immutable fields. Both are of one kind, with defaults. */
+export const checkChange = (before: Resource, after: Resource): readonly Complaint[] =>
+  brokenByChange(rulesAt(SCHEMAS[after.kind].spec), after.spec, before.spec, "spec");
 
 function complain(schema: TSchema, value: unknown, path: string, into: Complaint[]): void {
   if (schema.type === "object") complainObject(schema, value, path, into);
@@ -102,9 +107,8 @@ function complaintAboutScalar(schema: TSchema, value: unknown): string | undefin
 }
 
 function complaintAboutIntOrString(schema: TSchema, value: unknown): string | undefined {
-  if (typeof value === "string")
-    return schema.pattern && !new RegExp(schema.pattern, "u").test(value) ? `must match ${schema.pattern}` : undefined;
-  return Number.isInteger(value) ? undefined : "must be a whole number or a string";
+  if (typeof value === "string") return complaintAboutString(schema, value);
+  return typeof value === "number" ? complaintAboutInteger(schema, value) : "must be a whole number or a string";
 }
 
 function complaintAboutString(schema: TSchema, value: unknown): string | undefined {

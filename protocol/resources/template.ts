@@ -2,9 +2,9 @@
 // It must never hold behaviour; rules between fields are CEL texts that the API server enforces.
 import { type Static, Type } from "@sinclair/typebox";
 import { Condition } from "./conditions.ts";
-import { anyJson, type CelRule, choice, flag, int, keyed, LIVE, type ObjectMeta, objectRef, opaque, text } from "./fields.ts";
+import { anyJson, choice, flag, int, keyed, LIVE, type ObjectMeta, objectRef, opaque, text } from "./fields.ts";
 import { type API_VERSION, TEMPLATE_ID_PATTERN } from "./names.ts";
-import { immutable, immutableOptional } from "./tenant.ts";
+import { type CelRule, immutable, immutableOptional, nameRule } from "./rules.ts";
 
 const VARIABLE_TYPES = ["string", "number", "integer", "boolean", "object", "array", "any"] as const;
 
@@ -64,10 +64,11 @@ export const TemplateStatus = Type.Object(
 export type TemplateStatus = Static<typeof TemplateStatus>;
 
 export const TEMPLATE_RULES: readonly CelRule[] = [
-  {
-    rule: `has(self.spec.templateId) || self.metadata.name.matches('${TEMPLATE_ID_PATTERN}')`,
-    message: "metadata.name must be at most 64 characters without dots when spec.templateId is not set, because it becomes the id",
-  },
+  nameRule<{ metadata: ObjectMeta; spec: { templateId?: string } }>(
+    `has(self.spec.templateId) || self.metadata.name.matches('${TEMPLATE_ID_PATTERN}')`,
+    "metadata.name must be at most 64 characters without dots when spec.templateId is not set, because it becomes the id",
+    ({ metadata, spec }) => spec.templateId !== undefined || new RegExp(TEMPLATE_ID_PATTERN, "u").test(metadata.name),
+  ),
 ];
 
 export type Template = {

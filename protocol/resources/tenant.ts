@@ -5,7 +5,6 @@ import { Condition } from "./conditions.ts";
 import { JWT_ALGORITHMS, KEY_SCOPES } from "./credentials.ts";
 import {
   allowedNamespaces,
-  type CelRule,
   choice,
   flag,
   group,
@@ -19,8 +18,15 @@ import {
   set,
   text,
 } from "./fields.ts";
-import { type API_VERSION, TENANT_ID_PATTERN } from "./names.ts";
+import { type API_VERSION, DNS_LABEL_PATTERN, TENANT_ID_PATTERN } from "./names.ts";
+import { type CelRule, celRule, immutable, immutableOptional, nameRule } from "./rules.ts";
 import { ChannelRule, TenantQuotas } from "./settings.ts";
+
+/** Scheme, host and port without a path, as browsers send it; "*" is any. */
+const ORIGIN_PATTERN = "^(\\*|[A-Za-z][A-Za-z0-9+.-]*://[^/?#\\s]+)$";
+
+type IssuerShape = { algorithms: readonly string[]; jwksURL?: unknown; publicKeySecretRef?: unknown; secretRef?: unknown };
+const isHmac = (algorithm: string): boolean => algorithm.startsWith("HS");
 
 const Issuer = Type.Object(
   {
@@ -47,21 +53,30 @@ const Issuer = Type.Object(
   },
   {
     "x-kubernetes-validations": [
-      {
-        rule: "[has(self.jwksURL), has(self.publicKeySecretRef), has(self.secretRef)].filter(set, set).size() == 1",
-        message: "exactly one of jwksURL, publicKeySecretRef and secretRef must be set",
-      },
-      { rule: "size(self.algorithms) > 0", message: "algorithms must name at least one", fieldPath: ".algorithms" },
-      {
-        rule: "has(self.secretRef) == self.algorithms.exists(a, a.startsWith('HS'))",
-        message: "algorithms HS256, HS384 and HS512 belong to secretRef, all others to jwksURL or publicKeySecretRef",
-        fieldPath: ".algorithms",
-      },
-      {
-        rule: "!has(self.secretRef) || self.algorithms.all(a, a.startsWith('HS'))",
-        message: "algorithms must only be HS256, HS384 or HS512 with secretRef",
-        fieldPath: ".algorithms",
-      },
+      celRule<IssuerShape>(
+        "[has(self.jwksURL), has(self.publicKeySecretRef), has(self.secretRef)].filter(set, set).size() == 1",
+        "exactly one of jwksURL, publicKeySecretRef and secretRef must be set",
+        ({ jwksURL, publicKeySecretRef, secretRef }) =>
+          [jwksURL, publicKeySecretRef, secretRef].filter((one) => one !== undefined).length === 1,
+      ),
+      celRule<IssuerShape>(
+        "size(self.algorithms) > 0",
+        "algorithms must name at least one",
+        ({ algorithms }) => algorithms.length > 0,
+        ".algorithms",
+      ),
+      celRule<IssuerShape>(
+        "has(self.secretRef) == self.algorithms.exists(a, a.startsWith('HS'))",
+        "algorithms HS256, HS384 and HS512 belong to secretRef, all others to jwksURL or publicKeySecretRef",
+        ({ secretRef, algorithms }) => (secretRef !== undefined) === algorithms.some(isHmac),
+        ".algorithms",
+      ),
+      celRule<IssuerShape>(
+        "!has(self.secretRef) || self.algorithms.all(a, a.startsWith('HS'))",
+        "algorithms must only be HS256, HS384 or HS512 with secretRef",
+        ({ secretRef, algorithms }) => secretRef === undefined || algorithms.every(isHmac),
+        ".algorithms",
+      ),
     ],
   },
 );
@@ -70,25 +85,11 @@ const ApiKey = Type.Object({
   name: text("Name of the key; part of the generated Secret's name.", LIVE, {
     minLength: 1,
     maxLength: 63,
-    pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+    pattern: DNS_LABEL_PATTERN,
   }),
   scopes: set(Type.Unsafe<(typeof KEY_SCOPES)[number]>({ type: "string", enum: [...KEY_SCOPES] }), 3, "What the key may do.", LIVE),
   secretRef: Type.Optional(secretKeyRef("Secret with the key; absent: the operator makes <tenant>-apikey-<name>.", LIVE, "key")),
   rotation: int("Raise it to have a generated key replaced; both are valid for 24 h.", LIVE, { default: 0 }),
-});
-
-/** An optional field that can be neither changed, nor set later, nor removed. */
-export const immutableOptional = (field: string): CelRule => ({
-  rule: `has(self.${field}) == has(oldSelf.${field}) && (!has(self.${field}) || self.${field} == oldSelf.${field})`,
-  message: `${field} is immutable: it cannot be changed, set later or removed`,
-  fieldPath: `.${field}`,
-});
-
-/** A required field that cannot be changed. */
-export const immutable = (field: string): CelRule => ({
-  rule: `self.${field} == oldSelf.${field}`,
-  message: `${field} is immutable`,
-  fieldPath: `.${field}`,
 });
 
 export const TenantSpec = Type.Object(
@@ -119,7 +120,11 @@ export const TenantSpec = Type.Object(
     channels: Type.Optional(ordered(ChannelRule, 64, "Rules for channels, before the cluster's.", LIVE)),
     allowedOrigins: Type.Optional(
       set(
-        Type.String({ minLength: 1, maxLength: 512, description: `An origin, such as https://app.example.com. ${LIVE}` }),
+        Type.String({
+          maxLength: 512,
+          pattern: ORIGIN_PATTERN,
+          description: `An origin, such as https://app.example.com, or "*". ${LIVE}`,
+        }),
         64,
         "Origins whose pages may connect; absent: any.",
         LIVE,
@@ -150,10 +155,16 @@ export const TenantStatus = Type.Object(
 export type TenantStatus = Static<typeof TenantStatus>;
 
 export const TENANT_RULES: readonly CelRule[] = [
-  {
-    rule: "has(self.spec.tenantId) || self.metadata.name.size() <= 64",
-    message: "metadata.name must be at most 64 characters when spec.tenantId is not set, because it becomes the id",
-  },
+  nameRule<{ metadata: ObjectMeta; spec: { tenantId?: string } }>(
+    "has(self.spec.tenantId) || self.metadata.name.size() <= 64",
+    "metadata.name must be at most 64 characters when spec.tenantId is not set, because it becomes the id",
+    ({ metadata, spec }) => spec.tenantId !== undefined || metadata.name.length <= 64,
+  ),
+  nameRule<{ metadata: ObjectMeta }>(
+    "self.metadata.name.size() <= 180",
+    "metadata.name must be at most 180 characters: the name of a generated Secret is <name>-apikey-<key>",
+    ({ metadata }) => metadata.name.length <= 180,
+  ),
 ];
 
 export type Tenant = {

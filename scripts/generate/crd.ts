@@ -3,6 +3,7 @@
 import type { TSchema } from "@sinclair/typebox";
 import { stringify } from "yaml";
 import { CATEGORY, GROUP, KINDS, type Kind, VERSION } from "../../protocol/resources/names.ts";
+import { type CelRule, rulesAt } from "../../protocol/resources/rules.ts";
 import { SCHEMAS } from "../../protocol/resources/schema.ts";
 
 const HEADER = "# Generated from protocol/resources by `npm run generate`. Do not edit.\n";
@@ -26,15 +27,19 @@ const KEYWORDS = [
   "x-kubernetes-list-type",
   "x-kubernetes-list-map-keys",
   "x-kubernetes-map-type",
-  "x-kubernetes-validations",
 ] as const;
 
 type Structural = Record<string, unknown>;
+
+/** A rule as Kubernetes takes it; its predicate stays here. */
+const cel = ({ rule, message, fieldPath }: CelRule): Structural => ({ rule, message, ...(fieldPath === undefined ? {} : { fieldPath }) });
 
 /** A structural schema (apiextensions.k8s.io/v1) of a TypeBox schema. A field with a default is never required. */
 export function structural(schema: TSchema): Structural {
   const out: Structural = {};
   for (const keyword of KEYWORDS) if (schema[keyword] !== undefined) out[keyword] = schema[keyword];
+  const rules = rulesAt(schema);
+  if (rules.length > 0) out["x-kubernetes-validations"] = rules.map(cel);
   if (schema["x-kubernetes-int-or-string"]) out.anyOf = schema.anyOf;
   if (schema.items) out.items = structural(schema.items);
   if (typeof schema.additionalProperties === "object") out.additionalProperties = structural(schema.additionalProperties);
@@ -79,7 +84,7 @@ export function crd(kind: Kind): object {
     description,
     type: "object",
     required: ["spec"],
-    ...(rules.length > 0 ? { "x-kubernetes-validations": rules } : {}),
+    ...(rules.length > 0 ? { "x-kubernetes-validations": rules.map(cel) } : {}),
     properties: {
       apiVersion: { type: "string", description: "Version of this representation." },
       kind: { type: "string", description: "What this object is." },

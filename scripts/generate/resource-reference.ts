@@ -1,8 +1,8 @@
 // Why: the reference of each custom resource is written from its schema. Pure: schema in, Markdown out.
 import type { TSchema } from "@sinclair/typebox";
 import { CONDITION_REASONS, CONDITION_TYPES } from "../../protocol/resources/conditions.ts";
-import type { CelRule } from "../../protocol/resources/fields.ts";
 import { API_VERSION, KINDS, type Kind } from "../../protocol/resources/names.ts";
+import { type CelRule, rulesAt } from "../../protocol/resources/rules.ts";
 import { SCHEMAS } from "../../protocol/resources/schema.ts";
 
 const HEADER = "<!-- Generated from protocol/resources by `npm run generate`. Do not edit. -->\n\n";
@@ -41,7 +41,7 @@ function rowsOf(schema: TSchema, path: string): readonly Row[] {
 
 /** Every CEL rule below a schema, with the path it stands at. */
 export function rulesOf(schema: TSchema, path: string): readonly (CelRule & { readonly path: string })[] {
-  const own: readonly CelRule[] = schema["x-kubernetes-validations"] ?? [];
+  const own = rulesAt(schema);
   const properties: Readonly<Record<string, TSchema>> = schema.properties ?? {};
   const below = Object.entries(properties).flatMap(([name, field]) => rulesOf(field, `${path}.${name}`));
   const items = schema.items ? rulesOf(schema.items, `${path}[]`) : [];

@@ -4,11 +4,12 @@ import {
   choice,
   group,
   int,
+  keyed,
   LIVE,
   name,
   opaque,
+  opaqueKeyed,
   opaqueList,
-  ordered,
   ROLLS,
   secretKeyRef,
   secretRef,
@@ -16,6 +17,8 @@ import {
   stringMap,
   text,
 } from "../fields.ts";
+import { DNS_LABEL_PATTERN } from "../names.ts";
+import { celRule } from "../rules.ts";
 
 export const Exposure = group(
   "How people reach the fleet.",
@@ -39,10 +42,24 @@ export const Exposure = group(
       }),
     ),
     gateway: Type.Optional(
-      group("An HTTPRoute of the Gateway API.", LIVE, {
-        parentRefs: opaqueList(8, "Gateways, as in an HTTPRoute.", LIVE),
-        hostnames: Type.Optional(set(Type.String({ maxLength: 253, description: `Host name. ${LIVE}` }), 16, "Host names.", LIVE)),
-      }),
+      group(
+        "An HTTPRoute of the Gateway API.",
+        LIVE,
+        {
+          parentRefs: opaqueList(8, "Gateways, as in an HTTPRoute.", LIVE),
+          hostnames: Type.Optional(set(Type.String({ maxLength: 253, description: `Host name. ${LIVE}` }), 16, "Host names.", LIVE)),
+        },
+        {
+          "x-kubernetes-validations": [
+            celRule<{ parentRefs: readonly unknown[] }>(
+              "size(self.parentRefs) > 0",
+              "parentRefs must name at least one Gateway",
+              ({ parentRefs }) => parentRefs.length > 0,
+              ".parentRefs",
+            ),
+          ],
+        },
+      ),
     ),
   },
   { default: {} },
@@ -68,24 +85,50 @@ export const ListenerTls = group(
   },
   {
     "x-kubernetes-validations": [
-      { rule: "has(self.secretRef) != has(self.issuerRef)", message: "exactly one of secretRef and issuerRef must be set" },
+      celRule<{ secretRef?: unknown; issuerRef?: unknown }>(
+        "has(self.secretRef) != has(self.issuerRef)",
+        "exactly one of secretRef and issuerRef must be set",
+        ({ secretRef, issuerRef }) => (secretRef !== undefined) !== (issuerRef !== undefined),
+      ),
     ],
   },
 );
+
+/** Variables the operator sets: a second entry of the same name could not be applied. */
+const RESERVED_ENV = [
+  "NEXUS_CLUSTER",
+  "NEXUS_NODE",
+  "NEXUS_BOOT_DIRECTORY",
+  "NEXUS_ADMIN_CERT_FILE",
+  "NEXUS_ADMIN_KEY_FILE",
+  "NEXUS_ADMIN_TOKEN_FILE",
+];
+
+const env = opaqueKeyed(["name"], 64, "Further environment of the server container, as in a Pod.", ROLLS, {
+  "x-kubernetes-validations": [
+    celRule<readonly { name: string }[]>(
+      `self.all(one, !(one.name in [${RESERVED_ENV.map((one) => `'${one}'`).join(", ")}]))`,
+      "env must not set NEXUS_CLUSTER, NEXUS_NODE, NEXUS_BOOT_DIRECTORY or NEXUS_ADMIN_*: the operator sets them",
+      (entries) => entries.every(({ name }) => !RESERVED_ENV.includes(name)),
+    ),
+  ],
+});
 
 export const Pods = group(
   "What the server pods look like to Kubernetes.",
   ROLLS,
   {
     resources: Type.Optional(opaque("CPU and memory, as in a Pod.", ROLLS)),
-    nodeSelector: Type.Optional(stringMap("Labels a node must have.", ROLLS)),
+    nodeSelector: Type.Optional(stringMap("Labels a node must have.", ROLLS, { "x-kubernetes-map-type": "atomic" })),
     tolerations: Type.Optional(opaqueList(32, "Taints the pods stand, as in a Pod.", ROLLS)),
     affinity: Type.Optional(opaque("Affinity, as in a Pod.", ROLLS)),
-    topologySpreadConstraints: Type.Optional(opaqueList(8, "Replaces the default spread over zones and hosts, as in a Pod.", ROLLS)),
+    topologySpreadConstraints: Type.Optional(
+      opaqueKeyed(["topologyKey", "whenUnsatisfiable"], 8, "Replaces the default spread over zones and hosts, as in a Pod.", ROLLS),
+    ),
     priorityClassName: Type.Optional(name("Priority class of the pods.", ROLLS)),
     labels: Type.Optional(stringMap("Further labels of the pods.", ROLLS)),
     annotations: Type.Optional(stringMap("Annotations of the pods.", ROLLS)),
-    env: Type.Optional(opaqueList(64, "Further environment of the server container, as in a Pod.", ROLLS)),
+    env: Type.Optional(env),
     serviceAccountName: Type.Optional(name("ServiceAccount to run as; absent: one the operator makes.", ROLLS)),
   },
   { default: {} },
@@ -125,8 +168,8 @@ export const Monitoring = group(
 );
 
 export const PlatformKey = Type.Object({
-  name: text("Name in logs and metrics.", LIVE, { maxLength: 63, minLength: 1 }),
-  secretRef: Type.Optional(secretKeyRef("Secret with the key; absent: the operator makes one.", LIVE, "key")),
+  name: text("Name in logs and metrics; part of the generated Secret's name.", LIVE, { maxLength: 63, pattern: DNS_LABEL_PATTERN }),
+  secretRef: Type.Optional(secretKeyRef("Secret with the key; absent: the operator makes <cluster>-platformkey-<name>.", LIVE, "key")),
   rotation: int("Raise it to have a generated key replaced; both are valid for 24 h.", LIVE, { default: 0 }),
 });
 
@@ -138,7 +181,9 @@ export const Image = group(
     tag: Type.Optional(text("Tag.", ROLLS, { maxLength: 128, pattern: "^[\\w][\\w.-]*$" })),
     digest: Type.Optional(text("Digest; wins over tag.", ROLLS, { maxLength: 71, pattern: "^sha256:[0-9a-f]{64}$" })),
     pullPolicy: choice(["Always", "IfNotPresent", "Never"], "When the node pulls.", ROLLS, "IfNotPresent"),
-    pullSecrets: Type.Optional(ordered(Type.Object({ name: name("Name of the Secret.", ROLLS) }), 8, "Secrets to pull with.", ROLLS)),
+    pullSecrets: Type.Optional(
+      keyed(Type.Object({ name: name("Name of the Secret.", ROLLS) }), ["name"], 8, "Secrets to pull with.", ROLLS),
+    ),
   },
   { default: {} },
 );

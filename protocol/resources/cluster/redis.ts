@@ -1,6 +1,10 @@
 // Why: how a fleet reaches its broker, and where inboxes are kept. Shape only: wiring is the operator's.
 import { Type } from "@sinclair/typebox";
-import { choice, group, int, LIVE, name, opaque, ordered, quantity, ROLLS, secretKeyRef, secretRef, text } from "../fields.ts";
+import { choice, group, int, LIVE, name, ordered, quantity, ROLLS, secretKeyRef, secretRef, text } from "../fields.ts";
+import { celRule } from "../rules.ts";
+
+type ExternalShape = { addresses: readonly string[]; topology: string; masterName?: string; database: number };
+type RedisShape = { mode: string; managed?: unknown; external?: unknown };
 
 const managed = group("The broker the operator runs for this cluster, with mode: Managed.", ROLLS, {
   image: Type.Optional(text("Image of Redis or Valkey.", ROLLS, { maxLength: 512 })),
@@ -14,7 +18,6 @@ const managed = group("The broker the operator runs for this cluster, with mode:
     },
     { default: {} },
   ),
-  resources: Type.Optional(opaque("CPU and memory, as in a Pod.", ROLLS)),
 });
 
 const external = group(
@@ -41,16 +44,23 @@ const external = group(
   },
   {
     "x-kubernetes-validations": [
-      { rule: "size(self.addresses) > 0", message: "addresses must name at least one host:port", fieldPath: ".addresses" },
-      {
-        rule: "(self.topology == 'Sentinel') == has(self.masterName)",
-        message: "masterName belongs to topology: Sentinel, and is required there",
-      },
-      {
-        rule: "self.topology != 'Cluster' || self.database == 0",
-        message: "database must be 0 with topology: Cluster",
-        fieldPath: ".database",
-      },
+      celRule<ExternalShape>(
+        "size(self.addresses) > 0",
+        "addresses must name at least one host:port",
+        ({ addresses }) => addresses.length > 0,
+        ".addresses",
+      ),
+      celRule<ExternalShape>(
+        "(self.topology == 'Sentinel') == has(self.masterName)",
+        "masterName belongs to topology: Sentinel, and is required there",
+        ({ topology, masterName }) => (topology === "Sentinel") === (masterName !== undefined),
+      ),
+      celRule<ExternalShape>(
+        "self.topology != 'Cluster' || self.database == 0",
+        "database must be 0 with topology: Cluster",
+        ({ topology, database }) => topology !== "Cluster" || database === 0,
+        ".database",
+      ),
     ],
   },
 );
@@ -69,8 +79,16 @@ export const Redis = group(
   },
   {
     "x-kubernetes-validations": [
-      { rule: "self.mode == 'Managed' || !has(self.managed)", message: "managed belongs to mode: Managed" },
-      { rule: "(self.mode == 'External') == has(self.external)", message: "external belongs to mode: External, and is required there" },
+      celRule<RedisShape>(
+        "self.mode == 'Managed' || !has(self.managed)",
+        "managed belongs to mode: Managed",
+        ({ mode, managed }) => mode === "Managed" || managed === undefined,
+      ),
+      celRule<RedisShape>(
+        "(self.mode == 'External') == has(self.external)",
+        "external belongs to mode: External, and is required there",
+        ({ mode, external }) => (mode === "External") === (external !== undefined),
+      ),
     ],
   },
 );
@@ -87,7 +105,11 @@ export const Storage = group(
   {
     default: { inbox: "Auto" },
     "x-kubernetes-validations": [
-      { rule: "(self.inbox == 'Postgres') == has(self.postgres)", message: "postgres belongs to inbox: Postgres, and is required there" },
+      celRule<{ inbox: string; postgres?: unknown }>(
+        "(self.inbox == 'Postgres') == has(self.postgres)",
+        "postgres belongs to inbox: Postgres, and is required there",
+        ({ inbox, postgres }) => (inbox === "Postgres") === (postgres !== undefined),
+      ),
     ],
   },
 );

@@ -1,6 +1,7 @@
 // Why: how many pods, and how pods are exchanged. Shape only: §8 of the behaviour is the operator's.
 import { Type } from "@sinclair/typebox";
 import { choice, group, int, LIVE, secretKeyRef, text } from "../fields.ts";
+import { celRule } from "../rules.ts";
 
 const target = (fallback: number | undefined, description: string, maximum = 2147483647) => {
   const field = int(description, LIVE, { minimum: 1, maximum, ...(fallback === undefined ? {} : { default: fallback }) });
@@ -60,12 +61,17 @@ export const Autoscaling = group(
   },
   {
     "x-kubernetes-validations": [
-      {
-        rule: "self.minReplicas <= self.maxReplicas",
-        message: "minReplicas must not be greater than maxReplicas",
-        fieldPath: ".minReplicas",
-      },
-      { rule: "self.provider != 'KEDA' || has(self.prometheus)", message: "prometheus is required with provider: KEDA" },
+      celRule<{ minReplicas: number; maxReplicas: number }>(
+        "self.minReplicas <= self.maxReplicas",
+        "minReplicas must not be greater than maxReplicas",
+        ({ minReplicas, maxReplicas }) => minReplicas <= maxReplicas,
+        ".minReplicas",
+      ),
+      celRule<{ provider: string; prometheus?: unknown }>(
+        "self.provider != 'KEDA' || has(self.prometheus)",
+        "prometheus is required with provider: KEDA",
+        ({ provider, prometheus }) => provider !== "KEDA" || prometheus !== undefined,
+      ),
     ],
   },
 );
@@ -75,11 +81,15 @@ const podsOrPercent = (fallback: number, description: string) =>
   Type.Unsafe<number | string>({
     "x-kubernetes-int-or-string": true,
     anyOf: [{ type: "integer" }, { type: "string" }],
-    pattern: "^[0-9]{1,3}%$",
+    minimum: 0,
+    maximum: 1000,
+    pattern: "^([0-9]|[1-9][0-9]|100)%$",
     maxLength: 4,
     default: fallback,
     description: `${description} ${LIVE}`,
   });
+
+const isZero = (amount: number | string): boolean => amount === 0 || amount === "0%";
 
 export const Rollout = group(
   "How pods are exchanged.",
@@ -95,5 +105,14 @@ export const Rollout = group(
     ),
     approve: Type.Optional(text("Digest of status.pendingRollout to release.", LIVE, { maxLength: 128 })),
   },
-  { default: {} },
+  {
+    default: { maxSurge: 1, maxUnavailable: 0 }, // a rule is checked against the default as it is written
+    "x-kubernetes-validations": [
+      celRule<{ maxSurge: number | string; maxUnavailable: number | string }>(
+        "!(string(self.maxSurge) in ['0', '0%'] && string(self.maxUnavailable) in ['0', '0%'])",
+        "maxSurge and maxUnavailable must not both be 0: no pod could ever be exchanged",
+        ({ maxSurge, maxUnavailable }) => !(isZero(maxSurge) && isZero(maxUnavailable)),
+      ),
+    ],
+  },
 );

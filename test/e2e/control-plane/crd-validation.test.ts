@@ -99,6 +99,13 @@ describe.skipIf(reason !== undefined)("the CRDs on a real API server", () => {
     expect(explained.stdout).toContain("in bytes");
   });
 
+  test("the quickstart is accepted as it stands", async () => {
+    const folder = join(import.meta.dir, "../../../examples/quickstart");
+    const applied = await cluster.kubectl(["apply", "-k", folder, "--dry-run=server", "--validate=strict"]);
+    expect(applied).toMatchObject({ code: 0 });
+    expect(applied.stdout.trim().split("\n")).toHaveLength(3);
+  });
+
   test("an unknown field is refused by kubectl's own validation", async () => {
     const object = objectOf({ kind: "NexusCluster", spec: { redis: { mode: "None" }, replica: 2 } }, "unknown");
     const result = await cluster.kubectl(["apply", "-f", "-"], { stdin: JSON.stringify(object) });
