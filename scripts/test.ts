@@ -45,7 +45,8 @@ async function runTier(tier: Tier): Promise<Tally> {
     return { passed: 0, failed: 0, skipped: files.length };
   }
   if (missing !== undefined) process.stderr.write(`some tests will be skipped: ${missing}\n`);
-  const command = [process.execPath, "test", `--timeout=${tier.timeoutMs}`, ...files];
+  const parallel = tier.parallel > 1 ? [`--parallel=${tier.parallel}`] : [];
+  const command = [process.execPath, "test", `--timeout=${tier.timeoutMs}`, ...parallel, ...files];
   const { exitCode, stderr, seconds } = await runShown(command, root);
   process.stderr.write(`${tier.name}: ${seconds.toFixed(1)} s\n`);
   return tallyOf(stderr, exitCode);

@@ -9,6 +9,8 @@ export type Tier = {
   readonly paths: readonly string[];
   /** Upper bound of one test in milliseconds; a test may set its own. */
   readonly timeoutMs: number;
+  /** Test files at once; 1 where they share the machine's cores with a cluster or a browser. */
+  readonly parallel: number;
   /** Debian packages the tier uses when it can have them. */
   readonly packages: readonly string[];
 };
@@ -21,18 +23,34 @@ export const TIERS: readonly Tier[] = [
     about: "rules and edges, real sockets on loopback",
     paths: ["test/architecture", "test/client", "test/operator", "test/protocol", "test/scripts", "test/server", "test/support-tests"],
     timeoutMs: 15_000,
+    parallel: 3,
     packages: [],
   },
-  { name: "contract", about: "one suite for every engine", paths: ["test/contract"], timeoutMs: 15_000, packages: [] },
-  { name: "local", about: "the CLI and the console, in a real browser", paths: ["test/cli"], timeoutMs: 60_000, packages: BROWSER },
+  { name: "contract", about: "one suite for every engine", paths: ["test/contract"], timeoutMs: 15_000, parallel: 1, packages: [] },
+  {
+    name: "local",
+    about: "the CLI and the console, in a real browser",
+    paths: ["test/cli"],
+    timeoutMs: 60_000,
+    parallel: 1,
+    packages: BROWSER,
+  },
   {
     name: "control-plane",
     about: "a real Kubernetes API server, no pods",
     paths: ["test/e2e/control-plane"],
     timeoutMs: 120_000,
+    parallel: 1,
     packages: [],
   },
-  { name: "node", about: "a real node with real pods", paths: ["test/e2e/*.test.ts"], timeoutMs: 300_000, packages: [...NODE_PACKAGES] },
+  {
+    name: "node",
+    about: "a real node with real pods",
+    paths: ["test/e2e/*.test.ts"],
+    timeoutMs: 300_000,
+    parallel: 1,
+    packages: [...NODE_PACKAGES],
+  },
 ];
 
 /** The tiers of `npm run test:fast`. */
