@@ -2,14 +2,27 @@
 // sent to a real one; what it refuses must name the field.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import { readYaml } from "@nexus/cli/files/yaml.ts";
 import { KINDS, type Kind } from "@nexus/protocol/resources/names.ts";
-import { SCHEMAS, withDefaults } from "@nexus/protocol/resources/schema.ts";
+import { checkResource, SCHEMAS, withDefaults } from "@nexus/protocol/resources/schema.ts";
 import { CASES, objectOf, UPDATES } from "../../protocol/resources/cases.ts";
+import { SCALARS } from "../../protocol/resources/yaml-corpus.ts";
 import { type ControlPlane, startControlPlane } from "../../support/cluster/control-plane.ts";
 import { unavailableTier } from "../../support/cluster/tiers.ts";
 
 const reason = await unavailableTier("control-plane");
 if (reason !== undefined) process.stderr.write(`skipped: ${reason}\n`);
+
+const corpusTemplate = (name: string, eventType: string, payload: string) =>
+  `apiVersion: nexus.dev/v1alpha1
+kind: Template
+metadata: { name: ${name} }
+spec:
+  tenantRef: { name: t }
+  eventType: ${eventType}
+  payload:
+${payload}
+`;
 
 let cluster: ControlPlane;
 
@@ -104,6 +117,27 @@ describe.skipIf(reason !== undefined)("the CRDs on a real API server", () => {
     const applied = await cluster.kubectl(["apply", "-k", folder, "--dry-run=server", "--validate=strict"]);
     expect(applied).toMatchObject({ code: 0 });
     expect(applied.stdout.trim().split("\n")).toHaveLength(3);
+  });
+
+  test("scalars that readers of YAML disagree on mean the same to kubectl and to us", async () => {
+    const text = corpusTemplate("corpus", "x", SCALARS.map((scalar, at) => `    at${at}: ${scalar}`).join("\n"));
+    const ours = readYaml(text).documents[0]?.value as { spec: { payload: Record<string, unknown> } }; // the document just written
+    const result = await cluster.kubectl(["create", "--dry-run=server", "-o", "json", "-f", "-"], { stdin: text });
+    expect(result).toMatchObject({ code: 0 });
+    const theirs: typeof ours = JSON.parse(result.stdout);
+    const table = ({ spec }: typeof ours) => Object.fromEntries(SCALARS.map((scalar, at) => [scalar, spec.payload[`at${at}`] ?? null]));
+    expect(table(ours)).toEqual(table(theirs));
+  });
+
+  test("a text field takes the same scalars from kubectl as from us", async () => {
+    const documents = SCALARS.map((scalar, at) => corpusTemplate(`corpus-${at}`, scalar, "    a: b"));
+    const result = await cluster.kubectl(["create", "--dry-run=server", "-o", "name", "-f", "-"], { stdin: documents.join("---\n") });
+    const names = new Set(result.stdout.trim().split("\n"));
+    const theirs = SCALARS.filter((_, at) => names.has(`template.nexus.dev/corpus-${at}`));
+    const ours = SCALARS.filter((_, at) => checkResource(readYaml(documents[at] ?? "").documents[0]?.value).ok);
+    expect(ours).toEqual(theirs);
+    expect(ours).toContain("None");
+    expect(ours).not.toContain("Off");
   });
 
   test("an unknown field is refused by kubectl's own validation", async () => {
