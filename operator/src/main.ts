@@ -150,18 +150,20 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
         log(event === "push.failed" ? "warn" : "info", event, fields);
       },
     });
+    const newest = new NewestObjects(clock);
     const passes = createPasses({
       ...{ api, applier, secrets, views, events, certificates, world, pusher, leadership, clock, random, onError },
-      newest: new NewestObjects(),
+      newest,
       context: { operatorId: options.operatorId, defaultImage: options.serverImage },
       wallMs: () => clock.wallMs(),
       configurations: new Configurations({ views, world, secrets }),
       statuses: createStatusWriter(api, metrics.status),
       wakeCluster: (cluster) => queue.addAfter(workKey("cluster", cluster), 250),
       wakeConfig: (cluster) => queue.add(workKey("config", cluster)),
+      wakeObject: (kind, key) => queue.add(workKey(kind, key), PRIORITY.resync),
     });
     const loop = new Controller({
-      ...{ queue, views, secrets, passes },
+      ...{ queue, views, secrets, passes, newest },
       workers: options.workers,
       onFailure: (key, error, retryInMs) => {
         metrics.reconciled(key.slice(0, key.indexOf(":")), true);

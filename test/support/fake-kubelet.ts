@@ -61,6 +61,15 @@ export function fakeKubelet(stage: Stage, namespace: string, cluster: string): F
     await writeStatus(name, statusOf(ip, false));
   };
 
+  /** Pods that are gone stop answering. */
+  const dropOthers = async (there: readonly Pod[]): Promise<void> => {
+    for (const [name, pod] of pods) {
+      if (there.some(({ metadata }) => metadata.name === name)) continue;
+      pods.delete(name);
+      await pod[Symbol.asyncDispose]();
+    }
+  };
+
   return {
     pods,
     async runPods(count) {
@@ -68,8 +77,9 @@ export function fakeKubelet(stage: Stage, namespace: string, cluster: string): F
         `${count} pods run`,
         async () => {
           const there = await list();
+          await dropOthers(there);
           for (const { metadata, status } of there) if (!pods.has(metadata.name) && status?.podIP === undefined) await start(metadata.name);
-          return there.filter(({ metadata }) => pods.has(metadata.name)).length >= count;
+          return pods.size >= count;
         },
         { timeoutMs: 30_000 },
       );

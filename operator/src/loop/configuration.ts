@@ -2,9 +2,12 @@
 // others out. Entries are compiled again only when their object, or what it depends on, changed. It must never be asked
 // before every store has its first list: what is not known yet would look deleted.
 import { type BundleEntry, entryKey, templateEntryId } from "@nexus/protocol/bundle.ts";
+import { canonicalJson } from "@nexus/protocol/canonical.ts";
 import type { Refused } from "@nexus/protocol/resources/conditions.ts";
+import { PAUSED_ANNOTATION } from "@nexus/protocol/resources/names.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import type { Template } from "@nexus/protocol/resources/template.ts";
+import type { Tenant } from "@nexus/protocol/resources/tenant.ts";
 import { type AcceptedTemplate, acceptTemplate, acceptTenant, keyOfObject, namespaceOf, type World } from "../desired/acceptance.ts";
 import { clusterEntry, isRefused, templateEntry, tenantEntry } from "../desired/bundle.ts";
 import { apiKeySecretName, childNames } from "../desired/names.ts";
@@ -20,7 +23,12 @@ export type CompiledObject =
       readonly missing: readonly string[];
       readonly unusable: readonly string[];
     }
-  | { readonly kind: "refused"; readonly refused: Refused };
+  | { readonly kind: "refused"; readonly refused: Refused }
+  /** Its annotation says so: what pods have of it stays. */
+  | { readonly kind: "paused" };
+
+export const isPaused = ({ metadata }: { readonly metadata: { readonly annotations?: Readonly<Record<string, string>> } }): boolean =>
+  metadata.annotations?.[PAUSED_ANNOTATION] === "true";
 
 export type Configuration = {
   readonly entries: readonly BundleEntry[];
@@ -29,7 +37,13 @@ export type Configuration = {
   /** Secrets of the cluster's own that are missing, and why its entry cannot be used. */
   readonly missing: readonly string[];
   readonly refused: Refused | undefined;
+  /** Objects of which something else became than the last time. */
+  readonly changed: readonly { readonly kind: AttachedKind; readonly key: string }[];
 };
+
+type AttachedKind = "tenant" | "template";
+/** What became of one version of an object. */
+type Judged = { readonly uid: string; readonly generation: number; readonly result: CompiledObject };
 
 type Memo = {
   readonly template: Template;
@@ -45,7 +59,7 @@ export class Configurations {
   /** By template key; dropped with the template. */
   readonly #memo = new Map<string, Memo>();
   /** Outcome of the last pass, by `tenant:ns/name` and `template:ns/name`. */
-  readonly #outcomes = new Map<string, CompiledObject>();
+  readonly #outcomes = new Map<string, Judged>();
 
   constructor(options: { readonly views: Views; readonly world: World; readonly secrets: SecretSource }) {
     this.#views = options.views;
@@ -61,17 +75,22 @@ export class Configurations {
     const own = clusterEntry(cluster, this.#secrets.read);
     const entries: BundleEntry[] = [];
     const keep = new Set<string>();
+    const changed: { kind: AttachedKind; key: string }[] = [];
+    const judged = (object: Tenant | Template, result: CompiledObject) => {
+      const kind = object.kind === "Tenant" ? "tenant" : "template";
+      if (this.#judge(kind, object, result)) changed.push({ kind, key: keyOfObject(object) });
+    };
     if (isRefused(own)) keep.add("cluster:cluster");
     else entries.push(own.entry);
     for (const tenant of tenants) {
       const key = keyOfObject(tenant);
       const outcome = this.#tenant(tenant);
-      this.#outcomes.set(`tenant:${key}`, outcome.result);
+      judged(tenant, outcome.result);
       if (outcome.entry) entries.push(outcome.entry);
       if (outcome.keep) keep.add(outcome.keep);
-      for (const template of this.#views.templates.byIndex("tenant", key)) this.#addTemplate(template, entries, keep);
+      for (const template of this.#views.templates.byIndex("tenant", key)) judged(template, this.#addTemplate(template, entries, keep));
     }
-    return { entries, keep, missing: isRefused(own) ? [] : own.missing, refused: isRefused(own) ? own : undefined };
+    return { entries, keep, changed, missing: isRefused(own) ? [] : own.missing, refused: isRefused(own) ? own : undefined };
   }
 
   /** What became of an object; judged now when no pass has reached it (its cluster or tenant may not exist). */
@@ -85,7 +104,18 @@ export class Configurations {
     }
     const verdict = object.kind === "Tenant" ? acceptTenant(object, this.#world) : acceptTemplate(object, this.#world);
     if (!verdict.ok) return { kind: "refused", refused: verdict.refused };
-    return known;
+    // What became of another version says nothing about this one.
+    const isThisVersion = known?.uid === object.metadata.uid && known?.generation === object.metadata.generation;
+    return isThisVersion ? known?.result : undefined;
+  }
+
+  /** Takes down what became of an object; true when that is news. */
+  #judge(kind: AttachedKind, object: Tenant | Template, result: CompiledObject): boolean {
+    const key = `${kind}:${keyOfObject(object)}`;
+    const { uid = "", generation = 1 } = object.metadata;
+    const known = this.#outcomes.get(key);
+    this.#outcomes.set(key, { uid, generation, result });
+    return known?.uid !== uid || known.generation !== generation || canonicalJson(known.result) !== canonicalJson(result);
   }
 
   #tenant(tenant: Parameters<typeof acceptTenant>[0]): {
@@ -96,34 +126,30 @@ export class Configurations {
     const verdict = acceptTenant(tenant, this.#world);
     if (!verdict.ok) return { result: { kind: "refused", refused: verdict.refused } };
     const { tenantId } = verdict.value;
-    const compiled = tenantEntry(verdict.value, this.#secrets.read);
     const key = `tenant:${tenantId}`;
+    if (isPaused(tenant)) return { result: { kind: "paused" }, keep: key };
+    const compiled = tenantEntry(verdict.value, this.#secrets.read);
     if (isRefused(compiled)) return { result: { kind: "refused", refused: compiled }, keep: key };
     const { entry, missing, unusable } = compiled;
     return { result: { kind: "entry", key, id: tenantId, missing, unusable }, entry };
   }
 
-  #addTemplate(template: Template, entries: BundleEntry[], keep: Set<string>): void {
+  #addTemplate(template: Template, entries: BundleEntry[], keep: Set<string>): CompiledObject {
     const key = keyOfObject(template);
     const verdict = acceptTemplate(template, this.#world);
-    if (!verdict.ok) {
-      this.#outcomes.set(`template:${key}`, { kind: "refused", refused: verdict.refused });
-      return;
+    if (!verdict.ok) return { kind: "refused", refused: verdict.refused };
+    const entry = `template:${templateEntryId(verdict.value.owner.tenantId, verdict.value.templateId)}`;
+    if (isPaused(template)) {
+      keep.add(entry);
+      return { kind: "paused" };
     }
     const compiled = this.#compileTemplate(key, verdict.value);
     if (isRefused(compiled)) {
-      keep.add(`template:${templateEntryId(verdict.value.owner.tenantId, verdict.value.templateId)}`);
-      this.#outcomes.set(`template:${key}`, { kind: "refused", refused: compiled });
-      return;
+      keep.add(entry);
+      return { kind: "refused", refused: compiled };
     }
     entries.push(compiled);
-    this.#outcomes.set(`template:${key}`, {
-      kind: "entry",
-      key: entryKey(compiled),
-      id: verdict.value.templateId,
-      missing: [],
-      unusable: [],
-    });
+    return { kind: "entry", key: entryKey(compiled), id: verdict.value.templateId, missing: [], unusable: [] };
   }
 
   #compileTemplate(key: string, accepted: AcceptedTemplate): ReturnType<typeof templateEntry> {

@@ -8,6 +8,7 @@ import { clusterKeyOf, keyOfObject, tenantKeyOf } from "../desired/acceptance.ts
 import { BUCKET_ANNOTATION } from "../desired/names.ts";
 import type { KubeObject } from "../plan/object.ts";
 import { isNotLeader, KubeError } from "./kube-error.ts";
+import type { NewestObjects } from "./newest.ts";
 import type { Passes } from "./passes.ts";
 import type { WatchEvent } from "./ports.ts";
 import { PRIORITY, type WorkQueue } from "./queue.ts";
@@ -28,6 +29,7 @@ export type ControllerOptions = {
   readonly views: Views;
   readonly secrets: SecretSource;
   readonly passes: Passes;
+  readonly newest: NewestObjects;
   readonly workers: number;
   readonly onFailure: (key: WorkKey, error: unknown, retryInMs: number | undefined) => void;
 };
@@ -97,7 +99,8 @@ export class Controller {
   };
 
   /** A child (or pod) of a fleet changed: owner by label. */
-  readonly onChild = ({ object, initial }: WatchEvent<KubeObject>): void => {
+  readonly onChild = ({ type, object, initial }: WatchEvent<KubeObject>): void => {
+    if (type === "deleted") this.#options.newest.forget(object);
     const name = object.metadata.labels?.["app.kubernetes.io/instance"];
     if (initial || name === undefined) return;
     this.#options.queue.addAfter(workKey("cluster", `${object.metadata.namespace}/${name}`), GATHER_MS, PRIORITY.resync);

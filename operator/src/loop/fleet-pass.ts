@@ -2,7 +2,7 @@
 // judges nothing; statuses are written elsewhere. One write per child at the most, none when all is as rendered.
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { namespaceOf } from "../desired/acceptance.ts";
-import { deployment, deploymentPods, disruptionBudget, service, serviceAccount } from "../desired/children.ts";
+import { deployment, deploymentPods, disruptionBudget, notSupported, service, serviceAccount } from "../desired/children.ts";
 import { childLabels, childNames, INPUTS_ANNOTATION, MANAGER, ownedBy, PODS_MANAGER } from "../desired/names.ts";
 import type { RenderContext } from "../desired/pod-template.ts";
 import { compare } from "../plan/compare.ts";
@@ -44,6 +44,8 @@ export type FleetFound = {
 type Notes = { conflict: string | undefined; readonly contested: string[]; readonly foreign: string[]; againMs: number | undefined };
 
 const AGAIN_MS = 2_000;
+/** A foreign object that has our name is none that we watch. */
+const CONFLICT_MS = 10_000;
 
 /** Rejects with `KubeError`. */
 export async function reconcileFleet(cluster: NexusCluster, deps: FleetDeps): Promise<FleetFound> {
@@ -64,6 +66,7 @@ export async function reconcileFleet(cluster: NexusCluster, deps: FleetDeps): Pr
   await child(KINDS.Service, service(cluster, context), views.services);
   await child(KINDS.PodDisruptionBudget, disruptionBudget(cluster, context), views.disruptionBudgets);
   const pendingRollout = await reconcileDeployment(cluster, deps, notes);
+  if (notes.conflict !== undefined) notes.againMs = Math.min(notes.againMs ?? CONFLICT_MS, CONFLICT_MS);
   return {
     credentials: typeof credentials === "string" ? undefined : credentials,
     conflict: notes.conflict,
@@ -105,7 +108,7 @@ async function applyChild({ cluster, kind, desired, store, notes, deps, manager 
   const labels = childLabels(cluster.metadata.name, "server", deps.context.operatorId);
   const identity = { labels, ...(cluster.metadata.uid === undefined ? {} : { ownerUid: cluster.metadata.uid }) };
   const outcome = await deps.applier.apply({ kind, desired, live, manager, identity, ...(digestAt ? { digestAt } : {}) });
-  if ("live" in outcome) deps.newest.put(outcome.live);
+  if (outcome.kind === "created" || outcome.kind === "applied") deps.newest.put(outcome.live);
   if (outcome.kind === "stale" || outcome.kind === "terminating") deps.newest.forget(desired);
   note(outcome, { cluster, kind, name: desired.metadata.name, notes, events: deps.events });
   return outcome;
@@ -203,8 +206,11 @@ async function setSize(cluster: NexusCluster, live: KubeObject, deps: FleetDeps)
   deps.newest.put(scaled);
 }
 
-/** Without a broker there is one pod at the most, whatever an older CRD let through. */
-export const wantedReplicas = ({ spec }: NexusCluster): number => (spec.redis.mode === "None" ? Math.min(1, spec.replicas) : spec.replicas);
+/** Without a broker there is one pod at the most, whatever an older CRD let through or a broker we cannot wire yet is asked for. */
+export const wantedReplicas = (cluster: NexusCluster): number => {
+  const hasBroker = cluster.spec.redis.mode !== "None" && !notSupported(cluster).includes("spec.redis.mode");
+  return hasBroker ? cluster.spec.replicas : Math.min(1, cluster.spec.replicas);
+};
 
 /** Set when the user's inputs are those of the live template and only our rendering differs, and nobody approved it. */
 function pendingUpgrade(

@@ -1,7 +1,6 @@
 // Why: one pass for each kind of key: look at the whole state, do what is missing, write one status. Rejections are the
 // queue's to repeat; a pass that failed still says so in the status.
 
-import { PAUSED_ANNOTATION } from "@nexus/protocol/resources/names.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import type { Tenant } from "@nexus/protocol/resources/tenant.ts";
 import { acceptTenant, clusterKeyOf, keyOfObject, namespaceOf, tenantKeyOf, type World } from "../desired/acceptance.ts";
@@ -16,7 +15,7 @@ import { ACKNOWLEDGE_MS } from "../status/synced.ts";
 import { BootCopy } from "./boot.ts";
 import { urgencyOf } from "./boot-urgency.ts";
 import type { Clock, Random } from "./clock.ts";
-import type { CompiledObject, Configurations } from "./configuration.ts";
+import { type CompiledObject, type Configurations, isPaused } from "./configuration.ts";
 import { type FleetDeps, type FleetFound, reconcileFleet, wantedReplicas } from "./fleet-pass.ts";
 import { ensureKey } from "./generated-secrets.ts";
 import { KINDS } from "./kinds.ts";
@@ -50,6 +49,8 @@ export type PassDeps = FleetDeps & {
   readonly wakeCluster: (clusterKey: string) => void;
   /** A Secret of the configuration was made: compile again. */
   readonly wakeConfig: (clusterKey: string) => void;
+  /** Something else became of an object: its status may say so. */
+  readonly wakeObject: (kind: "tenant" | "template", key: string) => void;
   readonly onError: (error: unknown) => void;
 };
 
@@ -61,8 +62,6 @@ const MISSING_MS = 10_000;
 const CONNECTIONS_MS = 60_000;
 /** A new leader has not heard from the pods yet: what the status says of them stands for so long, or a restart would write. */
 const SETTLING_MS = 15_000;
-
-export const isPaused = (object: KubeObject): boolean => object.metadata.annotations?.[PAUSED_ANNOTATION] === "true";
 
 export const createPasses = (deps: PassDeps): Passes => new Reconciler(deps);
 
@@ -86,14 +85,14 @@ class Reconciler implements Passes {
   }
 
   async config(clusterKey: string): Promise<Outcome> {
-    const { views, configurations, pusher } = this.#deps;
+    const { views, configurations, pusher, wakeObject } = this.#deps;
     const cluster = views.clusters.get(clusterKey);
     if (!cluster) {
       this.#forget(clusterKey);
       return DONE;
     }
     if (cluster.metadata.deletionTimestamp || isPaused(cluster)) return DONE;
-    const { entries, keep, missing, refused } = await configurations.compile(cluster);
+    const { entries, keep, missing, refused, changed } = await configurations.compile(cluster);
     const boot = await this.#boot(cluster);
     const notTemplates = entries.filter((entry) => entry.kind !== "template");
     const wanted = new Set(entries.map((entry) => `${entry.kind}:${entry.id}`));
@@ -101,6 +100,7 @@ class Reconciler implements Passes {
     const urgency = urgencyOf(pusher.book(clusterKey), { put: notTemplates, remove });
     pusher.setEntries(clusterKey, entries, keep);
     boot.changed(urgency);
+    for (const { kind, key } of changed) wakeObject(kind, key);
     this.#configs.set(clusterKey, { missing, refused: refused?.message });
     return { kind: "again", afterMs: missing.length > 0 ? MISSING_MS : RESYNC_MS };
   }
@@ -140,7 +140,7 @@ class Reconciler implements Passes {
     const compiled = this.#compiled("tenant", key);
     if (!compiled) return { outcome: DONE, waitsFor: clusterKeyOf(tenant) };
     const state = this.#attached(tenant, compiled, clusterKeyOf(tenant), tenant.spec.suspended);
-    const status = tenantStatus(state, this.#context(tenant));
+    const status = tenantStatus(state, this.#context(tenant), tenant.status);
     await statuses.write({ kind: KINDS.Tenant, live: tenant, status });
     return this.#settle(state, clusterKeyOf(tenant), status.conditions ?? []);
   }
@@ -154,7 +154,7 @@ class Reconciler implements Passes {
     const clusterKey = tenant ? clusterKeyOf(tenant) : "";
     if (!compiled) return { outcome: DONE, waitsFor: clusterKey };
     const state = this.#attached(template, compiled, clusterKey, false);
-    const status = templateStatus(state, this.#context(template));
+    const status = templateStatus(state, this.#context(template), template.status);
     await statuses.write({ kind: KINDS.Template, live: template, status });
     return this.#settle(state, clusterKey, status.conditions ?? []);
   }
@@ -165,6 +165,7 @@ class Reconciler implements Passes {
 
   #attached(object: Tenant | KubeObject, compiled: CompiledObject, clusterKey: string, suspended: boolean): AttachedState {
     if (compiled.kind === "refused") return { kind: "refused", refused: compiled.refused };
+    if (compiled.kind === "paused") return { kind: "paused" };
     const { key, id, missing, unusable } = compiled;
     const acknowledgement = this.#deps.pusher.acknowledged(clusterKey, key, object.metadata.uid ?? "", object.metadata.generation ?? 1);
     return { kind: "accepted", id, missing, unusable, suspended, acknowledgement };
@@ -177,7 +178,6 @@ class Reconciler implements Passes {
       generation: object.metadata.generation ?? 1,
       now: timestamp(wallMs()),
       nowMs: clock.monotonicMs(),
-      isPaused: isPaused(object),
     };
   }
 
@@ -187,7 +187,7 @@ class Reconciler implements Passes {
     conditions: readonly { readonly type: string; readonly status: string }[],
   ): AttachedOutcome {
     const isSynced = conditions.some((one) => one.type === "Synced" && one.status === "True");
-    if (state.kind === "refused" || isSynced) {
+    if (state.kind === "refused" || state.kind === "paused" || isSynced) {
       const missing = state.kind === "accepted" && state.missing.length > 0;
       return { outcome: missing ? { kind: "again", afterMs: MISSING_MS } : DONE, ...(missing ? { waitsFor: clusterKey } : {}) };
     }
@@ -231,7 +231,8 @@ class Reconciler implements Passes {
       onChange: () => wakeCluster(key),
       ...{ api, applier, clock, random, onError },
     });
-    await boot.read(); // before the book is filled: what was read back is not written again
+    // Before the book is filled otherwise: what was read back is not written again, and stays where a new version is refused.
+    pusher.load(key, await boot.read());
     this.#boots.set(key, boot);
     return boot;
   }

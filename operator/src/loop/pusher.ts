@@ -56,6 +56,8 @@ export interface Pusher {
     entries: readonly BundleEntry[],
     keep?: ReadonlySet<string>,
   ): { readonly digest: string; readonly changed: readonly number[] };
+  /** What the boot Secrets hold, before the first {@link Pusher.setEntries}: what `keep` then keeps. Tells no pod. */
+  load(cluster: string, buckets: readonly Bucket[]): void;
   setTarget(target: ClusterTarget): void;
   setPods(cluster: string, pods: readonly PodView[]): void;
   forget(cluster: string): void;
@@ -126,6 +128,10 @@ class ClusterPushes implements Pusher {
     }
     const changed = [...new Set(keys.map(bucketOfKey))].sort((a, b) => a - b);
     return { digest: this.#engine.book(cluster).digest(), changed };
+  }
+
+  load(cluster: string, buckets: readonly Bucket[]): void {
+    if (!this.#place(cluster).hasEntries) this.#engine.load(cluster, buckets);
   }
 
   setTarget(target: ClusterTarget): void {

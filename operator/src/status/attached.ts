@@ -12,12 +12,13 @@ type Context = {
   readonly now: string;
   /** On the pusher's clock. */
   readonly nowMs: number;
-  readonly isPaused: boolean;
 };
 
-/** What came of an object: refused, or part of the configuration under `id`. */
+/** What came of an object: refused, paused, or part of the configuration under `id`. */
 export type AttachedState =
   | { readonly kind: "refused"; readonly refused: Refused }
+  /** Left as it is, and so is what was said about it. */
+  | { readonly kind: "paused" }
   | {
       readonly kind: "accepted";
       readonly id: string;
@@ -30,6 +31,15 @@ export type AttachedState =
 
 const accepted = judge("Accepted", "True", "Reconciled", "part of the cluster's configuration");
 const paused = judge("Paused", "True", "PausedByAnnotation", "the annotation nexus.dev/paused is true; nothing is changed");
+const notLookedAt = judge("Ready", "Unknown", "NotObserved", "paused before it was looked at");
+
+/** The status as it stands, which is about an older generation after an edit, and that it is paused. */
+function pausedStatus<S extends Published>(published: S | undefined, context: Context): S | Published {
+  const before = published?.conditions ?? conditions([notLookedAt], context);
+  const said = conditions([paused], context);
+  return { ...published, conditions: [...before.filter((one) => one.type !== "Paused"), ...said] };
+}
+type Published = { readonly conditions?: Condition[] };
 
 function synced(state: Extract<AttachedState, { kind: "accepted" }>, context: Context): Judgement {
   const previous = context.previous?.find((one) => one.type === "Synced");
@@ -57,7 +67,7 @@ function readiness(parts: readonly Judgement[], whenReady: string): Judgement[] 
 
 const finish = (judgements: readonly Judgement[], context: Context) => ({
   observedGeneration: context.generation,
-  conditions: conditions(context.isPaused ? [...judgements, paused] : judgements, context),
+  conditions: conditions(judgements, context),
 });
 
 function credentialsOf({ missing, unusable }: Extract<AttachedState, { kind: "accepted" }>): Judgement {
@@ -66,7 +76,9 @@ function credentialsOf({ missing, unusable }: Extract<AttachedState, { kind: "ac
   return judge("CredentialsReady", "True", "CredentialsFound", "every Secret and key is there");
 }
 
-export function tenantStatus(state: AttachedState, context: Context): TenantStatus {
+/** `published`: the status now. */
+export function tenantStatus(state: AttachedState, context: Context, published: TenantStatus | undefined): TenantStatus {
+  if (state.kind === "paused") return pausedStatus(published, context);
   if (state.kind === "refused") {
     const unknown = judge("CredentialsReady", "Unknown", "NotObserved", "not looked at while the Tenant is not accepted");
     return finish([...refusedJudgements(state.refused), unknown], context);
@@ -78,7 +90,9 @@ export function tenantStatus(state: AttachedState, context: Context): TenantStat
   return { ...finish([...ready, accepted, credentials, pushed, ...stalled], context), tenantId: state.id };
 }
 
-export function templateStatus(state: AttachedState, context: Context): TemplateStatus {
+/** `published`: the status now. */
+export function templateStatus(state: AttachedState, context: Context, published: TemplateStatus | undefined): TemplateStatus {
+  if (state.kind === "paused") return pausedStatus(published, context);
   if (state.kind === "refused") return finish(refusedJudgements(state.refused), context);
   const pushed = synced(state, context);
   return { ...finish([...readiness([pushed], "live on every ready pod"), accepted, pushed], context), templateId: state.id };
