@@ -59,6 +59,7 @@ export const ChannelRule = Type.Object({
   match: Type.String({
     minLength: 1,
     maxLength: 256,
+    pattern: "^(@broadcast|[^*@\\s]+|[^*@\\s]*\\*)$",
     description: `Channel name, or a prefix followed by "*" (orders.*). "@broadcast" is the tenant's broadcast. ${LIVE}`,
   }),
   history: Type.Object(

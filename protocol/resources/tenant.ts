@@ -81,16 +81,28 @@ const Issuer = Type.Object(
   },
 );
 
-const ApiKey = Type.Object({
-  name: text("Name of the key; part of the generated Secret's name.", LIVE, {
-    minLength: 1,
-    maxLength: 63,
-    pattern: DNS_LABEL_PATTERN,
-  }),
-  scopes: set(Type.Unsafe<(typeof KEY_SCOPES)[number]>({ type: "string", enum: [...KEY_SCOPES] }), 3, "What the key may do.", LIVE),
-  secretRef: Type.Optional(secretKeyRef("Secret with the key; absent: the operator makes <tenant>-apikey-<name>.", LIVE, "key")),
-  rotation: int("Raise it to have a generated key replaced; both are valid for 24 h.", LIVE, { default: 0 }),
-});
+const ApiKey = Type.Object(
+  {
+    name: text("Name of the key; part of the generated Secret's name.", LIVE, {
+      minLength: 1,
+      maxLength: 63,
+      pattern: DNS_LABEL_PATTERN,
+    }),
+    scopes: set(Type.Unsafe<(typeof KEY_SCOPES)[number]>({ type: "string", enum: [...KEY_SCOPES] }), 3, "What the key may do.", LIVE),
+    secretRef: Type.Optional(secretKeyRef("Secret with the key; absent: the operator makes <tenant>-apikey-<name>.", LIVE, "key")),
+    rotation: int("Raise it to have a generated key replaced; both are valid for 24 h.", LIVE, { default: 0 }),
+  },
+  {
+    "x-kubernetes-validations": [
+      celRule<{ scopes: readonly string[] }>(
+        "size(self.scopes) > 0",
+        "scopes must name at least one of publish, read and admin",
+        ({ scopes }) => scopes.length > 0,
+        ".scopes",
+      ),
+    ],
+  },
+);
 
 export const TenantSpec = Type.Object(
   {

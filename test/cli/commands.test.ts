@@ -91,7 +91,7 @@ test("validate names file, line, field and what would be right; other objects ar
     expect(err).toContain(`${folder}/b.yaml:`);
     expect(err).toContain(`${folder}/c.yml:3: Tenant default/a is in ${folder}/a.yaml:3 already`);
     expect(out).toContain("2 objects in 3 files, 4 problems; 1 of other kinds not looked at.");
-    expect(out).toContain("CEL");
+    expect(out).toContain("References, Secrets");
   } finally {
     rmSync(folder, { recursive: true });
   }

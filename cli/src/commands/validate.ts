@@ -8,7 +8,7 @@ export const validate = command(
   {
     line: "validate PATH…",
     about:
-      "Checks NexusCluster, Tenant and Template objects in YAML files: fields, types, bounds, defaults.\nRules between fields (CEL) are checked by the API server; offline they come in a later version.",
+      "Checks NexusCluster, Tenant and Template objects in YAML files: fields, types, bounds, defaults and the rules between fields.\nWhat needs the cluster is the API server's and the operator's to say: ids that may not change, references, Secrets.",
     options: [],
     words: "PATH",
   },
@@ -20,7 +20,7 @@ export const validate = command(
     for (const problem of problems) io.err(problemText(problem));
     const others = loaded.objects.length - ours.length;
     io.out(
-      `${ours.length} ${ours.length === 1 ? "object" : "objects"} in ${loaded.files.length} ${loaded.files.length === 1 ? "file" : "files"}, ${problems.length} ${problems.length === 1 ? "problem" : "problems"}${others > 0 ? `; ${others} of other kinds not looked at` : ""}. Rules between fields (CEL) were not checked.`,
+      `${ours.length} ${ours.length === 1 ? "object" : "objects"} in ${loaded.files.length} ${loaded.files.length === 1 ? "file" : "files"}, ${problems.length} ${problems.length === 1 ? "problem" : "problems"}${others > 0 ? `; ${others} of other kinds not looked at` : ""}. References, Secrets and ids that may not change were not checked.`,
     );
     return problems.length > 0 ? 1 : 0;
   },

@@ -224,7 +224,7 @@ describe("templates that servers could not use", () => {
 });
 
 test("a tenant whose channel rule can match nothing is refused whole, with the rule's number", () => {
-  for (const match of ["a b", "orders.*.x", "@all", "**"]) {
+  for (const match of ["a/b", "a:*", "x!", "a".repeat(65)]) {
     const tenant = accepted(aTenant("acme", { channels: [{ match: "fine" }, { match }] }));
     const { entries, rejected } = compileBundle({ cluster: aCluster(), tenants: [tenant], templates: [], secrets: noSecrets });
     expect(entries.map((entry) => entry.kind)).toEqual(["cluster"]);

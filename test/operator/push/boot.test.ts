@@ -208,7 +208,7 @@ describe("urgency", () => {
   book.change({ put: [...entry(), entryOf("t")] });
 
   test.each([
-    ["a new key", { auth: { ...auth, apiKeys: [...auth.apiKeys, { name: "b", scopes: [] }] } }, "calm"],
+    ["a new key", { auth: { ...auth, apiKeys: [...auth.apiKeys, { name: "b", scopes: ["read"] }] } }, "calm"],
     ["another quota", { auth, quotas: { publishPerSecond: 1 } }, "calm"],
     ["a suspended tenant", { auth, suspended: true }, "urgent"],
     ["a removed key", { auth: { issuers: auth.issuers } }, "urgent"],

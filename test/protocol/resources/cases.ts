@@ -128,6 +128,7 @@ export const CASES: readonly Case[] = [
   cluster("fewer than no pods", { ...none, rollout: { maxSurge: -1 } }, { field: "spec.rollout.maxSurge", says: "0" }),
   cluster("more than all pods", { ...none, rollout: { maxUnavailable: "101%" } }, { field: "spec.rollout.maxUnavailable", says: "%" }),
   cluster("every form of a channel rule", { ...none, channels: ["*", "a.*", "käse", "@broadcast"].map((match) => ({ match })) }),
+  cluster("a star inside a pattern", { ...none, channels: [{ match: "a*b" }] }, { field: "spec.channels[0].match", says: "" }),
   cluster(
     "a route to nowhere",
     { ...none, exposure: { gateway: { parentRefs: [] } } },
@@ -175,6 +176,11 @@ export const CASES: readonly Case[] = [
     tenant({ auth: { issuers: [{ name: "idp", algorithms: ["RS256", "ES256"], jwksURL: "https://idp.example.com/jwks" }] } }),
   ),
   ofTenant("an issuer with a shared secret", issuer({})),
+  ofTenant(
+    "a key that may do nothing",
+    tenant({ auth: { apiKeys: [{ name: "a", scopes: [] }] } }),
+    refused("spec.auth.apiKeys[0].scopes", "at least one"),
+  ),
   ofTenant(
     "two keys",
     tenant({

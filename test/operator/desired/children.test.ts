@@ -1,0 +1,153 @@
+// Why: what is rendered decides whether a fleet rolls; a byte that moves by itself would roll every one. The golden file is what
+// users' clusters get: read its diff as they would feel it.
+import { describe, expect, test } from "bun:test";
+import {
+  deployment,
+  deploymentPods,
+  disruptionBudget,
+  notSupported,
+  service,
+  serviceAccount,
+} from "@nexus/operator/desired/children.ts";
+import { childNames, INPUTS_ANNOTATION } from "@nexus/operator/desired/names.ts";
+import { graceSeconds, imageOf } from "@nexus/operator/desired/pod-template.ts";
+import { rendered } from "@nexus/operator/plan/rendered.ts";
+import { canonicalJson } from "@nexus/protocol/canonical.ts";
+import { configFields } from "@nexus/protocol/config.ts";
+import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
+import { aCluster } from "../bundle/fixtures.ts";
+
+const CONTEXT = { operatorId: "default", defaultImage: "nexus.dev/nexus:0.1.0" };
+const GOLDEN = new URL("golden/children.json", import.meta.url);
+
+/** One of everything a user may say about pods. */
+const full = () =>
+  aCluster({
+    image: { tag: "0.2.0", pullSecrets: [{ name: "registry" }] },
+    delivery: { drainSeconds: 60 },
+    exposure: { service: { type: "LoadBalancer", annotations: { "example.com/lb": "internal" } } },
+    pods: {
+      resources: { requests: { cpu: "100m", memory: "128Mi" }, limits: { memory: "512Mi" } },
+      nodeSelector: { "kubernetes.io/arch": "amd64" },
+      tolerations: [{ key: "dedicated", operator: "Exists" }],
+      priorityClassName: "high",
+      labels: { team: "blue", "app.kubernetes.io/name": "mine" },
+      annotations: { note: "hello" },
+      env: [{ name: "TZ", value: "UTC" }],
+    },
+  });
+
+const all = (cluster: NexusCluster) =>
+  [serviceAccount, service, disruptionBudget, deployment, deploymentPods].map((render) => render(cluster, CONTEXT));
+type Template = {
+  readonly metadata: { readonly labels: Record<string, string>; readonly annotations: Record<string, string> };
+  readonly spec: Record<string, unknown> & {
+    readonly containers: readonly { readonly env: readonly { readonly name: string }[]; readonly volumeMounts: readonly unknown[] }[];
+    readonly volumes: readonly { readonly projected: { readonly sources: readonly unknown[] } }[];
+  };
+};
+const templateOf = (cluster: NexusCluster) => deploymentPods(cluster, CONTEXT).spec.template as Template; // what podTemplate renders
+const inputs = (cluster: NexusCluster) => templateOf(cluster).metadata.annotations[INPUTS_ANNOTATION];
+
+test("the children of a cluster are those of the golden file, 200 times the same bytes", async () => {
+  const json = canonicalJson({ small: all(aCluster()), full: all(full()) });
+  for (let i = 0; i < 200; i++) expect(canonicalJson({ small: all(aCluster()), full: all(full()) })).toBe(json);
+  if (process.env.UPDATE_GOLDEN) await Bun.write(GOLDEN, `${JSON.stringify(JSON.parse(json), undefined, 2)}\n`);
+  expect(JSON.parse(json)).toEqual(await Bun.file(GOLDEN).json());
+});
+
+describe("pods", () => {
+  test("run under the restricted profile, with nothing of the API server's", () => {
+    const { spec } = templateOf(full());
+    expect(spec).toMatchObject({
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      securityContext: { runAsNonRoot: true, seccompProfile: { type: "RuntimeDefault" } },
+      containers: [
+        { securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ["ALL"] } } },
+      ],
+    });
+  });
+
+  test("have 64 optional boot files, fixed for ever, and every variable we set is a setting of the server", () => {
+    const { containers, volumes } = templateOf(aCluster()).spec;
+    expect(volumes[0]?.projected.sources).toHaveLength(64);
+    const known = new Set(configFields().map((field) => field.env));
+    expect(containers[0]?.env.map(({ name }) => name).filter((name) => !known.has(name))).toEqual([]);
+  });
+
+  test("get time to drain: grace and minReadySeconds follow drainSeconds", () => {
+    expect(graceSeconds(full())).toBe(5 + 60 + 15);
+    expect(deployment(full(), CONTEXT).spec).toMatchObject({ minReadySeconds: 65, progressDeadlineSeconds: 665 });
+  });
+
+  test("a user's labels never replace those that selectors use", () => {
+    const { labels } = templateOf(full()).metadata;
+    expect(labels).toMatchObject({ team: "blue", "app.kubernetes.io/name": "nexus" });
+    expect(labels).toMatchObject(service(full(), CONTEXT).spec.selector);
+  });
+
+  test.each([
+    ["image", { image: { tag: "9" } }, true],
+    ["pods", { pods: { env: [{ name: "A", value: "b" }] } }, true],
+    ["delivery.drainSeconds", { delivery: { drainSeconds: 31 } }, true],
+    ["limits", { limits: { framesPerSecond: 7 } }, false],
+    ["delivery.heartbeatSeconds", { delivery: { heartbeatSeconds: 7 } }, false],
+    ["channels", { channels: [{ match: "a" }] }, false],
+    ["tenancy", { tenancy: "Single" }, false],
+    ["replicas", { replicas: 0 }, false],
+    ["rollout", { rollout: { upgrades: "Automatic" } }, false],
+    ["exposure", { exposure: { service: { type: "NodePort" } } }, false],
+  ])("a change of %s rolls pods: %p %p", (_field, spec, rolls) => {
+    const [before, after] = [aCluster(), aCluster(spec)];
+    expect(canonicalJson(templateOf(before)) !== canonicalJson(templateOf(after))).toBe(rolls);
+    expect(inputs(before) !== inputs(after)).toBe(rolls);
+  });
+
+  test("another released image is not the user's change: inputs stay, the rendering does not", () => {
+    const other = deploymentPods(aCluster(), { ...CONTEXT, defaultImage: "nexus.dev/nexus:0.2.0" });
+    const annotations = (other.spec.template as Template).metadata.annotations;
+    expect(annotations[INPUTS_ANNOTATION]).toBe(inputs(aCluster()));
+    expect(rendered(other, "podTemplate").digest).not.toBe(rendered(deploymentPods(aCluster(), CONTEXT), "podTemplate").digest);
+  });
+});
+
+test("the size is in no rendering: applying one must never change it", () => {
+  expect(JSON.stringify(all(full()))).not.toContain('"replicas"');
+});
+
+test.each([
+  ["nexus.dev/nexus:1", {}, "nexus.dev/nexus:1"],
+  ["nexus.dev/nexus:1", { tag: "2" }, "nexus.dev/nexus:2"],
+  ["nexus.dev/nexus:1", { repository: "r.example:5000/n" }, "r.example:5000/n:1"],
+  ["r.example:5000/nexus", { tag: "2" }, "r.example:5000/nexus:2"],
+  ["r.example:5000/nexus", {}, "r.example:5000/nexus"],
+  ["r.example:5000/nexus", { repository: "mine" }, "mine:latest"],
+  [`n:1@sha256:${"a".repeat(64)}`, {}, `n:1@sha256:${"a".repeat(64)}`],
+  [`n:1@sha256:${"a".repeat(64)}`, { tag: "2" }, "n:2"],
+  ["n:1", { tag: "2", digest: `sha256:${"b".repeat(64)}` }, `n@sha256:${"b".repeat(64)}`],
+])("image %s with %p is %s", (released, image, expected) => {
+  expect(imageOf(aCluster({ image }), released)).toBe(expected);
+});
+
+test.each([
+  [{}, []],
+  [{ redis: { mode: "External", external: { topology: "Standalone", addresses: ["r:6379"] } } }, ["spec.redis.mode"]],
+  [{ redis: { mode: "Managed", managed: {} }, autoscaling: { provider: "Nexus", maxReplicas: 5 } }, ["spec.redis.mode", "spec.autoscaling"]],
+  [{ exposure: { ingress: { host: "n.example.com" } } }, ["spec.exposure.ingress"]],
+  [{ tls: { secretRef: { name: "tls" } } }, ["spec.tls"]],
+])("%p is told as not supported: %p", (spec, fields) => {
+  expect(notSupported(aCluster(spec))).toEqual(fields);
+});
+
+test("names of children are API", () => {
+  const names = childNames("live");
+  expect([names.server, names.adminCa, names.adminTls, names.adminToken, names.boot(0), names.boot(63)]).toEqual([
+    "live-server",
+    "live-admin-ca",
+    "live-admin-tls",
+    "live-admin-token",
+    "live-boot-00",
+    "live-boot-63",
+  ]);
+});
