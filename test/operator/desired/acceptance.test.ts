@@ -26,7 +26,11 @@ describe("tenants", () => {
 
   test("cannot claim another namespace's id by spelling it out", () => {
     const clusters = [aCluster({ allowedNamespaces: { from: "All" } })];
-    const stolen = aTenant("thief", { ...abroad, tenantId: "acme" }, { namespace: "evil", uid: "a", creationTimestamp: "2020-01-01T00:00:00Z" });
+    const stolen = aTenant(
+      "thief",
+      { ...abroad, tenantId: "acme" },
+      { namespace: "evil", uid: "a", creationTimestamp: "2020-01-01T00:00:00Z" },
+    );
     expect(judge({ clusters, tenants: [aTenant("acme"), stolen] }).tenants).toEqual(["acme=acme", "thief=evil.acme"]);
   });
 
@@ -104,7 +108,10 @@ describe("templates", () => {
       aTemplate("new", { templateId: "x" }, at("2026-02-01T00:00:00Z", "0")),
       aTemplate("old", { templateId: "x" }, at("2026-01-01T00:00:00Z", "1")),
     ];
-    expect(judge({ tenants: [aTenant("acme")], templates })).toMatchObject({ templates: ["old=acme/x"], refused: ["prod/new NameConflict"] });
+    expect(judge({ tenants: [aTenant("acme")], templates })).toMatchObject({
+      templates: ["old=acme/x"],
+      refused: ["prod/new NameConflict"],
+    });
   });
 });
 

@@ -1,14 +1,7 @@
 // Why: what is rendered decides whether a fleet rolls; a byte that moves by itself would roll every one. The golden file is what
 // users' clusters get: read its diff as they would feel it.
 import { describe, expect, test } from "bun:test";
-import {
-  deployment,
-  deploymentPods,
-  disruptionBudget,
-  notSupported,
-  service,
-  serviceAccount,
-} from "@nexus/operator/desired/children.ts";
+import { deployment, deploymentPods, disruptionBudget, notSupported, service, serviceAccount } from "@nexus/operator/desired/children.ts";
 import { childNames, INPUTS_ANNOTATION } from "@nexus/operator/desired/names.ts";
 import { graceSeconds, imageOf } from "@nexus/operator/desired/pod-template.ts";
 import { rendered } from "@nexus/operator/plan/rendered.ts";
@@ -63,9 +56,7 @@ describe("pods", () => {
       automountServiceAccountToken: false,
       enableServiceLinks: false,
       securityContext: { runAsNonRoot: true, seccompProfile: { type: "RuntimeDefault" } },
-      containers: [
-        { securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ["ALL"] } } },
-      ],
+      containers: [{ securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ["ALL"] } } }],
     });
   });
 
@@ -133,7 +124,10 @@ test.each([
 test.each([
   [{}, []],
   [{ redis: { mode: "External", external: { topology: "Standalone", addresses: ["r:6379"] } } }, ["spec.redis.mode"]],
-  [{ redis: { mode: "Managed", managed: {} }, autoscaling: { provider: "Nexus", maxReplicas: 5 } }, ["spec.redis.mode", "spec.autoscaling"]],
+  [
+    { redis: { mode: "Managed", managed: {} }, autoscaling: { provider: "Nexus", maxReplicas: 5 } },
+    ["spec.redis.mode", "spec.autoscaling"],
+  ],
   [{ exposure: { ingress: { host: "n.example.com" } } }, ["spec.exposure.ingress"]],
   [{ tls: { secretRef: { name: "tls" } } }, ["spec.tls"]],
 ])("%p is told as not supported: %p", (spec, fields) => {
