@@ -11,7 +11,7 @@ import { createMemoryEngine, type MemoryEngine } from "@nexus/server/adapters/me
 import { type App, createApp, type HttpHandler } from "@nexus/server/app.ts";
 import { createLiveConfig, defaultClusterSettings, type LiveConfig } from "@nexus/server/core/live-config.ts";
 import type { NexusNode } from "@nexus/server/core/node.ts";
-import type { Log, Metrics } from "@nexus/server/core/ports.ts";
+import type { Engine, Log, Metrics } from "@nexus/server/core/ports.ts";
 import type { PublishTarget } from "@nexus/server/core/publish.ts";
 import { Value } from "@sinclair/typebox/value";
 import { recordingMetrics } from "./recording-metrics.ts";
@@ -29,6 +29,8 @@ export type TestServerOptions = {
   readonly quotas?: Deep<TenantQuotas>;
   readonly allowedOrigins?: readonly string[];
   readonly http?: (node: NexusNode) => HttpHandler;
+  /** What core gets instead of the memory engine itself: an engine that breaks, for example. */
+  readonly engine?: (memory: MemoryEngine) => Engine;
 };
 
 export type Logged = { readonly level: keyof Log; readonly event: string; readonly fields: Readonly<Record<string, unknown>> };
@@ -76,7 +78,7 @@ export function startServer(options: TestServerOptions = {}): TestServer {
   const app = createApp({
     config: { http: { host: "127.0.0.1", port: 0, publicDiagnostics: false } },
     live,
-    engine,
+    engine: options.engine?.(engine) ?? engine,
     verifier: createTokenVerifier({ tenants: live, clock: systemClock }),
     metrics: metrics satisfies Metrics,
     log,
