@@ -37,6 +37,8 @@ export type Configuration = {
   /** Secrets of the cluster's own that are missing, and why its entry cannot be used. */
   readonly missing: readonly string[];
   readonly refused: Refused | undefined;
+  /** A Secret of the cluster or of a Tenant is missing: it may come without an event. */
+  readonly waitsForSecrets: boolean;
   /** Objects of which something else became than the last time. */
   readonly changed: readonly { readonly kind: AttachedKind; readonly key: string }[];
 };
@@ -76,6 +78,7 @@ export class Configurations {
     const entries: BundleEntry[] = [];
     const keep = new Set<string>();
     const changed: { kind: AttachedKind; key: string }[] = [];
+    let waitsForSecrets = false;
     const judged = (object: Tenant | Template, result: CompiledObject) => {
       const kind = object.kind === "Tenant" ? "tenant" : "template";
       if (this.#judge(kind, object, result)) changed.push({ kind, key: keyOfObject(object) });
@@ -86,11 +89,20 @@ export class Configurations {
       const key = keyOfObject(tenant);
       const outcome = this.#tenant(tenant);
       judged(tenant, outcome.result);
+      if (outcome.result.kind === "entry" && outcome.result.missing.length > 0) waitsForSecrets = true;
       if (outcome.entry) entries.push(outcome.entry);
       if (outcome.keep) keep.add(outcome.keep);
       for (const template of this.#views.templates.byIndex("tenant", key)) judged(template, this.#addTemplate(template, entries, keep));
     }
-    return { entries, keep, changed, missing: isRefused(own) ? [] : own.missing, refused: isRefused(own) ? own : undefined };
+    const missing = isRefused(own) ? [] : own.missing;
+    return {
+      entries,
+      keep,
+      changed,
+      missing,
+      waitsForSecrets: waitsForSecrets || missing.length > 0,
+      refused: isRefused(own) ? own : undefined,
+    };
   }
 
   /** What became of an object; judged now when no pass has reached it (its cluster or tenant may not exist). */

@@ -4,19 +4,18 @@
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import type { Tenant } from "@nexus/protocol/resources/tenant.ts";
 import { acceptTenant, clusterKeyOf, keyOfObject, namespaceOf, tenantKeyOf, type World } from "../desired/acceptance.ts";
-import { notSupported } from "../desired/children.ts";
-import { apiKeySecretName, childLabels, childNames, MANAGER, ownedBy, selectorLabels, tenantLabels } from "../desired/names.ts";
-import { PORTS } from "../desired/pod-template.ts";
+import { apiKeySecretName, childLabels, childNames, MANAGER, ownedBy, tenantLabels } from "../desired/names.ts";
 import type { KubeObject } from "../plan/object.ts";
 import { type AttachedState, templateStatus, tenantStatus } from "../status/attached.ts";
-import { type ClusterSeen, clusterStatus } from "../status/cluster.ts";
+import { clusterStatus } from "../status/cluster.ts";
 import { timestamp } from "../status/conditions.ts";
 import { ACKNOWLEDGE_MS } from "../status/synced.ts";
 import { BootCopy } from "./boot.ts";
 import { urgencyOf } from "./boot-urgency.ts";
 import type { Clock, Random } from "./clock.ts";
+import { clusterSeen } from "./cluster-seen.ts";
 import { type CompiledObject, type Configurations, isPaused } from "./configuration.ts";
-import { type FleetDeps, type FleetFound, reconcileFleet, wantedReplicas } from "./fleet-pass.ts";
+import { type FleetDeps, type FleetFound, reconcileFleet } from "./fleet-pass.ts";
 import { ensureKey } from "./generated-secrets.ts";
 import { KINDS } from "./kinds.ts";
 import { KubeError } from "./kube-error.ts";
@@ -92,7 +91,7 @@ class Reconciler implements Passes {
       return DONE;
     }
     if (cluster.metadata.deletionTimestamp || isPaused(cluster)) return DONE;
-    const { entries, keep, missing, refused, changed } = await configurations.compile(cluster);
+    const { entries, keep, missing, refused, changed, waitsForSecrets } = await configurations.compile(cluster);
     const boot = await this.#boot(cluster);
     const notTemplates = entries.filter((entry) => entry.kind !== "template");
     const wanted = new Set(entries.map((entry) => `${entry.kind}:${entry.id}`));
@@ -102,7 +101,7 @@ class Reconciler implements Passes {
     boot.changed(urgency);
     for (const { kind, key } of changed) wakeObject(kind, key);
     this.#configs.set(clusterKey, { missing, refused: refused?.message });
-    return { kind: "again", afterMs: missing.length > 0 ? MISSING_MS : RESYNC_MS };
+    return { kind: "again", afterMs: waitsForSecrets ? MISSING_MS : RESYNC_MS };
   }
 
   async cluster(clusterKey: string): Promise<Outcome> {
@@ -275,51 +274,16 @@ class Reconciler implements Passes {
     cluster: NexusCluster,
     pass: { readonly found: FleetFound | undefined; readonly error: string | undefined },
   ): Promise<void> {
-    const { clock, wallMs, statuses } = this.#deps;
+    const { clock, wallMs, statuses, pusher } = this.#deps;
     const key = keyOfObject(cluster);
-    const seen = this.#seen(cluster, pass);
+    const deployment = this.#deps.views.deployments.get(`${namespaceOf(cluster)}/${childNames(cluster.metadata.name).server}`);
+    const facts = { deployment, pushed: pusher.state(key), boot: this.#boots.get(key)?.state(), config: this.#configs.get(key), ...pass };
+    const seen = clusterSeen(cluster, facts);
     const lastMs = this.#connectionsAt.get(key);
     const mayMoveConnections =
       lastMs === undefined ? cluster.status?.connections === undefined : clock.monotonicMs() - lastMs >= CONNECTIONS_MS;
     if (mayMoveConnections || lastMs === undefined) this.#connectionsAt.set(key, clock.monotonicMs());
     const status = clusterStatus(cluster, seen, { now: timestamp(wallMs()), isPaused: isPaused(cluster), mayMoveConnections });
     await statuses.write({ kind: KINDS.NexusCluster, live: cluster, status });
-  }
-
-  #seen(
-    cluster: NexusCluster,
-    { found, error }: { readonly found: FleetFound | undefined; readonly error: string | undefined },
-  ): ClusterSeen {
-    const { views, pusher } = this.#deps;
-    const key = keyOfObject(cluster);
-    const { server } = childNames(cluster.metadata.name);
-    const live = views.deployments.get(`${namespaceOf(cluster)}/${server}`);
-    const progressing = live?.status?.conditions?.find((one) => one.type === "Progressing");
-    const state = pusher.state(key);
-    const boot = this.#boots.get(key)?.state();
-    const config = this.#configs.get(key);
-    return {
-      replicas: live?.status?.replicas ?? 0,
-      readyReplicas: live?.status?.readyReplicas ?? 0,
-      selector: Object.entries(selectorLabels(cluster.metadata.name, "server"))
-        .map(([name, value]) => `${name}=${value}`)
-        .join(","),
-      wantedReplicas: wantedReplicas(cluster),
-      isDeploymentObserved: live?.status !== undefined && (live.status.observedGeneration ?? 0) >= (live.metadata.generation ?? 0),
-      isRolloutStuck: progressing?.status === "False" && progressing.reason === "ProgressDeadlineExceeded",
-      bundle: state ? { digest: state.digest, podsSynced: state.podsSynced, podsTotal: state.podsTotal } : undefined,
-      lagging: state?.lagging ?? [],
-      bootCopy: (boot?.left ?? 0) > 0 ? "incomplete" : boot?.isWritten ? "complete" : "pending",
-      version: state?.version ?? cluster.status?.version,
-      sessions: state?.sessions ?? 0,
-      endpoints: [`http://${server}.${namespaceOf(cluster)}.svc:${PORTS.http}`],
-      missingSecrets: config?.missing ?? [],
-      conflict: found?.conflict ?? config?.refused,
-      contested: found?.contested ?? [],
-      foreign: found?.foreign ?? [],
-      notSupported: notSupported(cluster),
-      pendingRollout: found?.pendingRollout,
-      error,
-    };
   }
 }

@@ -200,6 +200,15 @@ test("a Secret that is missing is named, and found once it is there; a labelled 
   expect(status).not.toContain(Buffer.from("second").toString("base64"));
 });
 
+test("a Secret that nobody labelled is found within seconds of being missed", async () => {
+  await using _kubelet = await fleet("unlabelled");
+  const issuers = [{ name: "web", algorithms: ["HS256"], secretRef: { name: "jwt" } }];
+  await stage.plane.apply(tenant("unlabelled", "acme", { auth: { issuers } }));
+  await stage.until("tenant/acme", "unlabelled", { type: "Stalled", status: "True", reason: "SecretNotFound" });
+  await stage.kubectl("create", "secret", "generic", "jwt", "-n", "unlabelled", "--from-literal=key=0123456789abcdef0123456789abcdef");
+  await stage.until("tenant/acme", "unlabelled", { type: "Ready", status: "True" }, 25_000);
+});
+
 test("a generated key is made once, rotated with an overlap, and never shown", async () => {
   await using kubelet = await fleet("keys");
   await stage.plane.apply(tenant("keys"));

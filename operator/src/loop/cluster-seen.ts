@@ -1,0 +1,50 @@
+// Why: gathers what is known of one cluster, from watches, pods and the last passes, into what its status is written from.
+// Pure over its inputs: it judges nothing and writes nothing.
+import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
+import { namespaceOf } from "../desired/acceptance.ts";
+import { notSupported } from "../desired/children.ts";
+import { childNames, selectorLabels } from "../desired/names.ts";
+import { PORTS } from "../desired/pod-template.ts";
+import type { ClusterSeen } from "../status/cluster.ts";
+import type { BootState } from "./boot.ts";
+import { type FleetFound, wantedReplicas } from "./fleet-pass.ts";
+import type { PushState } from "./pusher.ts";
+import type { DeploymentObject } from "./views.ts";
+
+/** Absent members were not looked at, or do not exist. */
+export type ClusterFacts = {
+  readonly deployment: DeploymentObject | undefined;
+  readonly pushed: PushState | undefined;
+  readonly boot: BootState | undefined;
+  readonly config: { readonly missing: readonly string[]; readonly refused: string | undefined } | undefined;
+  readonly found: FleetFound | undefined;
+  readonly error: string | undefined;
+};
+
+export function clusterSeen(cluster: NexusCluster, { deployment, pushed, boot, config, found, error }: ClusterFacts): ClusterSeen {
+  const { name } = cluster.metadata;
+  const status = deployment?.status;
+  const progressing = status?.conditions?.find((one) => one.type === "Progressing");
+  const labels = Object.entries(selectorLabels(name, "server")).map(([label, value]) => `${label}=${value}`);
+  return {
+    replicas: status?.replicas ?? 0,
+    readyReplicas: status?.readyReplicas ?? 0,
+    selector: labels.join(","),
+    wantedReplicas: wantedReplicas(cluster),
+    isDeploymentObserved: status !== undefined && (status.observedGeneration ?? 0) >= (deployment?.metadata.generation ?? 0),
+    isRolloutStuck: progressing?.status === "False" && progressing.reason === "ProgressDeadlineExceeded",
+    bundle: pushed ? { digest: pushed.digest, podsSynced: pushed.podsSynced, podsTotal: pushed.podsTotal } : undefined,
+    lagging: pushed?.lagging ?? [],
+    bootCopy: (boot?.left ?? 0) > 0 ? "incomplete" : boot?.isWritten ? "complete" : "pending",
+    version: pushed?.version ?? cluster.status?.version,
+    sessions: pushed?.sessions ?? 0,
+    endpoints: [`http://${childNames(name).server}.${namespaceOf(cluster)}.svc:${PORTS.http}`],
+    missingSecrets: config?.missing ?? [],
+    conflict: found?.conflict ?? config?.refused,
+    contested: found?.contested ?? [],
+    foreign: found?.foreign ?? [],
+    notSupported: notSupported(cluster),
+    pendingRollout: found?.pendingRollout,
+    error,
+  };
+}
