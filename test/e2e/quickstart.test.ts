@@ -145,8 +145,8 @@ describe.skipIf(reason !== undefined)("the quickstart on a real node", () => {
       "-p",
       '{"spec":{"limits":{"upgradesPerMinutePerAddress":0}}}',
     );
-    const first = await eventually("the limit is off", () => connect("load-0").catch(() => undefined));
-    const listeners = [first, ...(await Promise.all(Array.from({ length: 49 }, (_, i) => connect(`load-${i + 1}`))))];
+    const open = (user: string) => eventually(`${user} connects`, () => connect(user).catch(() => undefined));
+    const listeners = await Promise.all(Array.from({ length: 50 }, (_, i) => open(`load-${i}`)));
     const [before = ""] = await pods();
     const load = startLoad();
     await kubectl("delete", "pod", "-n", NAMESPACE, before, "--wait=false");
