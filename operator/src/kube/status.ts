@@ -3,27 +3,31 @@
 import { canonicalJson, sha256 } from "@nexus/protocol/canonical.ts";
 import { isConflict, isNotFound, KubeError } from "../loop/kube-error.ts";
 import type { CallOptions, KubeApi, StatusRequest, StatusWriter } from "../loop/ports.ts";
+import type { KubeObject } from "../plan/object.ts";
 
 export const STATUS_MANAGER = "nexus-operator-status";
 
 /** `unchanged` counts writes that changed nothing: must stay 0. */
 export type StatusMetrics = { written(kind: string): void; unchanged(kind: string): void };
 
-export const createStatusWriter = (api: KubeApi, metrics?: StatusMetrics): StatusWriter => new Writer(api, metrics);
+export const createStatusWriter = (api: Pick<KubeApi, "apply">, metrics?: StatusMetrics): StatusWriter => new Writer(api, metrics);
 
 class Writer implements StatusWriter {
-  readonly #api: KubeApi;
+  readonly #api: Pick<KubeApi, "apply">;
   readonly #metrics: StatusMetrics | undefined;
   /** Statuses that hold more than ours (another manager wrote into them), as left by our last write, by uid. */
   readonly #foreign = new Map<string, string>();
+  /** Our last answers, by uid, until the caller's copy has caught up: judged by an older copy, a change back would be lost. */
+  readonly #answers = new Map<string, KubeObject & { readonly status?: unknown }>();
 
-  constructor(api: KubeApi, metrics: StatusMetrics | undefined) {
+  constructor(api: Pick<KubeApi, "apply">, metrics: StatusMetrics | undefined) {
     this.#api = api;
     this.#metrics = metrics;
   }
 
   async write(request: StatusRequest, options: CallOptions = {}): Promise<"written" | "inSync" | "gone"> {
-    const { kind, live } = request;
+    const { kind } = request;
+    const live = this.#newest(request.live);
     const uid = live.metadata.uid ?? "";
     const status = withoutUndefined(request.status);
     if (canonicalStatus(status) === canonicalStatus(live.status)) return "inSync";
@@ -34,6 +38,7 @@ class Writer implements StatusWriter {
     try {
       const answer = await this.#api.apply(kind, body, { ...options, manager: STATUS_MANAGER, force: true, subresource: "status" });
       this.#remember(uid, status, answer.object.status);
+      this.#answers.set(uid, answer.object);
       const isSame = answer.object.metadata.resourceVersion === live.metadata.resourceVersion;
       if (isSame) this.#metrics?.unchanged(kind.kind);
       else this.#metrics?.written(kind.kind);
@@ -41,8 +46,19 @@ class Writer implements StatusWriter {
     } catch (error) {
       if (!isNotFound(error) && !isConflict(error) && !isReplaced(error)) throw error;
       this.#foreign.delete(uid);
+      this.#answers.delete(uid);
       return "gone";
     }
+  }
+
+  #newest(live: StatusRequest["live"]): StatusRequest["live"] {
+    const uid = live.metadata.uid ?? "";
+    const answer = this.#answers.get(uid);
+    if (!answer) return live;
+    const [ours, theirs] = [answer.metadata.resourceVersion ?? "0", live.metadata.resourceVersion ?? "0"];
+    if (BigInt(theirs) < BigInt(ours)) return answer;
+    this.#answers.delete(uid);
+    return live;
   }
 
   #remember(uid: string, status: unknown, answer: unknown): void {

@@ -261,10 +261,12 @@ class Reconciler implements Passes {
 
   /** How long to wait for the pods' first words before the status may change; 0 = it may. */
   #settlesInMs(cluster: NexusCluster): number {
-    const { clock, pusher } = this.#deps;
+    const { clock, pusher, views } = this.#deps;
     const key = keyOfObject(cluster);
     const state = pusher.state(key);
-    const isKnown = this.#configs.has(key) && state !== undefined && state.podsSynced === state.podsTotal;
+    const ready = views.pods.byIndex("cluster", key).filter((pod) => isPodLive(pod) && isPodReady(pod)).length;
+    // Before the pusher was told of the pods it counts none, which is no word of theirs.
+    const isKnown = this.#configs.has(key) && state !== undefined && state.podsTotal === ready && state.podsSynced === ready;
     // A new generation is told of at once.
     if (isKnown || cluster.status?.observedGeneration !== cluster.metadata.generation) return 0;
     return Math.max(0, this.#startedMs + SETTLING_MS - clock.monotonicMs());

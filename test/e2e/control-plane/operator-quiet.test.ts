@@ -37,6 +37,8 @@ test("objects become Ready; after that, neither time nor a restart writes anythi
     );
   }
   const before = await settled(stage);
+  const statuses = () => Promise.all(OBJECTS.map(async (object) => (await stage.get(object, NAMESPACE))?.status));
+  const said = await statuses();
   {
     await using second = await stage.operator();
     await eventually("the second operator leads", async () => (await metric(second.url, "leader_election_master_status")) === 1);
@@ -44,6 +46,7 @@ test("objects become Ready; after that, neither time nor a restart writes anythi
     const pushes = pod?.received.length ?? 0;
     await eventually("it has spoken to the pod", () => (pod?.received.length ?? 0) > pushes || (pod?.asked ?? 0) > 1);
     const after = await settled(stage, 8_000);
+    expect(await statuses()).toEqual(said); // says what was written, should anything have been
     expect(after.slice(before.length).map(textOf)).toEqual([]);
     expect(await metric(second.url, "nexus_operator_unchanged_writes_total")).toBe(0);
   }
