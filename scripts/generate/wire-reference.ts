@@ -3,7 +3,8 @@
 import type { TSchema } from "@sinclair/typebox";
 import { FAILURES, problemType } from "../../protocol/failures.ts";
 import { CLIENT_FRAMES, FULL_DIALECT_ONLY, SERVED_CLIENT_FRAMES, SUBPROTOCOL } from "../../protocol/frames.ts";
-import { LISTEN_ENDPOINTS, OPERATIONS, type Operation } from "../../protocol/rest/operations.ts";
+import type { Operation } from "../../protocol/rest/operation.ts";
+import { LISTEN_ENDPOINTS, OPERATIONS } from "../../protocol/rest/operations.ts";
 
 const HEADER = "<!-- Generated from protocol/ by `npm run generate`. Do not edit. -->\n\n";
 const cell = (text: string) => text.replaceAll("|", "\\|").replaceAll("\n", " ");

@@ -3,9 +3,10 @@
 import type { ServerConfig } from "@nexus/protocol/config.ts";
 import type { Server } from "bun";
 import type { Defer } from "./core/defer.ts";
+import type { Engine } from "./core/engine.ts";
 import type { LiveConfig } from "./core/live-config.ts";
 import { BEAT_MS, createNode, type NexusNode } from "./core/node.ts";
-import type { Clock, Engine, Ids, Log, Metrics, TokenVerifier } from "./core/ports.ts";
+import type { Clock, Ids, Log, Metrics, TokenVerifier } from "./core/ports.ts";
 import type { Session } from "./core/session.ts";
 import { createSocketEdge } from "./ws/edge.ts";
 

@@ -107,7 +107,7 @@ type Parts = {
 function startApp(parts: Parts, extra: HttpDeps["extra"]): App {
   const { config, live, metrics, log } = parts;
   const startedAt = clock.monotonic();
-  const engine = createMemoryEngine({ clock, ids, maxBytes: config.memory.maxBytes });
+  const engine = createMemoryEngine({ clock, ids, maxBytes: config.memory.maxBytes, node: config.node || hostname() });
   const verifier = createTokenVerifier({ tenants: live, clock });
   const diagnostics = config.http.publicDiagnostics ? createOps(parts) : undefined;
   const health = ({ sessions }: App["node"]): HealthFacts => ({
@@ -119,7 +119,7 @@ function startApp(parts: Parts, extra: HttpDeps["extra"]): App {
     ...{ config, live, engine, verifier, metrics, log, clock, ids },
     http: (node) =>
       createHttp({
-        ...{ tenants: live, publisher: node.publisher, rates: engine.rates, verifier, metrics, log, clock, ids },
+        ...{ tenants: live, publisher: node.publisher, sessions: node.sessions, engine, verifier, metrics, log, clock, ids },
         health: () => health(node),
         extra: (request) => (diagnostics && new URL(request.url).pathname === "/metrics" ? diagnostics.fetch(request) : extra?.(request)),
       }),

@@ -5,7 +5,7 @@ import { type MakeSubject, notification, publish, type Subject } from "./subject
 
 let ordinal = 0;
 function session(user: string, change: Partial<SessionInfo> = {}): SessionInfo {
-  return { sessionId: `s-${++ordinal}`, tenant: "acme", user, roles: [], connectedAt: 0, ...change };
+  return { sessionId: `s-${++ordinal}`, tenant: "acme", user, roles: [], connectedAt: 0, transport: "websocket", ...change };
 }
 const NO_LIMIT = { perUser: 1000 };
 

@@ -1,5 +1,6 @@
 // Why: one suite per port, run against every engine; this is all a suite knows of the engine it gets.
-import type { Engine, Notification, PublishOutcome, PublishRequest, StreamId } from "@nexus/server/core/ports.ts";
+import type { Engine } from "@nexus/server/core/engine.ts";
+import type { Notification, PublishOutcome, PublishRequest, StreamId } from "@nexus/server/core/ports.ts";
 
 /** `advance` moves the engine's time. `restart` makes a new engine as a restarted process would. */
 export type Subject = AsyncDisposable & { readonly engine: Engine; now(): number; advance(ms: number): Promise<void> };

@@ -4,7 +4,8 @@
 import type { Refusal } from "@nexus/protocol/failures.ts";
 import { type AdmissionDeps, admit, type Candidate } from "./admission.ts";
 import type { Defer } from "./defer.ts";
-import type { Clock, Engine, Identity, Ids, Log, Metrics, Tenants, TokenVerifier } from "./ports.ts";
+import type { Engine } from "./engine.ts";
+import type { Clock, Identity, Ids, Log, Metrics, Tenants, TokenVerifier } from "./ports.ts";
 import { createPublisher, type Publisher } from "./publish.ts";
 import { Sessions } from "./sessions.ts";
 

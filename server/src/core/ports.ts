@@ -2,7 +2,7 @@
 // It must never name a product (Redis, SQLite) or leak one's errors: a broken engine throws `Failure`.
 import type { ClusterSettings, TemplateSettings, TenantSettings } from "@nexus/protocol/bundle.ts";
 import type { Position } from "@nexus/protocol/cursor.ts";
-import type { NotificationMetadata } from "@nexus/protocol/frames.ts";
+import type { Audience, NotificationMetadata } from "@nexus/protocol/frames.ts";
 import type { KeyScope } from "@nexus/protocol/resources/credentials.ts";
 
 /** `now` is wall time in milliseconds since 1970; `monotonic` only grows and measures durations, in milliseconds. */
@@ -103,6 +103,22 @@ export type StreamStore = {
    * entry that is acknowledged or expired. False when the inbox does not hold it.
    */
   acknowledge(inbox: StreamId, notificationId: string): Promise<boolean>;
+  /** A page of what is kept, for people who look: newest first. Expired entries are left out. */
+  page(stream: StreamId, request: PageRequest): Promise<Page>;
+  /** How many entries `unread` would answer. */
+  unreadCount(inbox: StreamId): Promise<number>;
+  /** Drops one entry of an inbox. Its offset stays taken, which is no hole. False when the inbox does not hold it. */
+  remove(inbox: StreamId, notificationId: string): Promise<boolean>;
+};
+
+/** `before`: only entries with a smaller offset; absent: from the newest. `limit`: 1-1000 entries. */
+export type PageRequest = { readonly before?: number; readonly limit: number };
+
+/** `unread` is true only in an inbox, above the mark and not acknowledged. `more`: older entries are kept below the last one. */
+export type Page = {
+  readonly entries: readonly { readonly entry: Entry; readonly unread: boolean }[];
+  readonly top: Position;
+  readonly more: boolean;
 };
 
 /** Called in stream order, synchronously after the store's step on one node; at most once per announcement. */
@@ -126,7 +142,10 @@ export type SessionInfo = {
   readonly roles: readonly string[];
   /** Milliseconds since 1970. */
   readonly connectedAt: number;
+  readonly transport: Transport;
 };
+
+export type Transport = "websocket" | "sse";
 
 export type SessionLimits = { readonly perTenant?: number; readonly perUser: number };
 
@@ -139,6 +158,31 @@ export type Directory = {
   leave(session: SessionInfo): Promise<void>;
   join(session: SessionInfo, channel: string): Promise<void>;
   part(session: SessionInfo, channel: string): Promise<void>;
+  /** Sessions a notification to this stream would be counted for now; what `publish` answers as `deliveredTo`. */
+  online(stream: StreamId, audience?: Audience): Promise<number>;
+  /** Where a user is, oldest session first; empty when nowhere. */
+  userSessions(tenant: string, user: string): Promise<readonly SessionPlace[]>;
+  /** Channels of a tenant that somebody holds, by name. */
+  channels(tenant: string): Promise<readonly ChannelPresence[]>;
+  channel(tenant: string, name: string): Promise<ChannelPresence | undefined>;
+  /** One tenant's sessions, or everybody's. */
+  counts(tenant?: string): Promise<PresenceCounts>;
+};
+
+/** `node` names the server process that holds the session. */
+export type SessionPlace = { readonly session: SessionInfo; readonly node: string; readonly channels: readonly string[] };
+
+/** `since`: milliseconds since 1970 at which the channel got its first holder of now. */
+export type ChannelPresence = { readonly name: string; readonly sessions: number; readonly since: number };
+
+/** `shared`: users with more than one session. `subscriptions`: channel memberships of all sessions. */
+export type PresenceCounts = {
+  readonly websocket: number;
+  readonly sse: number;
+  readonly users: number;
+  readonly shared: number;
+  readonly channels: number;
+  readonly subscriptions: number;
 };
 
 /** `remaining` whole tokens of the burst; `retryAfterSeconds` is 0 when allowed. */
@@ -153,15 +197,6 @@ export type RateDecision = {
 /** Token buckets by key. `perSecond` 0 means no limit. */
 export type RateLimits = {
   take(key: string, rate: { readonly perSecond: number; readonly burst: number }): RateDecision;
-};
-
-/** One engine: everything core keeps outside a session. Whoever made it closes it. */
-export type Engine = {
-  readonly store: StreamStore;
-  readonly bus: Bus;
-  readonly directory: Directory;
-  readonly rates: RateLimits;
-  close(): Promise<void>;
 };
 
 /** A verified token. `expiresAt` in milliseconds since 1970; absent: the token had no `exp`. */
@@ -195,11 +230,11 @@ export type Tenants = {
 /** Counters and histograms, by closed label sets only. Names are in `adapters/metrics.ts`. */
 export type Metrics = {
   published(kind: StreamId["kind"], outcome: "published" | "replayed" | "refused"): void;
-  delivered(transport: "websocket" | "sse", count: number): void;
+  delivered(transport: Transport, count: number): void;
   deliveryLatency(milliseconds: number): void;
   dropped(reason: "slow_consumer" | "expired", count: number): void;
-  sessionOpened(transport: "websocket" | "sse"): void;
-  sessionClosed(transport: "websocket" | "sse", code: number): void;
+  sessionOpened(transport: Transport): void;
+  sessionClosed(transport: Transport, code: number): void;
   refused(code: string): void;
   frame(type: string): void;
 };

@@ -7,7 +7,8 @@ import { CHANNEL_RULE, isChannelName, isUserId, USER_RULE } from "@nexus/protoco
 import type { Content } from "@nexus/protocol/rest/content.ts";
 import { audienceError } from "./audience.ts";
 import { resolveContent } from "./content.ts";
-import type { Clock, Engine, Ids, Metrics, PublishRecord, StreamId, Tenants } from "./ports.ts";
+import type { Engine } from "./engine.ts";
+import type { Clock, Ids, Metrics, PublishRecord, StreamId, Tenants } from "./ports.ts";
 import { retentionOf } from "./streams.ts";
 
 export type PublishTarget =

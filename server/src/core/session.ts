@@ -4,9 +4,7 @@ import type { Listener } from "./audience.ts";
 import type { Fan } from "./fan.ts";
 import type { Frame } from "./frame.ts";
 import type { Outlet } from "./outlet.ts";
-import type { Identity, SessionInfo } from "./ports.ts";
-
-export type Transport = "websocket" | "sse";
+import type { Identity, SessionInfo, Transport } from "./ports.ts";
 
 /** Live frames held back while a stream is being joined. */
 export type Held = { frames: Frame[]; bytes: number };

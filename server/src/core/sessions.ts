@@ -6,6 +6,7 @@ import { FAILURES, Failure, type FailureCode } from "@nexus/protocol/failures.ts
 import { SHUTDOWN_REASON, type StreamState } from "@nexus/protocol/frames.ts";
 import type { Defer } from "./defer.ts";
 import { Endings } from "./endings.ts";
+import type { Engine } from "./engine.ts";
 import type { Fan } from "./fan.ts";
 import { Flusher } from "./flusher.ts";
 import { controlFrame, errorFrame, HEARTBEAT } from "./frame.ts";
@@ -14,7 +15,7 @@ import { Inbound } from "./inbound.ts";
 import { Marks } from "./marks.ts";
 import type { Outlet } from "./outlet.ts";
 import { firstHeartbeat, Pool } from "./pool.ts";
-import type { Clock, Engine, Entry, Ids, Log, Metrics, Tenants } from "./ports.ts";
+import type { Clock, Entry, Ids, Log, Metrics, Tenants } from "./ports.ts";
 import { Session, type SessionStart } from "./session.ts";
 import { channelStream } from "./subscribe.ts";
 

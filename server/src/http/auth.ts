@@ -3,7 +3,7 @@
 
 import type { Refusal } from "@nexus/protocol/failures.ts";
 import { DEFAULT_TENANT, isTenantId, TENANT_RULE } from "@nexus/protocol/names.ts";
-import type { OperationAuth } from "@nexus/protocol/rest/operations.ts";
+import type { OperationAuth } from "@nexus/protocol/rest/operation.ts";
 import type { KeyHolder, RateDecision, RateLimits, Tenants, TokenVerifier } from "../core/ports.ts";
 import type { Caller } from "./call.ts";
 

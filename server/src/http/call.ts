@@ -1,13 +1,21 @@
 // Why: what one request is to the code behind the routes, and what may come back. Handlers see no transport beyond this.
 
 import type { Refusal } from "@nexus/protocol/failures.ts";
-import type { Operation } from "@nexus/protocol/rest/operations.ts";
+import type { Operation } from "@nexus/protocol/rest/operation.ts";
 import type { KeyHolder, RateDecision } from "../core/ports.ts";
 
 /** Who asks, for which tenant. `rate`: what is left of the key's requests; absent while limits are off. */
 export type Caller = { readonly tenant: string; readonly holder: KeyHolder; readonly rate: RateDecision | undefined };
 
-export type Call = { readonly operation: Operation; readonly request: Request; readonly caller: Caller };
+/** `params`: what the path's braces stand for, decoded. `query`: of the address; it may hold a token, so it is never logged. */
+export type Call = {
+  readonly operation: Operation;
+  readonly request: Request;
+  readonly params: Readonly<Record<string, string>>;
+  readonly caller: Caller;
+};
+
+export const queryOf = ({ request }: Pick<Call, "request">): URLSearchParams => new URL(request.url).searchParams;
 
 /** A 200 unless `status` says otherwise; `body` is JSON text. */
 export type Answer = {

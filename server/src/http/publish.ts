@@ -3,7 +3,8 @@
 import { sha256 } from "@nexus/protocol/canonical.ts";
 import type { Audience } from "@nexus/protocol/frames.ts";
 import type { Content } from "@nexus/protocol/rest/content.ts";
-import { BroadcastBody, ChannelBody, type OperationId, SendBody } from "@nexus/protocol/rest/operations.ts";
+import type { OperationId } from "@nexus/protocol/rest/operations.ts";
+import { BroadcastBody, ChannelBody, SendBody } from "@nexus/protocol/rest/publishing.ts";
 import type { TSchema } from "@sinclair/typebox";
 import type { PublishRecord, Tenants } from "../core/ports.ts";
 import type { Publisher, PublishInput, PublishTarget } from "../core/publish.ts";

@@ -1,13 +1,16 @@
 // Why: the public REST port: one route per declared operation, in Elysia, and the few answers that belong to no operation.
 // It must never let an error's own words out, and never log a URL: query strings may hold tokens.
 import { FAILURES, type Refusal } from "@nexus/protocol/failures.ts";
-import { LISTEN_ENDPOINTS, OPERATIONS, type Operation, type OperationId } from "@nexus/protocol/rest/operations.ts";
+import type { Operation } from "@nexus/protocol/rest/operation.ts";
+import { LISTEN_ENDPOINTS, OPERATIONS, type OperationId } from "@nexus/protocol/rest/operations.ts";
 import { Elysia } from "elysia";
-import type { Clock, Ids, Log, Metrics, RateLimits, Tenants, TokenVerifier } from "../core/ports.ts";
+import type { Engine } from "../core/engine.ts";
+import type { Clock, Ids, Log, Metrics, Tenants, TokenVerifier } from "../core/ports.ts";
 import { problemResponse, refusalOf } from "../core/problem.ts";
 import type { Publisher } from "../core/publish.ts";
+import type { Sessions } from "../core/sessions.ts";
 import { type AuthDeps, admitKey, admitSession } from "./auth.ts";
-import { type Answer, type Handler, isRefusal } from "./call.ts";
+import { type Answer, type Call, type Handler, isRefusal } from "./call.ts";
 import { type AnswerHeaders, addRate, narrowToOrigins, openHeaders, optionsResponse, requestIdOf } from "./headers.ts";
 import { type HealthFacts, healthAnswer } from "./health.ts";
 import { methodsOf, routePath } from "./paths.ts";
@@ -19,7 +22,8 @@ export type Listener = { requestIP(request: Request): { readonly address: string
 export type HttpDeps = {
   readonly tenants: Tenants;
   readonly publisher: Publisher;
-  readonly rates: RateLimits;
+  readonly engine: Engine;
+  readonly sessions: Sessions;
   readonly verifier: TokenVerifier;
   readonly metrics: Pick<Metrics, "refused"> & { answered(operation: string, status: number, seconds: number): void };
   readonly health: () => HealthFacts;
@@ -29,6 +33,8 @@ export type HttpDeps = {
   /** Asked for paths that are no operation (diagnostics, a console); undefined: 404. */
   readonly extra?: (request: Request) => Response | Promise<Response> | undefined;
 };
+
+type Asked = Pick<Call, "operation" | "request" | "params">;
 
 export type Http = { fetch(request: Request, listener: Listener): Response | Promise<Response> };
 
@@ -41,7 +47,7 @@ const ROUTED: readonly Operation[] = [
 export function createHttp(deps: HttpDeps): Http {
   const { clock, ids, log, metrics, tenants } = deps;
   let listener: Listener | undefined;
-  const auth: AuthDeps = { ...deps, addressOf: (request) => listener?.requestIP(request)?.address ?? "unknown" };
+  const auth: AuthDeps = { ...deps, rates: deps.engine.rates, addressOf: (request) => listener?.requestIP(request)?.address ?? "unknown" };
   const handlers: Partial<Record<OperationId, Handler>> = publishHandlers(deps);
 
   function refuse(refusal: Refusal, headers: AnswerHeaders): Response {
@@ -63,7 +69,7 @@ export function createHttp(deps: HttpDeps): Http {
     return refuse({ code: "method_not_allowed", detail: `This path serves ${methods.join(", ")}` }, headers);
   }
 
-  async function perform(operation: Operation, request: Request, headers: AnswerHeaders): Promise<Answer | Refusal> {
+  async function perform({ operation, request, params }: Asked, headers: AnswerHeaders): Promise<Answer | Refusal> {
     if (operation.id === "health") return healthAnswer(deps.health());
     if (operation.auth === "public") return notServed;
     if (operation.auth === "session") return (await admitSession(auth, request)) ?? notServed;
@@ -74,15 +80,16 @@ export function createHttp(deps: HttpDeps): Http {
     }
     if (refusal) return refusal;
     const handler = operation.served ? handlers[operation.id as OperationId] : undefined;
-    return handler && caller ? await handler({ operation, request, caller }) : notServed;
+    return handler && caller ? await handler({ operation, request, params, caller }) : notServed;
   }
 
-  async function answer(operation: Operation, request: Request): Promise<Response> {
+  async function answer(asked: Asked): Promise<Response> {
+    const { operation, request } = asked;
     const startedAt = clock.monotonic();
     const headers = openHeaders(request, requestIdOf(request, ids.uuid));
     let response: Response;
     try {
-      const outcome = await perform(operation, request, headers);
+      const outcome = await perform(asked, headers);
       response = isRefusal(outcome) ? refuse(outcome, challenged(outcome, operation, headers)) : answered(outcome, headers);
     } catch (thrown) {
       const refusal = refusalOf(thrown);
@@ -103,7 +110,9 @@ export function createHttp(deps: HttpDeps): Http {
   });
   for (const operation of ROUTED) {
     // `parse: "none"`: bodies are read by handlers, after key, type and size were judged.
-    app.route(operation.method, routePath(operation.path), ({ request }) => answer(operation, request), { parse: "none" });
+    app.route(operation.method, routePath(operation.path), ({ request, params }) => answer({ operation, request, params }), {
+      parse: "none",
+    });
   }
   app.compile();
 

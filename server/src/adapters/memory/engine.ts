@@ -1,11 +1,11 @@
 // Why: the engine of one node that keeps nothing beyond its process: `nexus dev`, tests, fleets of one.
 // Every step is synchronous inside, so order is the order of calls. It must never keep more than its byte budget.
 import { Failure } from "@nexus/protocol/failures.ts";
+import type { Engine } from "../../core/engine.ts";
 import type {
   Bus,
   BusListener,
   Clock,
-  Engine,
   Entry,
   Ids,
   PublishOutcome,
@@ -20,9 +20,14 @@ import { MemoryDirectory } from "./directory.ts";
 import { IdempotencyRecords } from "./idempotency.ts";
 import { Logs } from "./logs.ts";
 import { MemoryRateLimits } from "./rate-limits.ts";
+import { MemoryReceipts } from "./receipts.ts";
+import { MemoryStats } from "./stats.ts";
+import { MemoryTemplateStore } from "./template-store.ts";
+import { MemoryTickets } from "./tickets.ts";
+import { MemoryWriteRecords } from "./write-records.ts";
 
-/** `maxBytes`: what entries, inbox marks and idempotency records may take together, roughly. */
-export type MemoryEngineOptions = { readonly clock: Clock; readonly ids: Ids; readonly maxBytes: number };
+/** `maxBytes`: what entries, inbox marks and idempotency records may take together, roughly. `node`: its name in answers. */
+export type MemoryEngineOptions = { readonly clock: Clock; readonly ids: Ids; readonly maxBytes: number; readonly node?: string };
 
 export type MemoryEngine = Engine & {
   /** For metrics. `evicted`: entries and records let go because the budget was over. */
@@ -31,9 +36,9 @@ export type MemoryEngine = Engine & {
   waiting(): { readonly messages: number; readonly users: number };
 };
 
-export function createMemoryEngine({ clock, ids, maxBytes }: MemoryEngineOptions): MemoryEngine {
+export function createMemoryEngine({ clock, ids, maxBytes, node = "node" }: MemoryEngineOptions): MemoryEngine {
   const budget = new ByteBudget(maxBytes);
-  const directory = new MemoryDirectory();
+  const directory = new MemoryDirectory({ node, clock });
   const listeners = new Map<string, BusListener>();
   const logs = new Logs({ epoch: ids.epoch(), budget });
   const records = new IdempotencyRecords(budget);
@@ -61,7 +66,7 @@ export function createMemoryEngine({ clock, ids, maxBytes }: MemoryEngineOptions
   function append({ stream, notification, retention }: PublishRequest, key: string): PublishRecord {
     const facts = { notificationId: notification.id, occurredAt: notification.occurredAt };
     if (notification.metadata.ttl === 0) return { ...facts, deliveredTo: 0, queued: false };
-    const deliveredTo = directory.online(stream, notification);
+    const deliveredTo = directory.count(stream, notification.metadata.audience);
     if (retention.entries === 0) return { ...facts, deliveredTo, queued: false };
     const { position } = logs.open(stream, key).append(notification, retention);
     logs.tidy(clock.now());
@@ -95,6 +100,9 @@ export function createMemoryEngine({ clock, ids, maxBytes }: MemoryEngineOptions
       if (log && log.epoch === epoch) log.mark = Math.max(log.mark, Math.min(offset, log.top.offset));
     },
     has: async (inbox, notificationId) => logOf(inbox)?.has(notificationId) ?? false,
+    page: async (stream, request) => logOf(stream)?.page(request, clock.now()) ?? { entries: [], top: logs.emptyTop(), more: false },
+    unreadCount: async (inbox) => logOf(inbox)?.unreadCount(clock.now()) ?? 0,
+    remove: async (inbox, notificationId) => logOf(inbox)?.remove(notificationId, clock.now()) ?? false,
     acknowledge: async (inbox, notificationId) => logOf(inbox)?.acknowledge(notificationId, clock.now()) ?? false,
   };
   const bus: Bus = {
@@ -111,6 +119,11 @@ export function createMemoryEngine({ clock, ids, maxBytes }: MemoryEngineOptions
     bus,
     directory,
     rates: new MemoryRateLimits(clock),
+    templates: new MemoryTemplateStore(),
+    tickets: new MemoryTickets(clock),
+    receipts: new MemoryReceipts(clock),
+    stats: new MemoryStats(clock),
+    writes: new MemoryWriteRecords(clock),
     waiting() {
       const now = clock.monotonic();
       if (now - counted.at >= 1000) counted = { at: now, waiting: logs.waiting() }; // anyone may ask for /health

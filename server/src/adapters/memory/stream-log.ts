@@ -2,7 +2,7 @@
 // entries leave from the old end only, so that what is missing is always "before the window".
 import type { Position } from "@nexus/protocol/cursor.ts";
 import { expiryOf } from "../../core/frame.ts";
-import type { Entry, Notification, ReadResult, Retention, StreamId } from "../../core/ports.ts";
+import type { Entry, Notification, Page, PageRequest, ReadResult, Retention, StreamId } from "../../core/ports.ts";
 import type { ByteBudget, Item } from "./byte-budget.ts";
 
 /** What an entry costs beside its payload: object, strings, list links. Measured roughly, meant as a bound. */
@@ -17,6 +17,8 @@ class Kept implements Item {
   /** Only its own: an entry that outlived its ttl is skipped, which is no loss. */
   readonly ownExpiresAt: number;
   acknowledged = false;
+  /** Deleted by hand: it keeps its place in the list, so that offsets stay contiguous, and is never read again. */
+  removed = false;
   older: Item | undefined;
   newer: Item | undefined;
   counted = false;
@@ -91,6 +93,32 @@ export class StreamLog {
     return after.filter((kept) => !kept.acknowledged).map((kept) => kept.entry);
   }
 
+  unreadCount(now: number): number {
+    let count = 0;
+    for (const kept of this.#after(Math.max(this.mark, this.#top - this.size), now)) if (!kept.acknowledged) count++;
+    return count;
+  }
+
+  page({ before = this.#top + 1, limit }: PageRequest, now: number): Page {
+    const isInbox = this.stream.kind === "inbox";
+    const older = this.#after(this.#top - this.size, now).filter((kept) => kept.offset < before);
+    const entries = older.slice(-limit).reverse();
+    return {
+      entries: entries.map(({ entry, offset, acknowledged }) => ({ entry, unread: isInbox && offset > this.mark && !acknowledged })),
+      top: this.top,
+      more: older.length > entries.length,
+    };
+  }
+
+  remove(notificationId: string, now: number): boolean {
+    const kept = this.#find(notificationId, now);
+    if (!kept) return false;
+    kept.removed = true;
+    this.#budget.remove(kept);
+    this.#raiseMark(now);
+    return true;
+  }
+
   has(notificationId: string): boolean {
     return this.#find(notificationId) !== undefined;
   }
@@ -99,12 +127,17 @@ export class StreamLog {
     const kept = this.#find(notificationId);
     if (!kept) return false;
     kept.acknowledged = true;
+    this.#raiseMark(now);
+    return true;
+  }
+
+  /** Over every leading entry that nobody waits for any more: acknowledged, removed or expired. Only where something was acknowledged or removed. */
+  #raiseMark(now: number): void {
     for (const next of this.#kept.slice(this.#start)) {
       if (next.offset <= this.mark) continue;
-      if (!next.acknowledged && next.expiresAt > now) break;
+      if (!next.acknowledged && !next.removed && next.expiresAt > now) break;
       this.mark = next.offset;
     }
-    return true;
   }
 
   /** Gives back entries at the old end that have expired. */
@@ -124,7 +157,7 @@ export class StreamLog {
       const kept = this.#kept[this.#start];
       if (!kept || kept.offset > offset) break;
       this.#budget.remove(kept);
-      if (kept.ownExpiresAt > now) this.#lost = kept.offset;
+      if (kept.ownExpiresAt > now && !kept.removed) this.#lost = kept.offset;
       this.#start++;
     }
     if (this.#start < 32 && this.#start < this.#kept.length) return;
@@ -134,13 +167,13 @@ export class StreamLog {
 
   #after(offset: number, now: number): readonly Kept[] {
     const from = this.#start + Math.max(offset - (this.#top - this.size), 0);
-    return this.#kept.slice(from).filter((kept) => kept.expiresAt > now);
+    return this.#kept.slice(from).filter((kept) => !kept.removed && kept.expiresAt > now);
   }
 
-  #find(notificationId: string): Kept | undefined {
+  #find(notificationId: string, now = Number.NEGATIVE_INFINITY): Kept | undefined {
     for (let i = this.#kept.length - 1; i >= this.#start; i--) {
       const kept = this.#kept[i];
-      if (kept?.entry.notification.id === notificationId) return kept;
+      if (kept?.entry.notification.id === notificationId && !kept.removed && kept.expiresAt > now) return kept;
     }
     return undefined;
   }

@@ -1,0 +1,20 @@
+// Why: what a REST operation is, for the lists beside this file. It must never name one.
+import type { TSchema } from "@sinclair/typebox";
+
+/** `public`: no key. `session`: a JWT. `platform`: platform keys only. Others: a key with that scope. */
+export type OperationAuth = "public" | "publish" | "read" | "admin" | "session" | "platform";
+
+export type Operation = {
+  readonly id: string;
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  /** Parameters in braces: `/api/v1/channels/{name}`. */
+  readonly path: string;
+  readonly summary: string;
+  readonly auth: OperationAuth;
+  /** Whether this version serves it; otherwise 501 `not_implemented`. */
+  readonly served: boolean;
+  /** Which body limit applies. */
+  readonly limit?: "body" | "batch";
+  readonly body?: TSchema;
+  readonly result?: TSchema;
+};
