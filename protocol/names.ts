@@ -42,3 +42,11 @@ export const DEFAULT_TENANT = "default";
 export function matchesChannel(pattern: string, name: string): boolean {
   return pattern.endsWith("*") ? name.startsWith(pattern.slice(0, -1)) : pattern === name;
 }
+
+/** The rules as JSON Schema has them (code points where a rule counts characters). `isChannelName` also counts bytes. */
+export const NAME_SCHEMAS = {
+  channel: { type: "string", minLength: 1, maxLength: 64, pattern: CHANNEL.source, description: `Channel name: ${CHANNEL_RULE}.` },
+  tenant: { type: "string", minLength: 1, maxLength: 64, pattern: TENANT.source, description: `Tenant: ${TENANT_RULE}.` },
+  template: { type: "string", minLength: 1, maxLength: 64, pattern: TEMPLATE.source, description: `Template: ${TEMPLATE_RULE}.` },
+  user: { type: "string", minLength: 1, maxLength: 256, pattern: "^[^\\u0000-\\u001f\\u007f]+$", description: `User: ${USER_RULE}.` },
+} as const;

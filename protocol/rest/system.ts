@@ -11,5 +11,5 @@ export const SYSTEM = [
     served: false,
   },
   { id: "health", method: "GET", path: "/health", summary: "Health; 200 also when degraded", auth: "public", served: true },
-  { id: "openapi", method: "GET", path: "/openapi.json", summary: "This contract as OpenAPI 3.1", auth: "public", served: false },
+  { id: "openapi", method: "GET", path: "/openapi.json", summary: "This contract as OpenAPI 3.1", auth: "public", served: true },
 ] as const satisfies readonly Operation[];

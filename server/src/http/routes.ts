@@ -13,6 +13,7 @@ import { type AuthDeps, admitKey, admitSession } from "./auth.ts";
 import { type Answer, type Call, type Handler, isRefusal } from "./call.ts";
 import { type AnswerHeaders, addRate, narrowToOrigins, openHeaders, optionsResponse, requestIdOf } from "./headers.ts";
 import { type HealthFacts, healthAnswer } from "./health.ts";
+import { openApiHandler } from "./openapi.ts";
 import { methodsOf, routePath } from "./paths.ts";
 import { publishHandlers } from "./publish.ts";
 
@@ -49,6 +50,7 @@ export function createHttp(deps: HttpDeps): Http {
   let listener: Listener | undefined;
   const auth: AuthDeps = { ...deps, rates: deps.engine.rates, addressOf: (request) => listener?.requestIP(request)?.address ?? "unknown" };
   const handlers: Partial<Record<OperationId, Handler>> = publishHandlers(deps);
+  const openApi = openApiHandler();
 
   function refuse(refusal: Refusal, headers: AnswerHeaders): Response {
     metrics.refused(refusal.code);
@@ -71,6 +73,7 @@ export function createHttp(deps: HttpDeps): Http {
 
   async function perform({ operation, request, params }: Asked, headers: AnswerHeaders): Promise<Answer | Refusal> {
     if (operation.id === "health") return healthAnswer(deps.health());
+    if (operation.id === "openapi") return openApi(request);
     if (operation.auth === "public") return notServed;
     if (operation.auth === "session") return (await admitSession(auth, request)) ?? notServed;
     const { caller, refusal } = admitKey(auth, request, operation.auth);
@@ -135,10 +138,14 @@ function challenged(refusal: Refusal, operation: Operation, headers: AnswerHeade
   return { ...headers, "www-authenticate": operation.auth === "session" ? 'Bearer realm="nexus"' : 'ApiKey realm="nexus"' };
 }
 
-function answered(outcome: Answer, headers: AnswerHeaders): Response {
-  headers["content-type"] = "application/json";
-  if (outcome.headers) Object.assign(headers, outcome.headers);
-  return new Response(outcome.body, { status: outcome.status ?? 200, headers });
+/** Statuses that must not have a body (RFC 9110 section 6.4.1). */
+const BODILESS: readonly number[] = [204, 304];
+
+function answered({ body, status = 200, headers: own }: Answer, headers: AnswerHeaders): Response {
+  const bodiless = BODILESS.includes(status);
+  if (!bodiless) headers["content-type"] = "application/json";
+  if (own) Object.assign(headers, own);
+  return new Response(bodiless ? null : body, { status, headers });
 }
 
 /** HEAD is GET without the body, where there is a GET. */

@@ -1,0 +1,67 @@
+// Why: `/ws` and `/sse` share the public port with the operations, so the document tells how to open them. What travels
+// afterwards is no REST: docs/reference/websocket.md has the frames, and this must never repeat them.
+import type { FailureCode } from "../failures.ts";
+import { SUBPROTOCOL, TOKEN_SUBPROTOCOL_PREFIX } from "../frames.ts";
+import { refusals } from "./openapi-failures.ts";
+import { headerRefs } from "./openapi-parameters.ts";
+import type { JsonObject } from "./openapi-schema.ts";
+import { LISTEN_ENDPOINTS } from "./operations.ts";
+
+type ListenPath = (typeof LISTEN_ENDPOINTS)[number]["path"];
+
+const ADMISSION: readonly FailureCode[] = [
+  ...(["invalid_header", "unauthorized", "token_expired", "forbidden", "tenant_suspended", "connection_limit", "rate_limited"] as const),
+  ...(["node_full", "shutting_down", "broker_unavailable", "internal"] as const),
+];
+
+const string = (description: string) => ({ description, schema: { type: "string" } });
+const cursor = { type: "string", minLength: 1, maxLength: 4096 };
+
+const PARAMETERS: Readonly<Record<ListenPath, readonly JsonObject[]>> = {
+  "/ws": [
+    { name: "Upgrade", in: "header", required: true, description: "RFC 6455 section 4.1.", schema: { const: "websocket" } },
+    {
+      name: "Sec-WebSocket-Protocol",
+      in: "header",
+      ...string(`\`${SUBPROTOCOL}\` for the full dialect; \`${TOKEN_SUBPROTOCOL_PREFIX}<jwt>\` carries the token and is never echoed.`),
+    },
+  ],
+  "/sse": [
+    { name: "channels", in: "query", ...string("Channel names to listen to, separated by commas.") },
+    { name: "cursor", in: "query", description: "The last `id` that came, to go on from there.", schema: cursor },
+    { name: "Last-Event-ID", in: "header", description: "The same, as EventSource sends it when it reconnects; it wins.", schema: cursor },
+  ],
+};
+
+const EVENTS = {
+  description: "Events `connected`, `notification` (its `id` is the cursor), `subscribed`, `gap`, `heartbeat`, `error`, `shutdown`.",
+  headers: headerRefs(["X-Request-ID"]),
+  content: { "text/event-stream": { schema: { type: "string" } } },
+};
+
+const OPENED: Readonly<Record<ListenPath, JsonObject>> = {
+  "/ws": { "101": { description: "The socket is open; its first frame is `connected`." } },
+  "/sse": {
+    "200": EVENTS,
+    "204": { description: "Stay away: a token that can never work again came with a reconnect. EventSource stops at this." },
+  },
+};
+
+const FAILURES: Readonly<Record<ListenPath, readonly FailureCode[]>> = {
+  "/ws": ADMISSION,
+  "/sse": [...ADMISSION, "subscription_error", "invalid_cursor"],
+};
+
+const LISTENER = [{ bearer: [] }, { token: [] }, { ticket: [] }];
+
+/** Path items by path. */
+export function listenPaths(tag: string): JsonObject {
+  return Object.fromEntries(
+    LISTEN_ENDPOINTS.map(({ path, summary, served }) => {
+      const codes: readonly FailureCode[] = served ? FAILURES[path] : ["unauthorized", "rate_limited", "not_implemented", "internal"];
+      const responses = { ...(served ? OPENED[path] : {}), ...refusals(codes, false) };
+      const get = { operationId: path.slice(1), summary, tags: [tag], security: LISTENER, parameters: PARAMETERS[path], responses };
+      return [path, { get }];
+    }),
+  );
+}
