@@ -2,12 +2,18 @@
 import { expect, test } from "bun:test";
 import { systemIds } from "@nexus/server/adapters/ids.ts";
 import { createMemoryEngine } from "@nexus/server/adapters/memory/engine.ts";
-import fc from "fast-check";
 import { manualServerClock } from "../support/manual-engine-clock.ts";
 import { directorySuite } from "./directory.ts";
+import { inboxSuite } from "./inbox.ts";
+import { inboxModelSuite } from "./inbox-model.ts";
 import { rateLimitsSuite } from "./rate-limits.ts";
+import { receiptsSuite } from "./receipts.ts";
+import { statsSuite } from "./stats.ts";
 import { streamStoreSuite } from "./stream-store.ts";
 import { freshChannel, freshInbox, notification, publish, type Subject } from "./subject.ts";
+import { templatesSuite } from "./templates.ts";
+import { ticketsSuite } from "./tickets.ts";
+import { writesSuite } from "./writes.ts";
 
 type MemorySubject = Subject & { readonly engine: ReturnType<typeof createMemoryEngine> };
 
@@ -23,8 +29,15 @@ async function memory(maxBytes = 16 * 1024 * 1024): Promise<MemorySubject> {
 }
 
 streamStoreSuite("memory", memory);
+inboxSuite("memory", memory);
+inboxModelSuite("memory", memory);
 directorySuite("memory", memory);
 rateLimitsSuite("memory", memory);
+templatesSuite("memory", memory);
+ticketsSuite("memory", memory);
+receiptsSuite("memory", memory);
+statsSuite("memory", memory);
+writesSuite("memory", memory);
 
 test("a restart is another epoch", async () => {
   await using before = await memory();
@@ -73,81 +86,4 @@ test("silent streams give back what expired", async () => {
   const busy = freshChannel();
   for (let i = 0; i < 100; i++) await publish(subject, busy, { retention: { entries: 1, ttlSeconds: 1 } });
   expect(subject.engine.usage().bytes).toBeLessThan(full);
-});
-
-type Step =
-  | { readonly do: "publish"; readonly ttl: number | undefined }
-  | { readonly do: "advance"; readonly ms: number }
-  | { readonly do: "read"; readonly since: number }
-  | { readonly do: "mark"; readonly offset: number }
-  | { readonly do: "acknowledge"; readonly offset: number }
-  | { readonly do: "unread" };
-
-const step: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 5,
-    arbitrary: fc.record({ do: fc.constant("publish" as const), ttl: fc.option(fc.integer({ min: 1, max: 40 }), { nil: undefined }) }),
-  },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("advance" as const), ms: fc.integer({ min: 1, max: 8000 }) }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant("read" as const), since: fc.integer({ min: 0, max: 20 }) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("mark" as const), offset: fc.integer({ min: 0, max: 20 }) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("acknowledge" as const), offset: fc.integer({ min: 0, max: 20 }) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("unread" as const) }) },
-);
-
-/** Everything ever published, in a list; what the store may and must answer follows from it by filtering. */
-type Told = { readonly id: string; readonly offset: number; readonly at: number; readonly ownEnd: number; acknowledged: boolean };
-
-test("six hundred random steps: a read is whole or says it is not, unread is exactly what was not had", async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 600, maxLength: 600 }), async (steps) => {
-      await using subject = await memory();
-      const { store } = subject.engine;
-      const inbox = freshInbox();
-      const retention = { entries: 12, ttlSeconds: 30 };
-      const told: Told[] = [];
-      let mark = 0;
-      const { epoch } = await store.top(inbox);
-      const back = (distance: number) => Math.max(told.length - distance, 0);
-      const isKept = (entry: Told) =>
-        entry.offset > told.length - retention.entries && entry.at + retention.ttlSeconds * 1000 > subject.now();
-      const isAlive = (entry: Told) => entry.ownEnd > subject.now();
-      const idsOf = (entries: readonly Told[]) => entries.map((entry) => entry.id);
-
-      for (const next of steps) {
-        if (next.do === "advance") await subject.advance(next.ms);
-        if (next.do === "publish") {
-          const made = notification(subject, next.ttl === undefined ? {} : { ttl: next.ttl });
-          await publish(subject, inbox, { notification: made, retention });
-          const ownEnd = next.ttl === undefined ? Number.POSITIVE_INFINITY : made.occurredAt + next.ttl * 1000;
-          told.push({ id: made.id, offset: told.length + 1, at: made.occurredAt, ownEnd, acknowledged: false });
-        }
-        if (next.do === "mark") {
-          mark = Math.max(mark, back(next.offset));
-          await store.setMark(inbox, { epoch, offset: back(next.offset) });
-        }
-        if (next.do === "acknowledge") {
-          const chosen = told[back(next.offset)];
-          if (chosen && isKept(chosen) && isAlive(chosen)) {
-            expect(await store.acknowledge(inbox, chosen.id)).toBe(true);
-            chosen.acknowledged = true;
-          }
-        }
-        if (next.do === "unread") {
-          const wanted = told.filter((entry) => entry.offset > mark && !entry.acknowledged && isKept(entry) && isAlive(entry));
-          const { entries, top } = await store.unread(inbox);
-          expect(entries.map((entry) => entry.notification.id)).toEqual(idsOf(wanted));
-          expect(top.offset).toBe(told.length);
-        }
-        if (next.do === "read") {
-          const after = told.filter((entry) => entry.offset > back(next.since));
-          const result = await store.read(inbox, { epoch, offset: back(next.since) });
-          if (result.kind === "recovered")
-            expect(result.entries.map((entry) => entry.notification.id)).toEqual(idsOf(after.filter(isAlive)));
-          else expect(after.some((entry) => !isKept(entry))).toBe(true);
-        }
-      }
-    }),
-    { numRuns: 25 },
-  );
 });

@@ -167,6 +167,9 @@ export function streamStoreSuite(name: string, make: MakeSubject): void {
         () => store.setMark(stream, { epoch: "e", offset: 0 }),
         () => store.has(stream, "x"),
         () => store.acknowledge(stream, "x"),
+        () => store.page(stream, { limit: 1 }),
+        () => store.unreadCount(stream),
+        () => store.remove(stream, "x"),
         () => bus.listen(stream, { onEntry: () => undefined, onGap: () => undefined }),
       ];
       for (const call of calls) {

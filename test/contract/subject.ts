@@ -36,3 +36,4 @@ let streams = 0;
 /** Streams nobody used before: suites share an engine's keyspace. */
 export const freshInbox = (): StreamId => ({ kind: "inbox", tenant: "acme", user: `user-${++streams}` });
 export const freshChannel = (): StreamId => ({ kind: "channel", tenant: "acme", channel: `channel-${++streams}` });
+export const freshTenant = (): string => `tenant-${++streams}`;

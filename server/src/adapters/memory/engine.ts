@@ -26,7 +26,7 @@ import { MemoryTemplateStore } from "./template-store.ts";
 import { MemoryTickets } from "./tickets.ts";
 import { MemoryWriteRecords } from "./write-records.ts";
 
-/** `maxBytes`: what entries, inbox marks and idempotency records may take together, roughly. `node`: its name in answers. */
+/** `maxBytes`: what entries, inbox marks and records of idempotent requests may take together, roughly. `node`: its name in answers. */
 export type MemoryEngineOptions = { readonly clock: Clock; readonly ids: Ids; readonly maxBytes: number; readonly node?: string };
 
 export type MemoryEngine = Engine & {
@@ -123,7 +123,7 @@ export function createMemoryEngine({ clock, ids, maxBytes, node = "node" }: Memo
     tickets: new MemoryTickets(clock),
     receipts: new MemoryReceipts(clock),
     stats: new MemoryStats(clock),
-    writes: new MemoryWriteRecords(clock),
+    writes: new MemoryWriteRecords(clock, budget),
     waiting() {
       const now = clock.monotonic();
       if (now - counted.at >= 1000) counted = { at: now, waiting: logs.waiting() }; // anyone may ask for /health

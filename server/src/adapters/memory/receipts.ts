@@ -4,25 +4,9 @@ import type { Clock } from "../../core/ports.ts";
 import type { AckCounts, Receipt, ReceiptFacts, Receipts } from "../../core/record-ports.ts";
 
 const DAY_MS = 86_400_000;
-/** Roughly 400 bytes each. */
-const MAX_RECEIPTS = 100_000;
+/** Receipts, listed targets and users together; 100-300 bytes each. */
+const MAX_WEIGHT = 300_000;
 const MAX_LISTED = 100;
-
-type Tracked = { readonly tenant: string; readonly occurredAt: number; readonly until: number; readonly user: string; settled: boolean };
-
-class Kept {
-  readonly facts: ReceiptFacts;
-  readonly targets: Receipt["targets"][number][] = [];
-  targetCount = 0;
-  deliveredTo = 0;
-  /** By user; one that is no target of a user may acknowledge too (a channel's listener) and is only listed. */
-  tracked: Map<string, Tracked> | undefined;
-  acknowledged: Map<string, number> | undefined;
-
-  constructor(facts: ReceiptFacts) {
-    this.facts = facts;
-  }
-}
 
 class Tally {
   tracked = 0;
@@ -31,66 +15,95 @@ class Tally {
   latencyMs = 0;
 }
 
-export class MemoryReceipts implements Receipts {
-  readonly #clock: Pick<Clock, "now">;
-  /** In order of publishing. */
-  readonly #kept = new Map<string, Kept>();
-  /** Those that wait for an ACK, in order of their timeout as long as that does not change. */
-  readonly #waiting = new Set<Tracked>();
-  readonly #tallies = new Map<string, Tally>();
+/** One user and one notification. `waiting`: the set it is in while its ACK is awaited. */
+type Follower = { readonly until: number; readonly tally: Tally; waiting: Set<Follower> | undefined; acknowledged: boolean };
 
-  constructor(clock: Pick<Clock, "now">) {
-    this.#clock = clock;
+class Kept {
+  readonly facts: ReceiptFacts;
+  readonly targets: Receipt["targets"][number][] = [];
+  readonly acknowledgements: Receipt["acknowledgements"][number][] = [];
+  /** By user: those it reached, and whoever acknowledged it without. */
+  readonly followers = new Map<string, Follower>();
+  targetCount = 0;
+  deliveredTo = 0;
+  acknowledgementCount = 0;
+
+  constructor(facts: ReceiptFacts) {
+    this.facts = facts;
   }
 
-  get size(): number {
-    return this.#kept.size;
+  get weight(): number {
+    return 1 + this.targets.length + this.followers.size;
+  }
+}
+
+export class MemoryReceipts implements Receipts {
+  readonly #clock: Pick<Clock, "now">;
+  readonly #maxWeight: number;
+  /** In order of publishing. */
+  readonly #kept = new Map<string, Kept>();
+  #weight = 0;
+  /** Those whose ACK is awaited, by the timeout they were published with, so that each set is in the order of its ends. */
+  readonly #waiting = new Map<number, Set<Follower>>();
+  readonly #tallies = new Map<string, Tally>();
+
+  constructor(clock: Pick<Clock, "now">, maxWeight = MAX_WEIGHT) {
+    this.#clock = clock;
+    this.#maxWeight = maxWeight;
   }
 
   published: Receipts["published"] = (tenant, facts, ackTimeoutMs) => {
     const now = this.#clock.now();
-    this.#forget(now);
-    this.#expire(now);
+    this.#settle(now);
     const name = nameOf(tenant, facts.notificationId);
     const kept = this.#kept.get(name) ?? new Kept(facts);
+    this.#weight -= this.#kept.has(name) ? kept.weight : 0;
     this.#kept.set(name, kept);
     kept.targetCount++;
     kept.deliveredTo += facts.deliveredTo;
     if (kept.targets.length < MAX_LISTED) {
       kept.targets.push({ stream: facts.stream, deliveredTo: facts.deliveredTo, queued: facts.queued });
     }
-    if (facts.stream.kind !== "inbox" || facts.deliveredTo === 0) return;
-    const { user } = facts.stream;
-    const tracked: Tracked = { tenant, occurredAt: facts.occurredAt, until: now + ackTimeoutMs, user, settled: false };
-    kept.tracked ??= new Map();
-    kept.tracked.set(user, tracked);
-    this.#waiting.add(tracked);
-    this.#tally(tenant).tracked++;
+    const { stream } = facts;
+    if (stream.kind === "inbox" && facts.deliveredTo > 0 && !kept.followers.has(stream.user)) {
+      const tally = this.#tallyOf(tenant);
+      tally.tracked++;
+      const waiting = this.#waitingFor(ackTimeoutMs);
+      const follower: Follower = { until: now + ackTimeoutMs, tally, waiting, acknowledged: false };
+      waiting.add(follower);
+      kept.followers.set(stream.user, follower);
+    }
+    this.#weight += kept.weight;
+    this.#forget(now);
   };
 
   acknowledged: Receipts["acknowledged"] = (tenant, notificationId, user) => {
-    const kept = this.#kept.get(nameOf(tenant, notificationId));
-    if (!kept || kept.acknowledged?.has(user)) return;
     const now = this.#clock.now();
-    kept.acknowledged ??= new Map();
-    kept.acknowledged.set(user, now);
-    const tracked = kept.tracked?.get(user);
-    if (!tracked || tracked.settled) return; // came too late: it was counted as expired
-    this.#expire(now);
-    if (tracked.settled) return;
-    tracked.settled = true;
-    this.#waiting.delete(tracked);
-    const tally = this.#tally(tenant);
-    tally.acknowledged++;
-    tally.latencyMs += now - tracked.occurredAt;
+    this.#settle(now);
+    const kept = this.#kept.get(nameOf(tenant, notificationId));
+    if (!kept) return;
+    let follower = kept.followers.get(user);
+    if (follower?.acknowledged) return;
+    if (!follower) {
+      follower = { until: now, tally: this.#tallyOf(tenant), waiting: undefined, acknowledged: false };
+      kept.followers.set(user, follower);
+      this.#weight++;
+    }
+    follower.acknowledged = true;
+    kept.acknowledgementCount++;
+    if (kept.acknowledgements.length < MAX_LISTED) kept.acknowledgements.push({ user, at: now });
+    if (!follower.waiting) return; // too late, it was counted as expired; or it was away when it was published
+    follower.waiting.delete(follower);
+    follower.waiting = undefined;
+    follower.tally.acknowledged++;
+    follower.tally.latencyMs += now - kept.facts.occurredAt;
   };
 
   find: Receipts["find"] = async (tenant, notificationId) => {
-    this.#forget(this.#clock.now());
+    this.#settle(this.#clock.now());
     const kept = this.#kept.get(nameOf(tenant, notificationId));
     if (!kept) return undefined;
-    const { facts, targets, targetCount, deliveredTo, acknowledged } = kept;
-    const acknowledgements = [...(acknowledged ?? [])].map(([user, at]) => ({ user, at }));
+    const { facts, targets, targetCount, deliveredTo, acknowledgements, acknowledgementCount } = kept;
     return {
       notificationId,
       occurredAt: facts.occurredAt,
@@ -99,16 +112,15 @@ export class MemoryReceipts implements Receipts {
       targets: [...targets],
       targetCount,
       deliveredTo,
-      acknowledgements: acknowledgements.slice(0, MAX_LISTED),
-      acknowledgementCount: acknowledgements.length,
+      acknowledgements: [...acknowledgements],
+      acknowledgementCount,
     };
   };
 
   acks: Receipts["acks"] = async (tenant) => {
-    this.#expire(this.#clock.now());
-    const tallies = tenant === undefined ? [...this.#tallies.values()] : [this.#tally(tenant)];
+    this.#settle(this.#clock.now());
     const sum = { tracked: 0, acknowledged: 0, expired: 0, pending: 0, latencyMs: 0 };
-    for (const tally of tallies) {
+    for (const tally of tenant === undefined ? this.#tallies.values() : [this.#tallies.get(tenant) ?? new Tally()]) {
       sum.tracked += tally.tracked;
       sum.acknowledged += tally.acknowledged;
       sum.expired += tally.expired;
@@ -117,29 +129,37 @@ export class MemoryReceipts implements Receipts {
     return { ...sum, pending: sum.tracked - sum.acknowledged - sum.expired } satisfies AckCounts;
   };
 
-  #expire(now: number): void {
-    for (const tracked of this.#waiting) {
-      if (tracked.until > now) return;
-      this.#settleExpired(tracked);
+  /** Ends what time has ended: receipts of a day ago, ACKs that did not come. */
+  #settle(now: number): void {
+    this.#forget(now);
+    for (const [timeout, waiting] of this.#waiting) {
+      for (const follower of waiting) {
+        if (follower.until > now) break;
+        expire(follower);
+      }
+      if (waiting.size === 0) this.#waiting.delete(timeout);
     }
-  }
-
-  #settleExpired(tracked: Tracked): void {
-    this.#waiting.delete(tracked);
-    tracked.settled = true;
-    this.#tally(tracked.tenant).expired++;
   }
 
   #forget(now: number): void {
     for (const [name, kept] of this.#kept) {
-      if (this.#kept.size < MAX_RECEIPTS && kept.facts.occurredAt + DAY_MS > now) return;
+      if (this.#weight <= this.#maxWeight && kept.facts.occurredAt + DAY_MS > now) return;
       this.#kept.delete(name);
-      // What nobody can acknowledge any more is not pending.
-      for (const tracked of kept.tracked?.values() ?? []) if (!tracked.settled) this.#settleExpired(tracked);
+      this.#weight -= kept.weight;
+      for (const follower of kept.followers.values()) if (follower.waiting) expire(follower); // nobody can acknowledge it any more
     }
   }
 
-  #tally(tenant: string): Tally {
+  #waitingFor(timeoutMs: number): Set<Follower> {
+    let waiting = this.#waiting.get(timeoutMs);
+    if (!waiting) {
+      waiting = new Set();
+      this.#waiting.set(timeoutMs, waiting);
+    }
+    return waiting;
+  }
+
+  #tallyOf(tenant: string): Tally {
     let tally = this.#tallies.get(tenant);
     if (!tally) {
       tally = new Tally();
@@ -147,6 +167,12 @@ export class MemoryReceipts implements Receipts {
     }
     return tally;
   }
+}
+
+function expire(follower: Follower): void {
+  follower.waiting?.delete(follower);
+  follower.waiting = undefined;
+  follower.tally.expired++;
 }
 
 /** A tenant id holds no `/`. */

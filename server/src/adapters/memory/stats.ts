@@ -1,9 +1,11 @@
 // Why: counters of one process, per tenant, since its start and of the current UTC day.
-// It must never cost a publish more than a few increments.
+// It must never cost a publish more than a few increments, nor grow with ids that strangers make up.
 import type { Clock } from "../../core/ports.ts";
 import type { Counters, Stats } from "../../core/record-ports.ts";
 
 const DAY_MS = 86_400_000;
+/** Tenants beyond are counted in the sum over all only. */
+const MAX_TENANTS = 50_000;
 
 class Tally {
   sessions = 0;
@@ -14,11 +16,29 @@ class Tally {
   failed = 0;
 }
 
-type TenantTallies = { readonly total: Tally; today: Tally; day: number };
+class Tallies {
+  readonly total = new Tally();
+  #today = new Tally();
+  #day = 0;
+
+  add(name: keyof Tally, by: number, day: number): void {
+    this.total[name] += by;
+    this.today(day)[name] += by;
+  }
+
+  today(day: number): Tally {
+    if (this.#day !== day) {
+      this.#day = day;
+      this.#today = new Tally();
+    }
+    return this.#today;
+  }
+}
 
 export class MemoryStats implements Stats {
   readonly #clock: Pick<Clock, "now">;
-  readonly #tenants = new Map<string, TenantTallies>();
+  readonly #all = new Tallies();
+  readonly #tenants = new Map<string, Tallies>();
 
   constructor(clock: Pick<Clock, "now">) {
     this.#clock = clock;
@@ -33,36 +53,24 @@ export class MemoryStats implements Stats {
 
   failed: Stats["failed"] = (tenant) => this.#add(tenant, "failed", 1);
 
-  total: Stats["total"] = async (tenant) => sum(this.#of(tenant).map(({ total }) => total));
+  total: Stats["total"] = async (tenant) => countersOf(this.#of(tenant)?.total);
 
-  today: Stats["today"] = async (tenant) => {
-    const day = this.#day();
-    return sum(
-      this.#of(tenant)
-        .filter((tallies) => tallies.day === day)
-        .map(({ today }) => today),
-    );
-  };
+  today: Stats["today"] = async (tenant) => countersOf(this.#of(tenant)?.today(this.#day()));
 
   #add(tenant: string, name: keyof Tally, by: number): void {
     const day = this.#day();
+    this.#all.add(name, by, day);
     let tallies = this.#tenants.get(tenant);
     if (!tallies) {
-      tallies = { total: new Tally(), today: new Tally(), day };
+      if (this.#tenants.size >= MAX_TENANTS) return;
+      tallies = new Tallies();
       this.#tenants.set(tenant, tallies);
     }
-    if (tallies.day !== day) {
-      tallies.day = day;
-      tallies.today = new Tally();
-    }
-    tallies.total[name] += by;
-    tallies.today[name] += by;
+    tallies.add(name, by, day);
   }
 
-  #of(tenant: string | undefined): readonly TenantTallies[] {
-    if (tenant === undefined) return [...this.#tenants.values()];
-    const tallies = this.#tenants.get(tenant);
-    return tallies ? [tallies] : [];
+  #of(tenant: string | undefined): Tallies | undefined {
+    return tenant === undefined ? this.#all : this.#tenants.get(tenant);
   }
 
   #day(): number {
@@ -70,9 +78,6 @@ export class MemoryStats implements Stats {
   }
 }
 
-function sum(tallies: readonly Tally[]): Counters {
-  const all = new Tally();
-  for (const one of tallies) for (const name of Object.keys(all) as (keyof Tally)[]) all[name] += one[name]; // a Tally has only these keys
-  const { sessions, user, channel, broadcast, delivered, failed } = all;
+function countersOf({ sessions, user, channel, broadcast, delivered, failed } = new Tally()): Counters {
   return { sessions, sent: { user, channel, broadcast }, delivered, failed };
 }

@@ -7,18 +7,19 @@ import type { ByteBudget, Item } from "./byte-budget.ts";
 
 /** What an entry costs beside its payload: object, strings, list links. Measured roughly, meant as a bound. */
 const ENTRY_OVERHEAD = 600;
+/** What is left of an entry that was removed: its place. */
+const REMOVED_BYTES = 200;
 
 class Kept implements Item {
-  readonly entry: Entry;
+  /** Absent once it was removed by hand: its place stays, so that offsets stay contiguous. */
+  entry: Entry | undefined;
   readonly offset: number;
-  readonly bytes: number;
+  bytes: number;
   /** Milliseconds since 1970 from which it is not read any more: its own ttl or the stream's. */
   readonly expiresAt: number;
   /** Only its own: an entry that outlived its ttl is skipped, which is no loss. */
   readonly ownExpiresAt: number;
   acknowledged = false;
-  /** Deleted by hand: it keeps its place in the list, so that offsets stay contiguous, and is never read again. */
-  removed = false;
   older: Item | undefined;
   newer: Item | undefined;
   counted = false;
@@ -33,17 +34,26 @@ class Kept implements Item {
     this.bytes = ENTRY_OVERHEAD + entry.notification.payloadJson.length * 2;
   }
 
+  /** Only while it is not counted. */
+  empty(): void {
+    this.entry = undefined;
+    this.bytes = REMOVED_BYTES;
+  }
+
   evict(): void {
     this.#log.dropThrough(this.offset);
   }
 }
 
+/** Still to be read: neither removed nor expired. */
+type Live = Kept & { readonly entry: Entry };
+
 export class StreamLog {
   readonly stream: StreamId;
   readonly epoch: string;
   readonly #budget: ByteBudget;
-  /** `#kept[#start]` is the oldest; what is before it is given back in bulk. */
-  #kept: Kept[] = [];
+  /** `#kept[#start]` is the oldest; the emptied slots before it are given back in bulk. */
+  #kept: (Kept | undefined)[] = [];
   #start = 0;
   #top = 0;
   /** Highest offset that left while it could still have been read. */
@@ -64,7 +74,7 @@ export class StreamLog {
     return this.#kept.length - this.#start;
   }
 
-  /** Entries above the mark; expired ones count until they are let go. */
+  /** Entries above the mark; expired and removed ones count until they are let go. */
   get waiting(): number {
     return Math.min(this.size, this.#top - this.mark);
   }
@@ -94,9 +104,7 @@ export class StreamLog {
   }
 
   unreadCount(now: number): number {
-    let count = 0;
-    for (const kept of this.#after(Math.max(this.mark, this.#top - this.size), now)) if (!kept.acknowledged) count++;
-    return count;
+    return this.unread(now).length;
   }
 
   page({ before = this.#top + 1, limit }: PageRequest, now: number): Page {
@@ -113,9 +121,11 @@ export class StreamLog {
   remove(notificationId: string, now: number): boolean {
     const kept = this.#find(notificationId, now);
     if (!kept) return false;
-    kept.removed = true;
     this.#budget.remove(kept);
+    kept.empty();
+    this.#budget.add(kept);
     this.#raiseMark(now);
+    this.expire(now); // at the old end its place is not needed
     return true;
   }
 
@@ -131,21 +141,22 @@ export class StreamLog {
     return true;
   }
 
-  /** Over every leading entry that nobody waits for any more: acknowledged, removed or expired. Only where something was acknowledged or removed. */
+  /** Over every leading entry that nobody waits for any more: acknowledged, removed or expired. */
   #raiseMark(now: number): void {
-    for (const next of this.#kept.slice(this.#start)) {
-      if (next.offset <= this.mark) continue;
-      if (!next.acknowledged && !next.removed && next.expiresAt > now) break;
+    for (let i = this.#start; i < this.#kept.length; i++) {
+      const next = this.#kept[i];
+      if (!next || next.offset <= this.mark) continue;
+      if (!next.acknowledged && next.entry && next.expiresAt > now) return;
       this.mark = next.offset;
     }
   }
 
-  /** Gives back entries at the old end that have expired. */
+  /** Gives back entries at the old end that have expired or were removed. */
   expire(now: number): void {
     let through = 0;
     for (let i = this.#start; i < this.#kept.length; i++) {
       const kept = this.#kept[i];
-      if (!kept || kept.expiresAt > now) break;
+      if (!kept || (kept.entry && kept.expiresAt > now)) break;
       through = kept.offset;
     }
     if (through > 0) this.dropThrough(through, now);
@@ -157,24 +168,27 @@ export class StreamLog {
       const kept = this.#kept[this.#start];
       if (!kept || kept.offset > offset) break;
       this.#budget.remove(kept);
-      if (kept.ownExpiresAt > now && !kept.removed) this.#lost = kept.offset;
-      this.#start++;
+      if (kept.entry && kept.ownExpiresAt > now) this.#lost = kept.offset;
+      this.#kept[this.#start++] = undefined; // gives its payload back now
     }
     if (this.#start < 32 && this.#start < this.#kept.length) return;
     this.#kept = this.#kept.slice(this.#start);
     this.#start = 0;
   }
 
-  #after(offset: number, now: number): readonly Kept[] {
+  #after(offset: number, now: number): readonly Live[] {
     const from = this.#start + Math.max(offset - (this.#top - this.size), 0);
-    return this.#kept.slice(from).filter((kept) => !kept.removed && kept.expiresAt > now);
+    return this.#kept.slice(from).filter((kept): kept is Live => isLive(kept, now));
   }
 
-  #find(notificationId: string, now = Number.NEGATIVE_INFINITY): Kept | undefined {
+  /** Without `now` also one that has expired and was not let go yet. */
+  #find(notificationId: string, now = Number.NEGATIVE_INFINITY): Live | undefined {
     for (let i = this.#kept.length - 1; i >= this.#start; i--) {
       const kept = this.#kept[i];
-      if (kept?.entry.notification.id === notificationId && !kept.removed && kept.expiresAt > now) return kept;
+      if (isLive(kept, now) && kept.entry.notification.id === notificationId) return kept;
     }
     return undefined;
   }
 }
+
+const isLive = (kept: Kept | undefined, now: number): kept is Live => kept?.entry !== undefined && kept.expiresAt > now;

@@ -1,4 +1,5 @@
-// Why: templates made by REST, for as long as the process lives. It must never answer one tenant with another's.
+// Why: templates made by REST, for as long as the process lives; the tenants' quotas bound them.
+// It must never answer one tenant with another's.
 import type { StoredTemplate, TemplateStore } from "../../core/record-ports.ts";
 
 export class MemoryTemplateStore implements TemplateStore {
@@ -29,5 +30,10 @@ export class MemoryTemplateStore implements TemplateStore {
     return "replaced";
   };
 
-  delete: TemplateStore["delete"] = async (tenant, id) => this.#tenants.get(tenant)?.delete(id) ?? false;
+  delete: TemplateStore["delete"] = async (tenant, id) => {
+    const templates = this.#tenants.get(tenant);
+    const deleted = templates?.delete(id) ?? false;
+    if (templates?.size === 0) this.#tenants.delete(tenant);
+    return deleted;
+  };
 }

@@ -1,9 +1,11 @@
 // Why: tickets of one process. What is kept is a hash: a dump of the memory admits nobody.
-// It must never give an identity twice, nor keep more than its bound.
+// It must never give an identity twice, keep more than its bounds, nor let one tenant push out another's tickets.
 import { createHash, randomBytes } from "node:crypto";
 import type { Clock, Identity } from "../../core/ports.ts";
 import type { Tickets } from "../../core/record-ports.ts";
 
+/** Live tickets; when there are more the tenant's oldest goes, then the oldest of all. */
+const MAX_PER_TENANT = 10_000;
 const MAX_TICKETS = 100_000;
 const TICKET_BYTES = 24;
 
@@ -11,29 +13,50 @@ type Issued = { readonly identity: Identity; readonly until: number };
 
 export class MemoryTickets implements Tickets {
   readonly #clock: Pick<Clock, "monotonic">;
+  /** By hash, in order of issue. */
   readonly #issued = new Map<string, Issued>();
+  /** The hashes of each tenant, in the same order. */
+  readonly #tenants = new Map<string, Set<string>>();
 
   constructor(clock: Pick<Clock, "monotonic">) {
     this.#clock = clock;
+  }
+
+  /** Live ones, and used-up ones that were not let go yet. */
+  get size(): number {
+    return this.#issued.size;
   }
 
   issue: Tickets["issue"] = async (identity, lifeMs) => {
     const now = this.#clock.monotonic();
     for (const [name, { until }] of this.#issued) {
       if (until > now && this.#issued.size < MAX_TICKETS) break;
-      this.#issued.delete(name); // in order of issue: the oldest go first
+      this.#forget(name);
     }
+    const own = this.#tenants.get(identity.tenant) ?? new Set();
+    const [oldest] = own;
+    if (oldest !== undefined && own.size >= MAX_PER_TENANT) this.#forget(oldest);
     const ticket = randomBytes(TICKET_BYTES).toString("base64url");
-    this.#issued.set(nameOf(ticket), { identity, until: now + lifeMs });
+    const name = nameOf(ticket);
+    this.#issued.set(name, { identity, until: now + lifeMs });
+    this.#tenants.set(identity.tenant, own.add(name));
     return ticket;
   };
 
   redeem: Tickets["redeem"] = async (ticket) => {
-    const name = nameOf(ticket);
-    const issued = this.#issued.get(name);
-    this.#issued.delete(name);
+    const issued = this.#forget(nameOf(ticket));
     return issued && issued.until > this.#clock.monotonic() ? issued.identity : undefined;
   };
+
+  #forget(name: string): Issued | undefined {
+    const issued = this.#issued.get(name);
+    if (!issued) return undefined;
+    this.#issued.delete(name);
+    const own = this.#tenants.get(issued.identity.tenant);
+    own?.delete(name);
+    if (own?.size === 0) this.#tenants.delete(issued.identity.tenant);
+    return issued;
+  }
 }
 
 const nameOf = (ticket: string): string => createHash("sha256").update(ticket).digest("base64");

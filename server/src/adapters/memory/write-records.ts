@@ -1,47 +1,92 @@
-// Why: a write that is asked twice with one Idempotency-Key is done once and answered twice, for a day.
-// It must never answer another scope's record.
-import type { Clock } from "../../core/ports.ts";
+// Why: a write that is asked twice with one Idempotency-Key is done once and answered twice, for a day, as long as memory
+// lasts. It must never answer another scope's record.
+import type { Clock, IdempotencyClaim } from "../../core/ports.ts";
 import type { StoredAnswer, WriteRecords } from "../../core/record-ports.ts";
+import type { ByteBudget, Item } from "./byte-budget.ts";
 
 const DAY_MS = 86_400_000;
 /** After this a write that never finished does not hold its key any longer. */
 const STUCK_MS = 60_000;
-const MAX_RECORDS = 50_000;
+const RECORD_BYTES = 600;
 
-type Record = { readonly fingerprint: string; readonly at: number; answer: StoredAnswer | undefined };
+class Claimed implements Item {
+  readonly name: string;
+  readonly fingerprint: string;
+  readonly at: number;
+  bytes = RECORD_BYTES;
+  answer: StoredAnswer | undefined;
+  older: Item | undefined;
+  newer: Item | undefined;
+  counted = false;
+  readonly #home: Map<string, Claimed>;
+
+  constructor(home: Map<string, Claimed>, name: string, what: { readonly fingerprint: string; readonly at: number }) {
+    this.#home = home;
+    this.name = name;
+    this.fingerprint = what.fingerprint;
+    this.at = what.at;
+  }
+
+  evict(): void {
+    this.#home.delete(this.name);
+  }
+}
 
 export class MemoryWriteRecords implements WriteRecords {
   readonly #clock: Pick<Clock, "monotonic">;
+  readonly #budget: ByteBudget;
   /** In order of beginning. */
-  readonly #records = new Map<string, Record>();
+  readonly #records = new Map<string, Claimed>();
 
-  constructor(clock: Pick<Clock, "monotonic">) {
+  constructor(clock: Pick<Clock, "monotonic">, budget: ByteBudget) {
     this.#clock = clock;
+    this.#budget = budget;
   }
 
-  begin: WriteRecords["begin"] = async (scope, { key, fingerprint }) => {
+  begin: WriteRecords["begin"] = async (scope, claim) => {
     const now = this.#clock.monotonic();
-    for (const [name, { at }] of this.#records) {
-      if (this.#records.size < MAX_RECORDS && at + DAY_MS > now) break;
-      this.#records.delete(name);
-    }
-    const name = `${scope}\n${key}`;
+    this.#expire(now);
+    const name = nameOf(scope, claim.key);
     const known = this.#records.get(name);
-    if (known && (known.answer || known.at + STUCK_MS > now)) {
-      if (known.fingerprint !== fingerprint) return { kind: "conflict" };
-      return known.answer ? { kind: "done", answer: known.answer } : { kind: "in_flight" };
-    }
-    this.#records.delete(name);
-    this.#records.set(name, { fingerprint, at: now, answer: undefined });
+    if (known && (known.answer || known.at + STUCK_MS > now)) return standing(known, claim);
+    if (known) this.#forget(known);
+    const claimed = new Claimed(this.#records, name, { fingerprint: claim.fingerprint, at: now });
+    this.#records.set(name, claimed);
+    this.#budget.add(claimed);
     return { kind: "begun" };
   };
 
   finish: WriteRecords["finish"] = async (scope, key, answer) => {
-    const record = this.#records.get(`${scope}\n${key}`);
-    if (record) record.answer = answer;
+    const claimed = this.#records.get(nameOf(scope, key));
+    if (!claimed || claimed.answer) return;
+    this.#budget.remove(claimed);
+    claimed.answer = answer;
+    claimed.bytes += answer.body.length * 2;
+    this.#budget.add(claimed);
   };
 
   abandon: WriteRecords["abandon"] = async (scope, key) => {
-    this.#records.delete(`${scope}\n${key}`);
+    const claimed = this.#records.get(nameOf(scope, key));
+    if (claimed && !claimed.answer) this.#forget(claimed);
   };
+
+  #expire(now: number): void {
+    for (const claimed of this.#records.values()) {
+      if (claimed.at + DAY_MS > now) return;
+      this.#forget(claimed);
+    }
+  }
+
+  #forget(claimed: Claimed): void {
+    this.#budget.remove(claimed);
+    claimed.evict();
+  }
 }
+
+function standing({ fingerprint, answer }: Claimed, claim: IdempotencyClaim): Awaited<ReturnType<WriteRecords["begin"]>> {
+  if (fingerprint !== claim.fingerprint) return { kind: "conflict" };
+  return answer ? { kind: "done", answer } : { kind: "in_flight" };
+}
+
+/** Neither a tenant, an operation nor a key holds a line break. */
+const nameOf = (scope: string, key: string): string => `${scope}\n${key}`;
