@@ -1,0 +1,114 @@
+// Why: the file must not grow for ever: what expired, records of a day ago, streams nobody used for a month, and, above
+// the byte limit, the oldest entries. In steps small enough that nobody waits. It must never hide a loss: readers of what
+// left while it could still have been read are told.
+import type { Database } from "bun:sqlite";
+import type { Meta } from "./meta.ts";
+import type { GoneRow } from "./rows.ts";
+import { pragma } from "./schema.ts";
+
+/** Rows per statement and table. */
+const STEP = 256;
+/** How long an empty stream can still prove what was lost. */
+const STREAM_LIFE_MS = 30 * 86_400_000;
+const WRITE_LIFE_MS = 86_400_000;
+
+export class Sweep {
+  readonly #db: Database;
+  readonly #meta: Meta;
+  readonly #maxPages: number;
+  readonly #sql: ReturnType<typeof statements>;
+  #walkedTo = 0;
+  #evicted = 0;
+
+  constructor(db: Database, meta: Meta, maxBytes: number) {
+    this.#db = db;
+    this.#meta = meta;
+    this.#maxPages = Math.floor(maxBytes / pragma(db, "page_size"));
+    this.#sql = statements(db);
+  }
+
+  /** Entries that left because of the byte limit, since the start. */
+  get evicted(): number {
+    return this.#evicted;
+  }
+
+  /** What the rows take, in bytes; pages the file holds for later are not counted. */
+  bytes(): number {
+    return this.#pages() * pragma(this.#db, "page_size");
+  }
+
+  /** Lets go of what time has ended. True when there may be more. Only inside a transaction. */
+  step(now: number): boolean {
+    const expired = this.#sql.expired.all(now, STEP);
+    this.#account(expired, now);
+    const publishes = this.#sql.publishes.run(now, STEP).changes;
+    const writes = this.#sql.writes.run(now - WRITE_LIFE_MS, STEP).changes;
+    this.#forgetStreams(now);
+    return Math.max(expired.length, publishes, writes) >= STEP;
+  }
+
+  /** Lets go of the oldest entries while the rows take more than the limit. Only inside a transaction. */
+  makeRoom(now: number): void {
+    while (this.#pages() > this.#maxPages) {
+      const oldest = this.#sql.oldest.all(STEP);
+      this.#account(oldest, now);
+      this.#evicted += oldest.length;
+      if (oldest.length > 0) continue;
+      if (this.#sql.oldestPublishes.run(STEP).changes === 0) return; // what is left is small and has its own end
+    }
+  }
+
+  #pages(): number {
+    return pragma(this.#db, "page_count") - pragma(this.#db, "freelist_count");
+  }
+
+  /** Remembers per stream how far entries left, and how far while they could still have been read. */
+  #account(left: readonly GoneRow[], now: number): void {
+    const streams = new Map<number, { gone: number; lost: number }>();
+    for (const { stream, offset, own_expires_at } of left) {
+      const one = streams.get(stream) ?? { gone: 0, lost: 0 };
+      one.gone = Math.max(one.gone, offset);
+      if (own_expires_at > now) one.lost = Math.max(one.lost, offset);
+      streams.set(stream, one);
+    }
+    for (const [stream, { gone, lost }] of streams) this.#sql.left.run(lost, gone, stream);
+  }
+
+  /**
+   * Looks at a few streams each time. One that is forgotten may come back and count from 1 again: only streams of an
+   * earlier epoch are, so that their old places are never taken for new ones.
+   */
+  #forgetStreams(now: number): void {
+    const before = now - STREAM_LIFE_MS;
+    const walked = this.#sql.walk.all(this.#walkedTo, STEP);
+    this.#walkedTo = walked.length < STEP ? 0 : (walked.at(-1)?.id ?? 0);
+    const idle = walked.filter(({ used_at, entries }) => used_at < before && entries === 0);
+    if (idle.length === 0) return;
+    const { epoch } = this.#meta.emptyTop();
+    if (idle.some((one) => one.epoch === epoch)) this.#meta.turnEpoch();
+    for (const { id } of idle) this.#sql.forget.run(id);
+  }
+}
+
+type Walked = { readonly id: number; readonly epoch: string; readonly used_at: number; readonly entries: number };
+
+function statements(db: Database) {
+  const some = (table: string, key: string, where: string) =>
+    `DELETE FROM ${table} WHERE ${key} IN (SELECT ${key} FROM ${table} WHERE ${where} LIMIT ?2)`;
+  const gone = "RETURNING stream, offset, own_expires_at";
+  return {
+    expired: db.query<GoneRow, [number, number]>(`${some("entries", "seq", "expires_at <= ?1 ORDER BY expires_at")} ${gone}`),
+    oldest: db.query<GoneRow, [number]>(`DELETE FROM entries WHERE seq IN (SELECT seq FROM entries ORDER BY seq LIMIT ?1) ${gone}`),
+    publishes: db.query<unknown, [number, number]>(some("publishes", "name", "expires_at <= ?1 ORDER BY expires_at")),
+    oldestPublishes: db.query<unknown, [number]>(
+      "DELETE FROM publishes WHERE name IN (SELECT name FROM publishes ORDER BY expires_at LIMIT ?1)",
+    ),
+    writes: db.query<unknown, [number, number]>(some("writes", "name", "begun_at <= ?1 ORDER BY begun_at")),
+    left: db.query<unknown, [number, number, number]>("UPDATE streams SET lost = max(lost, ?1), gone = max(gone, ?2) WHERE id = ?3"),
+    walk: db.query<Walked, [number, number]>(
+      `SELECT id, epoch, used_at, EXISTS (SELECT 1 FROM entries WHERE stream = streams.id) AS entries
+       FROM streams WHERE id > ?1 ORDER BY id LIMIT ?2`,
+    ),
+    forget: db.query<unknown, [number]>("DELETE FROM streams WHERE id = ?1"),
+  };
+}
