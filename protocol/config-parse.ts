@@ -52,12 +52,25 @@ export function parseConfig(sources: ConfigSources): ParsedConfig {
 }
 
 function coerce(schema: TSchema, text: string): { ok: true; value: unknown } | { ok: false; expected: string } {
-  const value = schema.type === "integer" ? integer(text) : schema.type === "boolean" ? boolean(text) : text;
+  const value = readText(schema, text);
   return value !== undefined && Value.Check(schema, value) ? { ok: true, value } : { ok: false, expected: expectation(schema) };
+}
+
+function readText(schema: TSchema, text: string): unknown {
+  if (schema.type === "integer") return integer(text);
+  if (schema.type === "boolean") return boolean(text);
+  return schema.type === "array" ? list(text) : text;
 }
 
 const integer = (text: string): number | undefined => (/^-?\d{1,15}$/.test(text.trim()) ? Number(text) : undefined);
 const boolean = (text: string): boolean | undefined => (text === "true" ? true : text === "false" ? false : undefined);
+
+/** Items separated by commas; an empty text is an empty list. */
+const list = (text: string): readonly string[] =>
+  text
+    .split(",")
+    .map((item) => item.trim())
+    .filter((item) => item !== "");
 
 /** What would be right, in words. */
 function expectation(schema: TSchema): string {
@@ -67,6 +80,8 @@ function expectation(schema: TSchema): string {
     return minimum === undefined ? "must be a whole number" : `must be a whole number of at least ${minimum}`;
   }
   if (schema.type === "boolean") return "must be true or false";
+  if (schema.type === "array") return `must be a list separated by commas, each of which ${expectation(schema.items)}`;
+  if (schema.format === "address-range") return "must be an IP address or range such as 10.0.0.0/8";
   if (Array.isArray(schema.anyOf)) return `must be one of ${schema.anyOf.map((one: TSchema) => String(one.const)).join(", ")}`;
   if (schema.pattern !== undefined) return `must match ${schema.pattern}`;
   return `must be a ${schema.type ?? "legal value"}`;
@@ -113,6 +128,6 @@ function merge(into: Record<string, unknown>, from: Readonly<Record<string, unkn
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 
 function deepFreeze<T>(value: T): T {
-  if (isRecord(value)) for (const inner of Object.values(value)) deepFreeze(inner);
+  if (typeof value === "object" && value !== null) for (const inner of Object.values(value)) deepFreeze(inner);
   return Object.freeze(value);
 }

@@ -1,8 +1,11 @@
 // Why: every setting of one server process, with default, unit and meaning, in one schema; the names of environment
 // variables and flags are derived from it, never typed twice. What a whole cluster shares (limits, delivery) comes from
 // the bundle; the same fields here are overrides for one process. It must never read the environment itself.
-import { type Static, type TObject, type TProperties, type TSchema, Type } from "@sinclair/typebox";
+import { FormatRegistry, type Static, type TObject, type TProperties, type TSchema, Type } from "@sinclair/typebox";
+import { parseRange } from "./addresses.ts";
 import { Delivery, Limits } from "./resources/settings.ts";
+
+if (!FormatRegistry.Has("address-range")) FormatRegistry.Set("address-range", (text) => parseRange(text) !== undefined);
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -34,6 +37,12 @@ export const ServerConfig = Type.Object({
     host: host("0.0.0.0"),
     port: port(8081, "Public port (REST, WebSocket, SSE). 0: any free one."),
     publicDiagnostics: Type.Boolean({ default: false, description: "Serve /metrics on the public port too." }),
+    trustedProxies: Type.Array(Type.String({ format: "address-range" }), {
+      default: [],
+      maxItems: 256,
+      description:
+        "Address ranges of proxies whose X-Forwarded-For is believed, separated by commas (10.0.0.0/8,2001:db8::/32). Limits per address count what stands there. Empty: the peer is the client.",
+    }),
   }),
   ops: section({ host: host("0.0.0.0"), port: port(9090, "Plain port with /live, /ready and /metrics. 0: any free one.") }),
   admin: section({

@@ -25,6 +25,13 @@ export const FAILURES = {
   node_full: { status: 503, wire: "NODE_FULL", close: 4004, retry: true, title: "Node holds its maximum of sessions" },
   broker_unavailable: { status: 503, wire: "BROKER_UNAVAILABLE", close: 4005, retry: true, title: "Message broker cannot be reached" },
   rate_limited: { status: 429, wire: "RATE_LIMITED", close: 4006, retry: true, title: "Too many requests" },
+  issuer_unavailable: {
+    status: 503,
+    wire: "ISSUER_UNAVAILABLE",
+    close: 4007,
+    retry: true,
+    title: "Keys of the token's issuer cannot be reached",
+  },
 
   // The caller has to change something first.
   unauthorized: { status: 401, wire: "UNAUTHORIZED", close: 4501, retry: false, title: "Credential missing or rejected" },

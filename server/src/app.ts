@@ -2,6 +2,7 @@
 // It must never read the environment or choose an adapter: `main.ts` does.
 import type { ServerConfig } from "@nexus/protocol/config.ts";
 import type { Server } from "bun";
+import { createAddressOf } from "./core/client-address.ts";
 import type { Defer } from "./core/defer.ts";
 import type { Engine } from "./core/engine.ts";
 import type { LiveConfig } from "./core/live-config.ts";
@@ -48,7 +49,8 @@ const realDefer: Defer = (run, ms) => {
 export function createApp(deps: AppDeps): App {
   const { config, live, engine, log, ids } = deps;
   const node = createNode({ ...deps, tenants: live, defer: realDefer });
-  const edge = createSocketEdge({ node, ids, log }, live.cluster().delivery.staleSeconds);
+  const addressOf = createAddressOf(config.http.trustedProxies);
+  const edge = createSocketEdge({ node, ids, log, addressOf }, live.cluster().delivery.staleSeconds);
   const http = deps.http(node);
   const server = Bun.serve<Session>({
     hostname: config.http.host,

@@ -13,6 +13,7 @@ import { createMemoryEngine } from "./adapters/memory/engine.ts";
 import { createMetrics, type ServerMetrics } from "./adapters/metrics.ts";
 import { type AdminListener, startAdmin } from "./admin/listener.ts";
 import { type App, createApp } from "./app.ts";
+import { createAddressOf } from "./core/client-address.ts";
 import { createDrain, type Drain } from "./core/drain.ts";
 import { readFlags } from "./core/flags.ts";
 import { createLiveConfig, type LiveConfig } from "./core/live-config.ts";
@@ -120,6 +121,7 @@ function startApp(parts: Parts, extra: HttpDeps["extra"]): App {
     http: (node) =>
       createHttp({
         ...{ tenants: live, publisher: node.publisher, sessions: node.sessions, engine, verifier, metrics, log, clock, ids },
+        addressOf: createAddressOf(config.http.trustedProxies),
         health: () => health(node),
         extra: (request) => (diagnostics && new URL(request.url).pathname === "/metrics" ? diagnostics.fetch(request) : extra?.(request)),
       }),

@@ -50,6 +50,17 @@ describe("parseConfig", () => {
     expect(errorsOf({ env: {}, flags: new Map([["--htp-port", "1"]]) })[0]).toStartWith("--htp-port: no such setting");
   });
 
+  test("reads a list separated by commas, and refuses it whole for one bad item", () => {
+    const parsed = parseConfig({ env: { NEXUS_HTTP_TRUSTED_PROXIES: "10.0.0.0/8, ::1,," } });
+    expect(parsed).toMatchObject({ ok: true, config: { http: { trustedProxies: ["10.0.0.0/8", "::1"] } } });
+    expect(parseConfig({ env: { NEXUS_HTTP_TRUSTED_PROXIES: "" } })).toEqual(parseConfig({ env: {} }));
+    for (const bad of ["10.0.0.0/8,nonsense", "10.0.0.0/33", "example.com", "10.0.0.0/8 ::1"]) {
+      expect(errorsOf({ env: { NEXUS_HTTP_TRUSTED_PROXIES: bad } })).toEqual([
+        "NEXUS_HTTP_TRUSTED_PROXIES: must be a list separated by commas, each of which must be an IP address or range such as 10.0.0.0/8",
+      ]);
+    }
+  });
+
   test("leaves other programs' variables alone", () => {
     expect(errorsOf({ env: { NEXUS_SERVER_SERVICE_HOST: "10.0.0.1", NEXUS_BUN: "x", HTTP_PROXY: "y" } })).toEqual([]);
   });
@@ -69,6 +80,7 @@ function sampleOf(schema: ReturnType<typeof configFields>[number]["schema"]): st
   if (schema.type === "integer")
     return String((schema.minimum ?? 0) === schema.default ? (schema.minimum ?? 0) + 1 : (schema.minimum ?? 0));
   if (schema.type === "boolean") return schema.default === true ? "false" : "true";
+  if (schema.type === "array") return "10.0.0.0/8, 2001:db8::/32";
   if (Array.isArray(schema.anyOf)) return "debug";
   return "some/text";
 }

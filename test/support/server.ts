@@ -29,6 +29,7 @@ export type TestServerOptions = {
   })[];
   readonly quotas?: Deep<TenantQuotas>;
   readonly allowedOrigins?: readonly string[];
+  readonly trustedProxies?: readonly string[];
   readonly http?: (node: NexusNode) => HttpHandler;
   /** What core gets instead of the memory engine itself: an engine that breaks, for example. */
   readonly engine?: (memory: MemoryEngine) => Engine;
@@ -77,7 +78,7 @@ export function startServer(options: TestServerOptions = {}): TestServer {
   const engine = createMemoryEngine({ clock: systemClock, ids: systemIds, maxBytes: 64 * 1024 * 1024 });
   const metrics = recordingMetrics();
   const app = createApp({
-    config: { http: { host: "127.0.0.1", port: 0, publicDiagnostics: false } },
+    config: { http: { host: "127.0.0.1", port: 0, publicDiagnostics: false, trustedProxies: [...(options.trustedProxies ?? [])] } },
     live,
     engine: options.engine?.(engine) ?? engine,
     verifier: createTokenVerifier({ tenants: live, clock: systemClock }),

@@ -4,7 +4,7 @@
 import { createHash } from "node:crypto";
 import type { TenantIssuer, TenantSettings } from "@nexus/protocol/bundle.ts";
 import { DEFAULT_TENANT } from "@nexus/protocol/names.ts";
-import type { Clock, Identity, Tenants, TokenVerifier } from "../core/ports.ts";
+import type { Clock, Identity, Tenants, TokenRefusal, TokenVerifier } from "../core/ports.ts";
 import { type Accepted, claimedTenant, isIssuerMeant, judgeClaims, readToken, type Token } from "./jwt-claims.ts";
 import { fitsAlgorithm, importKey, isSignedBy, type VerificationKey } from "./jwt-signature.ts";
 
@@ -115,4 +115,4 @@ export function createTokenVerifier({ tenants, clock }: TokenVerifierDeps): Toke
   };
 }
 
-const refused = (detail: string): { kind: "refused"; detail: string } => ({ kind: "refused", detail });
+const refused = (detail: string): TokenRefusal => ({ kind: "refused", code: "unauthorized", detail });

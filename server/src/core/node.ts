@@ -41,7 +41,9 @@ export function createNode(deps: NodeDeps): NexusNode {
   const admission: AdmissionDeps = {
     tenants: deps.tenants,
     verifier: deps.verifier,
+    tickets: deps.engine.tickets,
     rates: deps.engine.rates,
+    clock: deps.clock,
     metrics: deps.metrics,
     sessions: () => sessions.count(),
     isDraining: () => draining,

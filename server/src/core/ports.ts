@@ -2,6 +2,7 @@
 // It must never name a product (Redis, SQLite) or leak one's errors: a broken engine throws `Failure`.
 import type { ClusterSettings, TemplateSettings, TenantSettings } from "@nexus/protocol/bundle.ts";
 import type { Position } from "@nexus/protocol/cursor.ts";
+import type { Refusal } from "@nexus/protocol/failures.ts";
 import type { Audience, NotificationMetadata } from "@nexus/protocol/frames.ts";
 import type { KeyScope } from "@nexus/protocol/resources/credentials.ts";
 
@@ -194,9 +195,12 @@ export type RateDecision = {
   readonly retryAfterSeconds: number;
 };
 
-/** Token buckets by key. `perSecond` 0 means no limit. */
+/** Rates by key, of this node. What is refused is not counted. A key belongs to one of the two kinds. */
 export type RateLimits = {
+  /** A token bucket. `perSecond` 0 means no limit. */
   take(key: string, rate: { readonly perSecond: number; readonly burst: number }): RateDecision;
+  /** Never more than `limit` in any span of `windowMs`, wherever it begins; 0 means no limit. The decision's `limit` is this one. */
+  window(key: string, rate: { readonly limit: number; readonly windowMs: number }): RateDecision;
 };
 
 /** A verified token. `expiresAt` in milliseconds since 1970; absent: the token had no `exp`. */
@@ -208,11 +212,12 @@ export type Identity = {
   readonly expiresAt?: number;
 };
 
+/** `issuer_unavailable`: the token may be good, and the keys that would tell cannot be had now (with `retryAfterSeconds`). */
+export type TokenRefusal = Refusal & { readonly kind: "refused"; readonly code: "unauthorized" | "issuer_unavailable" };
+
 /** Verifies signature and claims against the tenant's issuers. Refusals never repeat the token. */
 export type TokenVerifier = {
-  verify(
-    token: string,
-  ): Promise<{ readonly kind: "verified"; readonly identity: Identity } | { readonly kind: "refused"; readonly detail: string }>;
+  verify(token: string): Promise<{ readonly kind: "verified"; readonly identity: Identity } | TokenRefusal>;
 };
 
 /** Who holds an API key. `tenant` undefined: a platform key. */

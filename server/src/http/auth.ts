@@ -4,18 +4,17 @@
 import type { Refusal } from "@nexus/protocol/failures.ts";
 import { DEFAULT_TENANT, isTenantId, TENANT_RULE } from "@nexus/protocol/names.ts";
 import type { OperationAuth } from "@nexus/protocol/rest/operation.ts";
+import { countFailure, countRequest } from "../core/address-limits.ts";
 import type { KeyHolder, RateDecision, RateLimits, Tenants, TokenVerifier } from "../core/ports.ts";
 import type { Caller } from "./call.ts";
 
 const MAX_KEY = 512;
-/** Failed attempts of one address. Good keys from the same address (behind a proxy) are not held up by bad ones. */
-const FAILED_ATTEMPTS = { perSecond: 1, burst: 20 };
 
 export type AuthDeps = {
   readonly tenants: Tenants;
   readonly rates: RateLimits;
   readonly verifier: TokenVerifier;
-  /** The address a request came from; asked for only when it failed. */
+  /** The client's address; see `createAddressOf`. */
   readonly addressOf: (request: Request) => string;
 };
 
@@ -47,15 +46,16 @@ export async function admitSession(deps: AuthDeps, request: Request): Promise<Re
   const token = new URL(request.url).searchParams.get("token") ?? bearerOf(request);
   if (token === undefined) return failedAttempt(deps, request, "A token is missing");
   const answer = await deps.verifier.verify(token);
-  return answer.kind === "verified" ? undefined : failedAttempt(deps, request, answer.detail);
+  if (answer.kind === "verified") return undefined;
+  return answer.code === "unauthorized" ? failedAttempt(deps, request, answer.detail) : answer;
 }
+
+/** For operations without a key, and before a token is looked at: `rate_limited` when the address asks too often. */
+export const admitAddress = (deps: AuthDeps, request: Request): Refusal | undefined => countRequest(deps, deps.addressOf(request));
 
 const bearerOf = (request: Request): string | undefined => /^Bearer +(\S+)$/i.exec(request.headers.get("authorization") ?? "")?.[1];
 
-function failedAttempt({ rates, addressOf }: AuthDeps, request: Request, detail: string): Refusal {
-  const attempts = rates.take(`failed-auth/${addressOf(request)}`, FAILED_ATTEMPTS);
-  return attempts.allowed ? { code: "unauthorized", detail } : limited("Too many failed attempts from this address", attempts);
-}
+const failedAttempt = (deps: AuthDeps, request: Request, detail: string): Refusal => countFailure(deps, deps.addressOf(request), detail);
 
 const limited = (detail: string, rate: RateDecision): Refusal => ({
   code: "rate_limited",

@@ -1,13 +1,15 @@
 // Why: what every answer of the public port carries (request id, CORS, rate limits) is made here, once, and cheaply: it is
 // on the path of every publish. It must never copy a header of the request that was not checked.
 import type { TenantSettings } from "@nexus/protocol/bundle.ts";
+import { isAllowedOrigin } from "../core/origins.ts";
 import type { RateDecision } from "../core/ports.ts";
 
 export type AnswerHeaders = Record<string, string>;
 
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 const EXPOSED = "X-Request-ID, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, Idempotency-Replayed";
-const ACCEPTED = "Content-Type, X-API-Key, X-Tenant-ID, X-Request-ID, Idempotency-Key, Authorization, traceparent, tracestate";
+const ACCEPTED =
+  "Content-Type, X-API-Key, X-Tenant-ID, X-Request-ID, Idempotency-Key, Authorization, Last-Event-ID, Cache-Control, traceparent, tracestate";
 
 /** The caller's own id where it is 1-128 visible ASCII characters, otherwise a new one. */
 export function requestIdOf(request: Request, make: () => string): string {
@@ -27,7 +29,7 @@ export function narrowToOrigins(headers: AnswerHeaders, request: Request, tenant
   if (!tenant || tenant.allowed_origins.length === 0) return;
   headers.vary = "Origin";
   const origin = request.headers.get("origin");
-  if (origin !== null && tenant.allowed_origins.includes(origin)) headers["access-control-allow-origin"] = origin;
+  if (origin !== null && isAllowedOrigin(tenant.allowed_origins, origin)) headers["access-control-allow-origin"] = origin;
   else delete headers["access-control-allow-origin"];
 }
 

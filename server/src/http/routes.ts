@@ -4,12 +4,13 @@ import { FAILURES, type Refusal } from "@nexus/protocol/failures.ts";
 import type { Operation } from "@nexus/protocol/rest/operation.ts";
 import { LISTEN_ENDPOINTS, OPERATIONS, type OperationId } from "@nexus/protocol/rest/operations.ts";
 import { Elysia } from "elysia";
+import type { AddressOf, PeerListener } from "../core/client-address.ts";
 import type { Engine } from "../core/engine.ts";
 import type { Clock, Ids, Log, Metrics, Tenants, TokenVerifier } from "../core/ports.ts";
 import { problemResponse, refusalOf } from "../core/problem.ts";
 import type { Publisher } from "../core/publish.ts";
 import type { Sessions } from "../core/sessions.ts";
-import { type AuthDeps, admitKey, admitSession } from "./auth.ts";
+import { type AuthDeps, admitAddress, admitKey, admitSession } from "./auth.ts";
 import { type Answer, type Call, type Handler, isRefusal } from "./call.ts";
 import { type AnswerHeaders, addRate, narrowToOrigins, openHeaders, optionsResponse, requestIdOf } from "./headers.ts";
 import { type HealthFacts, healthAnswer } from "./health.ts";
@@ -17,8 +18,6 @@ import { openApiHandler } from "./openapi.ts";
 import { methodsOf, routePath } from "./paths.ts";
 import { publishHandlers } from "./publish.ts";
 
-/** What is asked of the listener. */
-export type Listener = { requestIP(request: Request): { readonly address: string } | null };
 
 export type HttpDeps = {
   readonly tenants: Tenants;
@@ -31,13 +30,14 @@ export type HttpDeps = {
   readonly log: Log;
   readonly clock: Clock;
   readonly ids: Ids;
+  readonly addressOf: AddressOf;
   /** Asked for paths that are no operation (diagnostics, a console); undefined: 404. */
   readonly extra?: (request: Request) => Response | Promise<Response> | undefined;
 };
 
 type Asked = Pick<Call, "operation" | "request" | "params">;
 
-export type Http = { fetch(request: Request, listener: Listener): Response | Promise<Response> };
+export type Http = { fetch(request: Request, listener: PeerListener): Response | Promise<Response> };
 
 /** `/sse` is served elsewhere once it is; until then it answers like an operation. */
 const ROUTED: readonly Operation[] = [
@@ -47,8 +47,8 @@ const ROUTED: readonly Operation[] = [
 
 export function createHttp(deps: HttpDeps): Http {
   const { clock, ids, log, metrics, tenants } = deps;
-  let listener: Listener | undefined;
-  const auth: AuthDeps = { ...deps, rates: deps.engine.rates, addressOf: (request) => listener?.requestIP(request)?.address ?? "unknown" };
+  let listener: PeerListener | undefined;
+  const auth: AuthDeps = { ...deps, rates: deps.engine.rates, addressOf: (request) => deps.addressOf(request, listener) };
   const handlers: Partial<Record<OperationId, Handler>> = publishHandlers(deps);
   const openApi = openApiHandler();
 
@@ -72,6 +72,10 @@ export function createHttp(deps: HttpDeps): Http {
   }
 
   async function perform({ operation, request, params }: Asked, headers: AnswerHeaders): Promise<Answer | Refusal> {
+    if (operation.auth === "public" || operation.auth === "session") {
+      const tooMany = admitAddress(auth, request);
+      if (tooMany) return tooMany;
+    }
     if (operation.id === "health") return healthAnswer(deps.health());
     if (operation.id === "openapi") return openApi(request);
     if (operation.auth === "public") return notServed;

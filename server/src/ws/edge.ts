@@ -3,6 +3,7 @@
 import type { Refusal } from "@nexus/protocol/failures.ts";
 import { SUBPROTOCOL } from "@nexus/protocol/frames.ts";
 import type { Server, WebSocketHandler } from "bun";
+import type { AddressOf } from "../core/client-address.ts";
 import type { NexusNode } from "../core/node.ts";
 import type { Ids, Log } from "../core/ports.ts";
 import { problemResponse, refusalOf } from "../core/problem.ts";
@@ -18,7 +19,7 @@ const MAX_IDLE_TIMEOUT_SECONDS = 960;
 /** Close code of a socket that vanished (RFC 6455 section 7.1.5). */
 const ABNORMAL_CLOSE = 1006;
 
-export type SocketEdgeDeps = { readonly node: NexusNode; readonly ids: Ids; readonly log: Log };
+export type SocketEdgeDeps = { readonly node: NexusNode; readonly ids: Ids; readonly log: Log; readonly addressOf: AddressOf };
 
 export type SocketEdge = {
   /** Answers a request for `/ws`; undefined when it became a socket. */
@@ -79,8 +80,8 @@ const refused = (refusal: Refusal, requestId: string): Response => {
 async function tryUpgrade(deps: SocketEdgeDeps, request: Request, server: Server<Session>): Promise<Refusal | undefined> {
   if (!isUpgrade(request)) return { code: "invalid_header", detail: "This address speaks WebSocket: send Upgrade: websocket" };
   const handshake = readHandshake(request);
-  const address = server.requestIP(request)?.address ?? "unknown";
-  const admitted = await deps.node.admit({ address, token: handshake.token, origin: handshake.origin });
+  const { token, ticket, origin } = handshake;
+  const admitted = await deps.node.admit({ address: deps.addressOf(request, server), token, ticket, origin });
   if ("code" in admitted) return admitted;
   const session = deps.node.sessions.create({ identity: admitted.identity, transport: "websocket", full: handshake.full });
   // Bun answers the first offer by itself, which may be a token: an empty value makes it answer none.
