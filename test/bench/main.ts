@@ -1,12 +1,14 @@
 // Why: `npm run bench [name…]`: figures with the floor beside them, printed, never asserted.
 import { bundleEdit } from "./bundle-edit.ts";
 import { idleMemory } from "./idle-memory.ts";
+import { sqlitePublish } from "./sqlite-publish.ts";
 import { startup } from "./startup.ts";
 
 const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   "idle-memory": () => idleMemory(),
   startup,
   "bundle-edit": async () => bundleEdit(),
+  "sqlite-publish": sqlitePublish,
 };
 
 const wanted = process.argv.slice(2);
