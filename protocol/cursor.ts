@@ -26,35 +26,43 @@ export function streamHash(name: string): bigint {
  * Returns undefined when the text would pass {@link MAX_CURSOR_CHARACTERS}: the caller leaves streams out.
  */
 export function encodeCursor(positions: Iterable<readonly [stream: string, position: Position]>): string | undefined {
-  const bytes: number[] = [VERSION];
-  for (const [stream, { epoch, offset }] of positions) {
-    const hash = streamHash(stream);
-    for (let shift = 56n; shift >= 0n; shift -= 8n) bytes.push(Number((hash >> shift) & 0xffn));
-    bytes.push(epoch.length);
-    for (let i = 0; i < epoch.length; i++) bytes.push(epoch.charCodeAt(i));
+  return encodeHashes([...positions].map(([stream, position]) => [streamHash(stream), position] as const));
+}
+
+/** As {@link encodeCursor}, for callers who keep the hashes. */
+export function encodeHashes(positions: Iterable<readonly [stream: bigint, position: Position]>): string | undefined {
+  let bytes = String.fromCharCode(VERSION);
+  for (const [hash, { epoch, offset }] of positions) {
+    const high = Number(hash >> 32n);
+    const low = Number(hash & 0xffffffffn);
+    bytes += String.fromCharCode(high >>> 24, (high >>> 16) & 0xff, (high >>> 8) & 0xff, high & 0xff);
+    bytes += String.fromCharCode(low >>> 24, (low >>> 16) & 0xff, (low >>> 8) & 0xff, low & 0xff);
+    bytes += String.fromCharCode(epoch.length) + epoch;
     let rest = offset;
     while (rest >= 0x80) {
-      bytes.push((rest % 0x80) | 0x80);
+      bytes += String.fromCharCode((rest % 0x80) | 0x80);
       rest = Math.floor(rest / 0x80);
     }
-    bytes.push(rest);
+    bytes += String.fromCharCode(rest);
   }
-  const text = Buffer.from(bytes).toString("base64url");
+  // `btoa` takes one character per byte, in browsers as here.
+  const text = btoa(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
   return text.length <= MAX_CURSOR_CHARACTERS ? text : undefined;
 }
 
 /** Undefined when the text is no cursor of ours (`invalid_cursor`). A stream that is not in it starts fresh. */
 export function decodeCursor(text: string): ReadonlyMap<bigint, Position> | undefined {
-  if (text.length === 0 || text.length > MAX_CURSOR_CHARACTERS || !/^[A-Za-z0-9_-]+$/.test(text)) return undefined;
-  const bytes = Buffer.from(text, "base64url");
+  if (text.length === 0 || text.length > MAX_CURSOR_CHARACTERS || !/^[A-Za-z0-9_-]+$/.test(text) || text.length % 4 === 1) return undefined;
+  const bytes = Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (character) => character.charCodeAt(0));
+  const view = new DataView(bytes.buffer);
   if (bytes[0] !== VERSION) return undefined;
   const found = new Map<bigint, Position>();
   let at = 1;
   while (at < bytes.length) {
     if (at + 9 > bytes.length) return undefined;
-    const hash = bytes.readBigUInt64BE(at);
+    const hash = view.getBigUint64(at);
     const length = bytes[at + 8] ?? 0;
-    const epoch = bytes.subarray(at + 9, at + 9 + length).toString("latin1");
+    const epoch = String.fromCharCode(...bytes.subarray(at + 9, at + 9 + length));
     at += 9 + length;
     if (epoch.length !== length || !isEpoch(epoch)) return undefined;
     const read = readVarint(bytes, at);

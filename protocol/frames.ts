@@ -49,15 +49,19 @@ export const CLIENT_FRAMES = {
   Publish: Type.Object({
     type: Type.Literal("Publish"),
     id: frameId,
-    payload: Type.Object({ channel: Type.String(), event_type: Type.String(), payload: Type.Unknown() }),
+    payload: Type.Object({
+      channel: Type.String({ description: "Its rule has to let the token's channels claim publish." }),
+      event_type: Type.String({ minLength: 1, maxLength: 256 }),
+      payload: Type.Unknown(),
+      priority: Type.Optional(Priority),
+      ttl: Type.Optional(Type.Integer({ minimum: 0, maximum: 2147483647, description: "Seconds." })),
+      correlation_id: Type.Optional(Type.String({ maxLength: 256 })),
+    }),
   }),
 } as const;
 export type ClientFrameType = keyof typeof CLIENT_FRAMES;
 export type ClientFrameOf<T extends ClientFrameType> = Static<(typeof CLIENT_FRAMES)[T]>;
 export type FrameId = string | number;
-
-/** Frames this version answers; the others get `error` `NOT_IMPLEMENTED` and the socket stays. */
-export const SERVED_CLIENT_FRAMES: readonly ClientFrameType[] = ["Subscribe", "Unsubscribe", "Ping", "Ack"];
 
 export type StreamOutcome = "fresh" | "recovered" | "not_recovered";
 export type NotRecoveredReason = "epoch_changed" | "window_exceeded" | "unverifiable";
@@ -117,8 +121,15 @@ export type ServerFrame =
       readonly id?: FrameId;
       readonly streams?: readonly StreamState[];
     }
+  /** The answer to `Resume`: one item per stream the session holds. */
+  | { readonly type: "resumed"; readonly streams: readonly StreamState[]; readonly id?: FrameId }
+  /** The answer to `Refresh`. `expires_at`: when the new token stops being accepted. */
+  | { readonly type: "refreshed"; readonly expires_at?: string; readonly id?: FrameId }
+  /** The answer to `Publish`. `delivered_to` counts sessions. */
+  | { readonly type: "published"; readonly notification_id: string; readonly delivered_to: number; readonly id?: FrameId }
   | { readonly type: "pong"; readonly id?: FrameId }
-  | { readonly type: "heartbeat" }
+  /** `timestamp`: over SSE only. */
+  | { readonly type: "heartbeat"; readonly timestamp?: string }
   | { readonly type: "acked"; readonly notification_id?: string; readonly up_to?: WirePosition; readonly id?: FrameId }
   | {
       readonly type: "error";

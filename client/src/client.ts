@@ -198,6 +198,9 @@ export class NexusClient {
         this.#events.emit("gap", { stream: frame.stream, reason: frame.reason, ...(channel === undefined ? {} : { channel }) });
         break;
       }
+      case "resumed":
+      case "refreshed":
+      case "published":
       case "pong":
       case "heartbeat":
         break; // the connection has noted that the server is there

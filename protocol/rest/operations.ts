@@ -24,5 +24,5 @@ export type OperationId = (typeof OPERATIONS)[number]["id"];
 /** The socket endpoints, for the reference: they share the public port but are no REST operations. */
 export const LISTEN_ENDPOINTS = [
   { method: "GET", path: "/ws", summary: "WebSocket", served: true },
-  { method: "GET", path: "/sse", summary: "Server-sent events", served: false },
+  { method: "GET", path: "/sse", summary: "Server-sent events", served: true },
 ] as const;

@@ -2,7 +2,7 @@
 // Pure: the schemas and tables in, Markdown out.
 import type { TSchema } from "@sinclair/typebox";
 import { FAILURES, problemType } from "../../protocol/failures.ts";
-import { CLIENT_FRAMES, FULL_DIALECT_ONLY, SERVED_CLIENT_FRAMES, SUBPROTOCOL } from "../../protocol/frames.ts";
+import { CLIENT_FRAMES, FULL_DIALECT_ONLY, SUBPROTOCOL } from "../../protocol/frames.ts";
 import type { Operation } from "../../protocol/rest/operation.ts";
 import { LISTEN_ENDPOINTS, OPERATIONS } from "../../protocol/rest/operations.ts";
 
@@ -68,12 +68,11 @@ export function restReference(): string {
 
 /** `docs/reference/websocket.md`. */
 export function socketReference(): string {
-  const served: readonly string[] = SERVED_CLIENT_FRAMES;
   const frames = Object.entries(CLIENT_FRAMES).map(([type, schema]) => {
     const properties: Readonly<Record<string, TSchema>> = schema.properties;
     const payload = properties.payload;
     const rows = payload?.properties ? fieldsOf(payload) : payload ? `payload: ${typeOf(payload)}\n` : "No payload.\n";
-    return `### ${type}\n\n${served.includes(type) ? "" : "Declared; this version answers `error` with `NOT_IMPLEMENTED`.\n\n"}${rows}`;
+    return `### ${type}\n\n${rows}`;
   });
   return [
     `${HEADER}# WebSocket\n`,

@@ -9,6 +9,7 @@ import type { LiveConfig } from "./core/live-config.ts";
 import { BEAT_MS, createNode, type NexusNode } from "./core/node.ts";
 import type { Clock, Ids, Log, Metrics, TokenVerifier } from "./core/ports.ts";
 import type { Session } from "./core/session.ts";
+import { createSseEdge } from "./sse/edge.ts";
 import { createSocketEdge } from "./ws/edge.ts";
 
 /** Answers whatever is no socket. */
@@ -51,6 +52,7 @@ export function createApp(deps: AppDeps): App {
   const node = createNode({ ...deps, tenants: live, defer: realDefer });
   const addressOf = createAddressOf(config.http.trustedProxies);
   const edge = createSocketEdge({ node, ids, log, addressOf }, live.cluster().delivery.staleSeconds);
+  const sse = createSseEdge({ node, tenants: live, ids, log, random: Math.random, addressOf });
   const http = deps.http(node);
   const server = Bun.serve<Session>({
     hostname: config.http.host,
@@ -58,7 +60,11 @@ export function createApp(deps: AppDeps): App {
     reusePort: false,
     idleTimeout: 30,
     maxRequestBodySize: MAX_BODY_BYTES,
-    fetch: (request, listener) => (isSocketPath(request.url) ? edge.upgrade(request, listener) : http.fetch(request, listener)),
+    fetch(request, listener) {
+      if (isPath(request.url, "/ws")) return edge.upgrade(request, listener);
+      if (request.method === "GET" && isPath(request.url, "/sse")) return sse.fetch(request, listener);
+      return http.fetch(request, listener);
+    },
     websocket: edge.handler,
   });
   const beat = setInterval(() => node.beat(), BEAT_MS);
@@ -83,10 +89,10 @@ export function createApp(deps: AppDeps): App {
   };
 }
 
-/** Whether the path is `/ws`, found without parsing the whole address: this runs for every request. */
-function isSocketPath(url: string): boolean {
+/** Whether the address has this path, found without parsing the whole of it: this runs for every request. */
+function isPath(url: string, wanted: string): boolean {
   const path = url.indexOf("/", url.indexOf("://") + 3);
-  if (path < 0 || !url.startsWith("/ws", path)) return false;
-  const after = url.charAt(path + 3);
+  if (path < 0 || !url.startsWith(wanted, path)) return false;
+  const after = url.charAt(path + wanted.length);
   return after === "" || after === "?";
 }

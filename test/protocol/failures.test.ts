@@ -1,7 +1,6 @@
 // Why: codes are API. Clients decide by them whether to come back.
 import { expect, test } from "bun:test";
 import { FAILURES, type FailureRow, isRetryableClose } from "@nexus/protocol/failures.ts";
-import { CLIENT_FRAMES, SERVED_CLIENT_FRAMES } from "@nexus/protocol/frames.ts";
 import { OPERATIONS } from "@nexus/protocol/rest/operations.ts";
 
 const rows: readonly (readonly [string, FailureRow])[] = Object.entries(FAILURES);
@@ -22,8 +21,4 @@ test("clients come back after 40xx and after a lost connection, and stay away af
 test("no two operations share a method and path, and every operation id is unique", () => {
   expect(new Set(OPERATIONS.map(({ method, path }) => `${method} ${path}`)).size).toBe(OPERATIONS.length);
   expect(new Set(OPERATIONS.map(({ id }) => id)).size).toBe(OPERATIONS.length);
-});
-
-test("every served frame is declared", () => {
-  for (const type of SERVED_CLIENT_FRAMES) expect(Object.keys(CLIENT_FRAMES)).toContain(type);
 });

@@ -5,12 +5,17 @@ import type { ClientFrameOf } from "@nexus/protocol/frames.ts";
 import type { Flusher } from "./flusher.ts";
 import { controlFrame } from "./frame.ts";
 import type { StreamId, StreamStore, Tenants } from "./ports.ts";
+import type { Receipts } from "./record-ports.ts";
 import type { Session } from "./session.ts";
+
+/** The most a cumulative ACK is noted for in delivery status; an inbox keeps fewer as a rule. */
+const MAX_NOTED = 1000;
 
 export type AcknowledgeDeps = {
   readonly flusher: Flusher;
   readonly tenants: Tenants;
-  readonly store: Pick<StreamStore, "has" | "acknowledge" | "setMark" | "top">;
+  readonly store: Pick<StreamStore, "has" | "acknowledge" | "setMark" | "top" | "page">;
+  readonly receipts: Pick<Receipts, "acknowledged" | "find">;
 };
 
 /** Answers `acked`, or returns `invalid_ack` for the caller to answer. */
@@ -23,16 +28,32 @@ export async function acknowledge(
   const isAcked = deps.tenants.tenant(session.tenant)?.quotas.inbox.mode === "Acked";
   const echo = id === undefined ? {} : { id };
   if ("notification_id" in payload) {
-    const known = await deps.store[isAcked ? "acknowledge" : "has"](inbox, payload.notification_id);
+    const { notification_id } = payload;
+    const known =
+      (await deps.store[isAcked ? "acknowledge" : "has"](inbox, notification_id)) || (await wasHeard(deps, session, notification_id));
     if (!known) return { code: "invalid_ack", detail: "No such notification in this user's inbox" };
-    deps.flusher.reply(session, controlFrame({ type: "acked", notification_id: payload.notification_id, ...echo }));
+    deps.receipts.acknowledged(session.tenant, notification_id, session.user);
+    deps.flusher.reply(session, controlFrame({ type: "acked", notification_id, ...echo }));
     return undefined;
   }
+  const { up_to } = payload;
   const top = await deps.store.top(inbox);
-  if (payload.up_to.epoch !== top.epoch || payload.up_to.offset > top.offset) {
+  if (up_to.epoch !== top.epoch || up_to.offset > top.offset) {
     return { code: "invalid_ack", detail: "This place is not in the user's inbox" };
   }
-  if (isAcked) await deps.store.setMark(inbox, payload.up_to);
-  deps.flusher.reply(session, controlFrame({ type: "acked", up_to: payload.up_to, ...echo }));
+  const { entries } = await deps.store.page(inbox, { before: up_to.offset + 1, limit: MAX_NOTED });
+  for (const { entry } of entries) deps.receipts.acknowledged(session.tenant, entry.notification.id, session.user);
+  if (isAcked) await deps.store.setMark(inbox, up_to);
+  deps.flusher.reply(session, controlFrame({ type: "acked", up_to, ...echo }));
   return undefined;
+}
+
+/** Whether it went to something this session listens to beside its inbox. */
+async function wasHeard({ receipts }: AcknowledgeDeps, session: Session, notificationId: string): Promise<boolean> {
+  const receipt = await receipts.find(session.tenant, notificationId);
+  return (
+    receipt?.targets.some(
+      ({ stream }) => stream.kind === "broadcast" || (stream.kind === "channel" && session.holdsChannel(stream.channel)),
+    ) ?? false
+  );
 }

@@ -1,5 +1,6 @@
 // Why: one stream as this node fans it out: its names, encoded once. Who listens is the hub's to know.
 // It must never outlive its last listener for long: the hub drops it.
+import { type Position, streamHash } from "@nexus/protocol/cursor.ts";
 import type { StreamId } from "./ports.ts";
 import { streamKey, wireName } from "./streams.ts";
 
@@ -10,13 +11,16 @@ export class Fan {
   readonly wireJson: string;
   /** Resolves once announcements flow; undefined while nobody asked. */
   listening: Promise<void> | undefined;
-  /** Epoch the store last answered, for `gap` frames of streams without offsets. */
-  epoch = "0";
+  /** Names the stream in cursors. */
+  readonly hash: bigint;
+  /** The last entry announced here; undefined until there was one. */
+  announced: Position | undefined;
 
   constructor(stream: StreamId) {
     this.stream = stream;
     this.key = streamKey(stream);
     this.wire = wireName(stream);
     this.wireJson = JSON.stringify(this.wire);
+    this.hash = streamHash(this.wire);
   }
 }

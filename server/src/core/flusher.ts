@@ -3,13 +3,15 @@
 // It must never drop a frame silently, nor write to a session that buffers.
 import type { FailureCode } from "@nexus/protocol/failures.ts";
 import type { Defer } from "./defer.ts";
-import { CRITICAL_RANK, controlFrame, type Frame } from "./frame.ts";
+import { CRITICAL_RANK, type Frame, gapFrame, NOWHERE } from "./frame.ts";
 import type { Marks } from "./marks.ts";
 import type { Clock, Metrics } from "./ports.ts";
 import type { Session } from "./session.ts";
 import { makeRoom } from "./slow-consumer.ts";
 
 const MAX_WINDOW_MS = 2;
+/** Smaller frames cost more to compress than they save, also where the client asked for it. */
+const COMPRESS_FROM_BYTES = 4096;
 /** Share of the time spent in flushing above which it pays to gather longer, and below which it does not. */
 const BUSY = 0.25;
 const IDLE = 0.1;
@@ -107,7 +109,8 @@ export class Flusher {
         sent++;
         continue;
       }
-      const result = outlet.send(frame.text);
+      const text = session.encoder ? session.encoder.encode(frame) : frame.text;
+      const result = outlet.send(text, frame.bytes >= COMPRESS_FROM_BYTES);
       if (result === 0) {
         session.blocked = true; // not taken: it stays first in the queue
         break;
@@ -191,8 +194,7 @@ export class Flusher {
     for (const { entry } of room.dropped) {
       if (entry?.policy !== "DropOldest") continue; // LatestOnly: a newer entry says it all
       session.lost ??= new Map();
-      session.lost.set(entry.fan, entry.position?.offset ?? 0);
-      if (entry.position) entry.fan.epoch = entry.position.epoch;
+      session.lost.set(entry.fan, entry.position ?? NOWHERE);
     }
     return room.incoming;
   }
@@ -202,9 +204,7 @@ export class Flusher {
     const { lost } = session;
     session.lost = undefined;
     if (!lost || !session.full) return;
-    const gaps = [...lost].map(([fan, offset]) =>
-      controlFrame({ type: "gap", stream: fan.wire, reason: "slow_consumer", epoch: fan.epoch, offset }),
-    );
+    const gaps = [...lost].map(([fan, position]) => gapFrame(fan, "slow_consumer", position));
     session.queue = [...gaps, ...(session.queue ?? [])];
     for (const gap of gaps) session.queuedBytes += gap.bytes;
   }

@@ -20,16 +20,37 @@ export type EntryFacts = {
   readonly marks: boolean;
 };
 
-/** `bytes` is the length of `text` in UTF-8. Without `entry` it is an answer or a notice, which is never dropped. */
-export type Frame = { readonly text: string; readonly bytes: number; readonly entry?: EntryFacts };
+/** Where a session stands in a stream from this frame on. */
+export type Place = { readonly fan: Fan; readonly position: Position };
+
+/**
+ * `bytes` is the length of `text` in UTF-8. Without `entry` it is an answer or a notice, which is never dropped.
+ * `places`: for encoders that keep a cursor.
+ */
+export type Frame = {
+  readonly type: ServerFrame["type"];
+  readonly text: string;
+  readonly bytes: number;
+  readonly entry?: EntryFacts;
+  readonly places?: readonly Place[];
+};
+
+/** Where a reader of a stream without history stands: nowhere, so that nothing can be resumed from it. */
+export const NOWHERE: Position = { epoch: "0", offset: 0 };
 
 export const CRITICAL_RANK = PRIORITIES.indexOf("Critical");
 
 /** Encodes any frame that carries no entry. */
-export function controlFrame(frame: Exclude<ServerFrame, { type: "notification" }>): Frame {
+export function controlFrame(frame: Exclude<ServerFrame, { type: "notification" }>, places?: readonly Place[]): Frame {
   const text = JSON.stringify(frame);
-  return { text, bytes: Buffer.byteLength(text) };
+  const { type } = frame;
+  const bytes = Buffer.byteLength(text);
+  return places ? { type, text, bytes, places } : { type, text, bytes };
 }
+
+/** Entries of this stream may be missing for whoever gets it; `position` is where it goes on. */
+export const gapFrame = (fan: Fan, reason: string, position: Position): Frame =>
+  controlFrame({ type: "gap", stream: fan.wire, reason, ...position }, [{ fan, position }]);
 
 export const HEARTBEAT = controlFrame({ type: "heartbeat" });
 export const PONG = controlFrame({ type: "pong" });
@@ -63,5 +84,10 @@ export function entryFrame(entry: Entry, fan: Fan, how: Pick<EntryFacts, "policy
     `{"type":"notification","id":"${id}","occurred_at":"${new Date(occurredAt).toISOString()}","event_type":${JSON.stringify(eventType)}` +
     `,"payload":${payloadJson},"metadata":${JSON.stringify(metadata)},"stream":${fan.wireJson}${offset}}`;
   const rank = PRIORITIES.indexOf(metadata.priority);
-  return { text, bytes: Buffer.byteLength(text), entry: { fan, position, rank, occurredAt, expiresAt: expiryOf(entry), ...how } };
+  return {
+    type: "notification",
+    text,
+    bytes: Buffer.byteLength(text),
+    entry: { fan, position, rank, occurredAt, expiresAt: expiryOf(entry), ...how },
+  };
 }

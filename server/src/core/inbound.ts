@@ -2,12 +2,14 @@
 // refused is let go. It must never let a throw or a rejection escape: a socket handler would lose it silently.
 import { Failure, type FailureCode, type Refusal } from "@nexus/protocol/failures.ts";
 import type { FrameId } from "@nexus/protocol/frames.ts";
-import { SERVED_CLIENT_FRAMES } from "@nexus/protocol/frames.ts";
 import { type AcknowledgeDeps, acknowledge } from "./acknowledge.ts";
 import { type ClientFrame, decodeFrame } from "./decode.ts";
 import { controlFrame, errorFrame, PONG } from "./frame.ts";
 import type { Clock, Log, Metrics } from "./ports.ts";
+import { type RefreshDeps, refresh } from "./refresh.ts";
+import { type ResumeDeps, resume } from "./resume.ts";
 import type { Session } from "./session.ts";
+import { publishFromSession, type SessionPublishDeps } from "./session-publish.ts";
 import { type SubscribeDeps, subscribe, unsubscribe } from "./subscribe.ts";
 
 /** A session that had this many frames refused within a minute is let go. */
@@ -19,7 +21,10 @@ const BACKLOG_BYTES = 1_048_576;
 const HARMLESS: ReadonlySet<FailureCode> = new Set<FailureCode>(["invalid_ack", "not_implemented", "broker_unavailable"]);
 
 export type InboundDeps = SubscribeDeps &
-  AcknowledgeDeps & {
+  AcknowledgeDeps &
+  RefreshDeps &
+  ResumeDeps &
+  SessionPublishDeps & {
     readonly clock: Clock;
     readonly log: Log;
     readonly metrics: Pick<Metrics, "frame" | "refused">;
@@ -150,13 +155,6 @@ export class Inbound {
   }
 
   async #answer(session: Session, frame: ClientFrame): Promise<Refusal | undefined> {
-    if (!SERVED_CLIENT_FRAMES.includes(frame.type)) {
-      return {
-        code: "not_implemented",
-        detail: "This version does not answer this frame",
-        fields: [{ pointer: "/type", detail: frame.type }],
-      };
-    }
     switch (frame.type) {
       case "Ping":
         this.#deps.flusher.reply(session, frame.id === undefined ? PONG : controlFrame({ type: "pong", id: frame.id }));
@@ -171,8 +169,14 @@ export class Inbound {
         return undefined;
       case "Ack":
         return acknowledge(this.#deps, session, frame);
+      case "Resume":
+        return resume(this.#deps, session, frame);
+      case "Refresh":
+        return refresh(this.#deps, session, frame);
+      case "Publish":
+        return publishFromSession(this.#deps, session, frame);
       default:
-        return { code: "not_implemented", detail: "This version does not answer this frame" };
+        return frame satisfies never;
     }
   }
 

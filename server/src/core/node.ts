@@ -36,7 +36,8 @@ export type NexusNode = {
 };
 
 export function createNode(deps: NodeDeps): NexusNode {
-  const sessions = new Sessions(deps);
+  const publisher = createPublisher(deps);
+  const sessions = new Sessions({ ...deps, publisher });
   let draining = false;
   const admission: AdmissionDeps = {
     tenants: deps.tenants,
@@ -49,7 +50,7 @@ export function createNode(deps: NodeDeps): NexusNode {
     isDraining: () => draining,
   };
   return {
-    publisher: createPublisher(deps),
+    publisher,
     sessions,
     admit: (candidate) => admit(admission, candidate),
     refuseSessions: () => {

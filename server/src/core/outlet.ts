@@ -3,8 +3,11 @@
 
 /** One connection, as bytes out. No method throws after the connection is gone. */
 export type Outlet = {
-  /** > 0: written. -1: accepted, and the connection now buffers. 0: not accepted (closed, or its buffer is full). */
-  send(text: string): number;
+  /**
+   * > 0: written. -1: accepted, and the connection now buffers. 0: not accepted (closed, or its buffer is full).
+   * `compress`: worth it, where the client asked for compression.
+   */
+  send(text: string, compress?: boolean): number;
   /** `reason` is at most 123 bytes of UTF-8. */
   close(code: number, reason: string): void;
   /** Ends the connection without a word, giving back everything at once. Does nothing after `close`. */

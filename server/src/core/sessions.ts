@@ -1,27 +1,30 @@
 // Why: the life of every session of this node, whatever its transport: enter, catch up, live, end. Edges create and feed
 // sessions, drain and configuration end them. It must never leave a listener, a lease or a place behind.
 
-import type { Position } from "@nexus/protocol/cursor.ts";
-import { FAILURES, Failure, type FailureCode } from "@nexus/protocol/failures.ts";
-import { SHUTDOWN_REASON, type StreamState } from "@nexus/protocol/frames.ts";
+import { FAILURES, Failure, type FailureCode, type Refusal } from "@nexus/protocol/failures.ts";
+import { SHUTDOWN_REASON } from "@nexus/protocol/frames.ts";
 import type { Defer } from "./defer.ts";
 import { Endings } from "./endings.ts";
 import type { Engine } from "./engine.ts";
-import type { Fan } from "./fan.ts";
 import { Flusher } from "./flusher.ts";
-import { controlFrame, errorFrame, HEARTBEAT } from "./frame.ts";
+import { controlFrame, errorFrame, type Frame, HEARTBEAT } from "./frame.ts";
 import { Hub } from "./hub.ts";
 import { Inbound } from "./inbound.ts";
+import { Joining } from "./joining.ts";
 import { Marks } from "./marks.ts";
+import { type OpeningDeps, open, reserve } from "./opening.ts";
 import type { Outlet } from "./outlet.ts";
 import { firstHeartbeat, Pool } from "./pool.ts";
-import type { Clock, Entry, Ids, Log, Metrics, Tenants } from "./ports.ts";
+import type { Clock, Ids, Log, Metrics, Tenants, TokenVerifier } from "./ports.ts";
+import type { Publisher } from "./publish.ts";
 import { Session, type SessionStart } from "./session.ts";
-import { channelStream } from "./subscribe.ts";
+import { channelStream, type SubscribeDeps, subscribe } from "./subscribe.ts";
 
 export type SessionsDeps = {
   readonly tenants: Tenants;
   readonly engine: Engine;
+  readonly verifier: TokenVerifier;
+  readonly publisher: Publisher;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Log;
@@ -36,6 +39,7 @@ export class Sessions {
   readonly #marks: Marks;
   readonly #flusher: Flusher;
   readonly #hub: Hub;
+  readonly #opening: OpeningDeps & SubscribeDeps;
   readonly #inbound: Inbound;
   #ordinal = 0;
 
@@ -49,7 +53,11 @@ export class Sessions {
     this.#flusher = new Flusher({ clock, metrics, defer, marks: this.#marks, sendQueueBytes, end });
     const overflow = (session: Session) => this.end(session, "slow_consumer");
     this.#hub = new Hub({ bus, store, tenants, clock, log, flusher: this.#flusher, sendQueueBytes, overflow });
-    this.#inbound = new Inbound({ hub: this.#hub, flusher: this.#flusher, tenants, store, directory, clock, log, metrics, end });
+    const joining = new Joining({ hub: this.#hub, flusher: this.#flusher, marks: this.#marks, tenants, store, sendQueueBytes });
+    this.#opening = { engine: deps.engine, hub: this.#hub, flusher: this.#flusher, joining, tenants, directory };
+    const { verifier, publisher } = deps;
+    const { receipts } = deps.engine;
+    this.#inbound = new Inbound({ ...this.#opening, store, receipts, verifier, publisher, clock, log, metrics, end });
   }
 
   /** Sessions of this node, those being opened included. */
@@ -82,8 +90,21 @@ export class Sessions {
     return new Session({ ...start, sessionId: this.#deps.ids.uuid(), connectedAt: this.#deps.clock.now() });
   }
 
-  /** The connection is up. Takes the session's place, sends what its user missed and goes live. Never throws. */
-  opened(session: Session, outlet: Outlet): void {
+  /**
+   * Takes the session's place before there is a connection, where a refusal can still be an HTTP answer
+   * (`connection_limit`). Whoever reserved calls `opened` or `closed`. Rejects with the engine's `Failure`.
+   */
+  async reserve(session: Session): Promise<Refusal | undefined> {
+    const refusal = await reserve(this.#opening, session);
+    if (refusal) this.#deps.metrics.refused(refusal.code);
+    return refusal;
+  }
+
+  /**
+   * The connection is up. Takes the session's place, sends what its user missed, subscribes to `channels` and goes live.
+   * Never throws.
+   */
+  opened(session: Session, outlet: Outlet, channels: readonly string[] = []): void {
     const monotonic = this.#deps.clock.monotonic();
     session.outlet = outlet;
     session.seenAt = monotonic;
@@ -91,7 +112,7 @@ export class Sessions {
     this.#pool.add(session);
     this.#deps.metrics.sessionOpened(session.transport);
     this.#inbound.hold(session);
-    void this.#enter(session).then(
+    void this.#enter(session, channels).then(
       () => this.#inbound.idle(session),
       (error: unknown) => this.#failed(session, error),
     );
@@ -123,11 +144,19 @@ export class Sessions {
    */
   end(session: Session, code: FailureCode): void {
     if (session.ended) return;
+    if (session.transport === "sse" && code !== "shutting_down") this.#sayWhy(session, code);
     this.#flusher.write(session);
     const { close, title } = FAILURES[code];
     const { outlet } = session;
     this.#finish(session, close);
     if (outlet) this.#endings.close(session, { outlet, code: close, reason: title }, this.#deps.clock.monotonic());
+  }
+
+  /** Where there is no close code, an `error` says why; it waits like anything else where the connection buffers. */
+  #sayWhy(session: Session, code: FailureCode): void {
+    const { title } = FAILURES[code];
+    session.queue ??= [];
+    session.queue.push(errorFrame({ code, detail: title }));
   }
 
   /**
@@ -156,6 +185,8 @@ export class Sessions {
   tick(): void {
     const time = { now: this.#deps.clock.now(), monotonic: this.#deps.clock.monotonic() };
     const delivery = this.#delivery();
+    let beat: Frame | undefined;
+    const timed = () => (beat ??= controlFrame({ type: "heartbeat", timestamp: new Date(time.now).toISOString() }));
     this.#pool.due(time, delivery, (session, due) => {
       if (due !== "heartbeat") {
         this.end(session, due);
@@ -163,8 +194,10 @@ export class Sessions {
       }
       session.heartbeatAt = time.monotonic + delivery.heartbeatSeconds * 1000;
       this.#flusher.drained(session); // in case its connection never said so
-      this.#flusher.enqueue(session, HEARTBEAT);
-      if (!session.blocked) session.outlet?.ping();
+      this.#flusher.enqueue(session, session.transport === "sse" ? timed() : HEARTBEAT);
+      if (session.blocked) return;
+      session.outlet?.ping();
+      if (session.transport === "sse") session.seenAt = time.monotonic; // its connection takes what is written: nothing else can be known
     });
     this.#inbound.tick();
     this.#endings.tick(time.monotonic);
@@ -180,70 +213,24 @@ export class Sessions {
     return this.#deps.tenants.cluster().delivery;
   }
 
-  async #enter(session: Session): Promise<void> {
-    const { directory, store } = this.#deps.engine;
-    const { tenant, user } = session;
-    const quotas = this.#deps.tenants.tenant(tenant)?.quotas;
-    const limits = quotas?.connections === undefined ? {} : { perTenant: quotas.connections };
-    const outcome = await directory.enter(session, { perUser: quotas?.connectionsPerUser ?? 1, ...limits });
-    if (outcome !== "entered") {
-      this.#reject(session, outcome);
+  async #enter(session: Session, channels: readonly string[]): Promise<void> {
+    const refusal = session.entered ? undefined : await reserve(this.#opening, session);
+    if (refusal) {
+      this.#reject(session, refusal);
       return;
     }
-    if (session.ended) {
-      await directory.leave(session); // it went away while it was entering
-      return;
-    }
-    session.inbox = await this.#hub.join(session, { kind: "inbox", tenant, user });
-    session.broadcast = await this.#hub.join(session, { kind: "broadcast", tenant });
-    await this.#marks.settle(session.inbox);
-    const { entries, top } = await store.unread(session.inbox.stream);
-    const live = await store.top(session.broadcast.stream);
-    if (session.ended) {
-      this.#leaveAll(session);
-      return;
-    }
-    this.#greet(session, [state("user", startOf(entries, top)), state("broadcast", live)]);
-    session.broadcast.epoch = live.epoch;
-    this.#hub.release(session, session.broadcast, live);
-    await this.#catchUp(session, session.inbox, entries);
-    this.#hub.release(session, session.inbox, top);
-    this.#deps.log.debug("session.opened", { sessionId: session.sessionId, tenant, transport: session.transport });
+    if (!session.ended) await open(this.#opening, session);
+    if (channels.length > 0 && !session.ended)
+      await subscribe(this.#opening, session, { type: "Subscribe", payload: { channels: [...channels] } });
+    if (session.ended) this.#leaveAll(session);
+    else this.#deps.log.debug("session.opened", { sessionId: session.sessionId, tenant: session.tenant, transport: session.transport });
   }
 
-  #reject(session: Session, outcome: "user_limit" | "tenant_limit"): void {
+  #reject(session: Session, refusal: Refusal): void {
     if (session.ended) return;
-    const detail = outcome === "user_limit" ? "This user has too many sessions" : "The tenant has too many sessions";
-    this.#deps.metrics.refused("connection_limit");
-    this.#flusher.reply(session, errorFrame({ code: "connection_limit", detail }));
-    this.end(session, "connection_limit");
-  }
-
-  #greet(session: Session, streams: readonly StreamState[]): void {
-    if (!session.full) return;
-    const { heartbeatSeconds } = this.#delivery();
-    this.#flusher.reply(
-      session,
-      controlFrame({
-        type: "connected",
-        connection_id: session.sessionId,
-        user_id: session.user,
-        tenant_id: session.tenant,
-        heartbeat_seconds: heartbeatSeconds,
-        max_frame_bytes: this.#deps.tenants.cluster().limits.frameBytes,
-        streams,
-      }),
-    );
-  }
-
-  /** What was missed is written at the client's pace: an inbox may hold more than a queue. */
-  async #catchUp(session: Session, inbox: Fan, entries: readonly Entry[]): Promise<void> {
-    for (const entry of entries) {
-      if (session.blocked) await new Promise<void>((resolve) => (session.onDrained = resolve));
-      if (session.ended) return;
-      const frame = this.#hub.encode(entry, inbox);
-      if (frame) this.#flusher.reply(session, frame);
-    }
+    this.#deps.metrics.refused(refusal.code);
+    this.#flusher.reply(session, errorFrame(refusal));
+    this.end(session, refusal.code);
   }
 
   #failed(session: Session, error: unknown): void {
@@ -265,7 +252,9 @@ export class Sessions {
     session.queue = undefined;
     session.queuedBytes = 0;
     session.backlog = undefined;
+    session.resume = undefined;
     onDrained?.();
+    if (!session.entered) return; // it leaves when it has entered
     this.#deps.engine.directory.leave(session).catch((error: unknown) => {
       this.#deps.log.warn("session.leave_failed", { sessionId: session.sessionId, error: String(error) }); // its lease runs out
     });
@@ -282,11 +271,3 @@ export class Sessions {
     session.channels = undefined;
   }
 }
-
-/** Where a reader stands before the first of `entries`, or at `top` when there are none. */
-function startOf(entries: readonly Entry[], top: Position): Position {
-  const first = entries[0]?.position;
-  return first ? { epoch: first.epoch, offset: first.offset - 1 } : top;
-}
-
-const state = (stream: string, position: Position): StreamState => ({ stream, ...position, outcome: "fresh" });

@@ -1,5 +1,6 @@
 // Why: sockets on raw Bun.serve, because an Elysia wrapper would triple the memory of a silent one. It decodes a
 // handshake, asks core, and hands the socket over as core's outlet. It must never hold a rule of its own.
+import { decodeCursor } from "@nexus/protocol/cursor.ts";
 import type { Refusal } from "@nexus/protocol/failures.ts";
 import { SUBPROTOCOL } from "@nexus/protocol/frames.ts";
 import type { Server, WebSocketHandler } from "bun";
@@ -50,7 +51,8 @@ export function createSocketEdge(deps: SocketEdgeDeps, staleSeconds: number): So
       backpressureLimit: BACKPRESSURE_LIMIT_BYTES,
       idleTimeout: idleTimeoutSeconds,
       sendPings: true,
-      perMessageDeflate: false,
+      // Without a window of its own for each socket: negotiated where asked for, paid for by large frames only.
+      perMessageDeflate: { compress: "shared", decompress: "shared" },
       open: (socket) => guard(socket.data, () => sessions.opened(socket.data, socket)),
       message: (socket, message) => guard(socket.data, () => sessions.received(socket.data, message)),
       drain: (socket) => guard(socket.data, () => sessions.drained(socket.data)),
@@ -83,7 +85,9 @@ async function tryUpgrade(deps: SocketEdgeDeps, request: Request, server: Server
   const { token, ticket, origin } = handshake;
   const admitted = await deps.node.admit({ address: deps.addressOf(request, server), token, ticket, origin });
   if ("code" in admitted) return admitted;
-  const session = deps.node.sessions.create({ identity: admitted.identity, transport: "websocket", full: handshake.full });
+  const { cursor } = handshake;
+  const resume = cursor === undefined ? {} : { resume: decodeCursor(cursor) ?? ("unreadable" as const) };
+  const session = deps.node.sessions.create({ identity: admitted.identity, transport: "websocket", full: handshake.full, ...resume });
   // Bun answers the first offer by itself, which may be a token: an empty value makes it answer none.
   const headers = { "Sec-WebSocket-Protocol": handshake.full ? SUBPROTOCOL : "" };
   if (server.upgrade(request, { data: session, headers })) return undefined;

@@ -22,7 +22,7 @@ export function readHandshake(request: Request): Handshake {
     ticket: query.get("ticket") || undefined,
     full: offers.includes(SUBPROTOCOL),
     origin: request.headers.get("origin") ?? undefined,
-    cursor: query.get("cursor") ?? undefined,
+    cursor: query.get("cursor") || undefined,
   };
 }
 

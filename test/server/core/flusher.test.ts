@@ -71,7 +71,7 @@ function frame(text: string, change: Partial<NonNullable<Frame["entry"]>> = {}):
     expiresAt: Number.POSITIVE_INFINITY,
     marks: false,
   };
-  return { text, bytes: text.length, entry: { ...entry, ...change } };
+  return { type: "notification", text, bytes: text.length, entry: { ...entry, ...change } };
 }
 
 test("an idle node writes at the end of the turn, several frames of a session corked", () => {

@@ -11,12 +11,13 @@ type Policy = "Disconnect" | "DropOldest" | "LatestOnly";
 
 function entry(text: string, policy: Policy, { rank = 1, fan = fanA, bytes = 10 } = {}): Frame {
   return {
+    type: "notification",
     text,
     bytes,
     entry: { fan, rank, policy, position: undefined, occurredAt: 0, expiresAt: Number.POSITIVE_INFINITY, marks: false },
   };
 }
-const answer = (text: string): Frame => ({ text, bytes: 10 });
+const answer = (text: string): Frame => ({ type: "pong", text, bytes: 10 });
 const texts = (frames: readonly Frame[]) => frames.map((frame) => frame.text);
 
 test("Disconnect ends the session when nothing may be dropped", () => {
