@@ -30,8 +30,9 @@ export const Problem = Type.Object(
   { description: "Why a request was refused." },
 );
 
+/** `not_found`: a platform key named a tenant that does not exist. */
 const KEY: readonly FailureCode[] = [
-  ...(["invalid_header", "unauthorized", "forbidden", "tenant_access_denied", "tenant_suspended"] as const),
+  ...(["invalid_header", "unauthorized", "forbidden", "tenant_access_denied", "tenant_suspended", "not_found"] as const),
   ...(["rate_limited", "broker_unavailable"] as const),
 ];
 const SESSION: readonly FailureCode[] = ["unauthorized", "token_expired", "forbidden", "tenant_suspended", "rate_limited"];
@@ -48,7 +49,7 @@ export function failuresOf(operation: Operation): readonly FailureCode[] {
     return [...(operation.auth === "public" ? [] : takesKey(operation) ? KEY : SESSION), "not_implemented", "internal"];
   const codes: readonly FailureCode[] = [
     ...(takesKey(operation) ? KEY : operation.auth === "session" ? SESSION : []),
-    ...(operation.path.includes("{") ? (["not_found", "validation_error"] as const) : []),
+    ...(operation.path.includes("{") ? (["validation_error"] as const) : []),
     ...(operation.query ? (["validation_error", "invalid_cursor"] as const) : []),
     ...(operation.body ? BODY : []),
     ...(isWrite(operation) ? WRITE : []),

@@ -30,8 +30,8 @@ export const PARAMETERS = {
   RequestId: {
     name: "X-Request-ID",
     in: "header",
-    description: "Comes back in the answer. Anything else than 1-128 visible ASCII characters is replaced by an id of the server's.",
-    schema: { type: "string", minLength: 1, maxLength: 128, pattern: VISIBLE },
+    description: "1-128 visible ASCII characters come back in the answer; anything else is replaced by an id of the server's.",
+    schema: { type: "string" },
   },
   IdempotencyKey: {
     name: "Idempotency-Key",

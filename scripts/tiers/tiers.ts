@@ -28,6 +28,14 @@ export const TIERS: readonly Tier[] = [
   },
   { name: "contract", about: "one suite for every engine", paths: ["test/contract"], timeoutMs: 15_000, parallel: 1, packages: [] },
   {
+    name: "conformance",
+    about: "checkers and clients of others, against the real server",
+    paths: ["test/conformance"],
+    timeoutMs: 120_000,
+    parallel: 1,
+    packages: [],
+  },
+  {
     name: "local",
     about: "the CLI and the console, in a real browser",
     paths: ["test/cli"],

@@ -15,7 +15,7 @@ import { type Answer, type Call, type Handler, isRefusal } from "./call.ts";
 import { type AnswerHeaders, addRate, narrowToOrigins, openHeaders, optionsResponse, requestIdOf } from "./headers.ts";
 import { type HealthFacts, healthAnswer } from "./health.ts";
 import { openApiHandler } from "./openapi.ts";
-import { methodsOf, routePath } from "./paths.ts";
+import { methodsOf, routePath, SHADOWED } from "./paths.ts";
 import { publishHandlers } from "./publish.ts";
 
 
@@ -115,6 +115,7 @@ export function createHttp(deps: HttpDeps): Http {
     log.error("http.router_failed", { code: String(code), error });
     return refuse(refusalOf(undefined), openHeaders(request, requestIdOf(request, ids.uuid)));
   });
+  for (const { method, path } of SHADOWED) app.route(method, path, ({ request }) => elsewhere(request), { parse: "none" });
   for (const operation of ROUTED) {
     // `parse: "none"`: bodies are read by handlers, after key, type and size were judged.
     app.route(operation.method, routePath(operation.path), ({ request, params }) => answer({ operation, request, params }), {
