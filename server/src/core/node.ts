@@ -8,6 +8,7 @@ import type { Engine } from "./engine.ts";
 import type { Clock, Identity, Ids, Log, Metrics, Tenants, TokenVerifier } from "./ports.ts";
 import { createPublisher, type Publisher } from "./publish.ts";
 import { Sessions } from "./sessions.ts";
+import { createTemplateLookup } from "./template-lookup.ts";
 
 /** How often heartbeats, silence and paced senders are looked after, in milliseconds. */
 export const BEAT_MS = 250;
@@ -36,7 +37,8 @@ export type NexusNode = {
 };
 
 export function createNode(deps: NodeDeps): NexusNode {
-  const publisher = createPublisher(deps);
+  const templates = createTemplateLookup({ tenants: deps.tenants, store: deps.engine.templates });
+  const publisher = createPublisher({ ...deps, templates });
   const sessions = new Sessions({ ...deps, publisher });
   let draining = false;
   const admission: AdmissionDeps = {

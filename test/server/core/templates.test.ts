@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import type { TemplateSettings, TemplateVariable } from "@nexus/protocol/bundle.ts";
 import { renderTemplate } from "@nexus/server/core/templates.ts";
 import fc from "fast-check";
+import { fuzzSettings } from "../../support/fuzz.ts";
 
 function template(payload: unknown, change: Partial<TemplateSettings> = {}): TemplateSettings {
   const base = {
@@ -23,8 +24,15 @@ const variable = (name: string, change: Partial<TemplateVariable> = {}): Templat
   ...change,
 });
 
+/** Templates that render no partial answer at once. */
+function render(settings: TemplateSettings, variables: Record<string, unknown> = {}, locale?: string) {
+  const result = renderTemplate(settings, { variables, locale });
+  if (result instanceof Promise) throw new Error("nothing had to be waited for");
+  return result;
+}
+
 function rendered(settings: TemplateSettings, variables: Record<string, unknown> = {}, locale?: string): unknown {
-  const result = renderTemplate(settings, variables, locale);
+  const result = render(settings, variables, locale);
   if ("code" in result) throw new Error(`${result.code}: ${JSON.stringify(result.fields)}`);
   return JSON.parse(result.payloadJson);
 }
@@ -91,7 +99,7 @@ test("defaults fill in, what is given wins", () => {
 
 test("a missing required variable and one of another type are refused with their pointers, never their values", () => {
   const variables = [variable("a", { required: true }), variable("n/~", { type: "integer" }), variable("o", { type: "object" })];
-  const refusal = renderTemplate(template("{{a}}", { variables }), { "n/~": 1.5, o: ["hunter2"] });
+  const refusal = render(template("{{a}}", { variables }), { "n/~": 1.5, o: ["hunter2"] });
   expect(refusal).toMatchObject({
     code: "validation_error",
     fields: [{ pointer: "/variables/a" }, { pointer: "/variables/n~1~0" }, { pointer: "/variables/o" }],
@@ -117,8 +125,9 @@ test("a locale falls back to shorter tags, then to the payload; case does not co
   ]);
 });
 
-test("another engine is refused, not guessed", () => {
-  expect(renderTemplate(template("x", { engine: "Liquid" }))).toMatchObject({ code: "not_implemented" });
+test("a region is never taken for another", () => {
+  const settings = template("default", { locales: [{ locale: "en-GB", payload: "british" }] });
+  expect(["en-US", "en", "en-GB-oed"].map((locale) => rendered(settings, {}, locale))).toEqual(["default", "default", "british"]);
 });
 
 test("whatever the template and the variables, the result is JSON with no prototype touched", () => {
@@ -136,10 +145,11 @@ test("whatever the template and the variables, the result is JSON with no protot
   }));
   fc.assert(
     fc.property(value, fc.dictionary(fc.constantFrom("a", "b", "__proto__"), fc.jsonValue()), (payload, variables) => {
-      const result = renderTemplate(template(payload), variables);
+      const result = render(template(payload), variables);
       if ("code" in result) throw new Error(result.code);
       JSON.parse(result.payloadJson);
       expect(Object.getPrototypeOf({})).toBe(Object.prototype);
     }),
+    fuzzSettings(),
   );
 });
