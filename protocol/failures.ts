@@ -41,6 +41,7 @@ export const FAILURES = {
   tenant_access_denied: { status: 403, wire: "TENANT_ACCESS_DENIED", close: 4503, retry: false, title: "Key belongs to another tenant" },
   connection_limit: { status: 429, wire: "CONNECTION_LIMIT", close: 4505, retry: false, title: "Session limit reached" },
   flood: { status: 429, wire: "RATE_LIMITED", close: 4506, retry: false, title: "Session keeps sending frames that are refused" },
+  disconnected: { status: 403, wire: "DISCONNECTED", close: 4507, retry: false, title: "Session was ended by an operator" },
 
   // Frames; the session goes on, the close code is for the flood limit only.
   invalid_message: { status: 400, wire: "INVALID_MESSAGE", close: 4506, retry: false, title: "Frame does not match the protocol" },
@@ -79,6 +80,9 @@ export const FAILURES = {
     title: "A request with this Idempotency-Key is still running",
   },
   not_found: { status: 404, wire: "NOT_FOUND", close: 4506, retry: false, title: "No such resource" },
+  channel_not_found: { status: 404, wire: "CHANNEL_NOT_FOUND", close: 4506, retry: false, title: "Nobody listens to this channel" },
+  user_not_connected: { status: 404, wire: "USER_NOT_CONNECTED", close: 4506, retry: false, title: "User has no session" },
+  tenant_not_found: { status: 404, wire: "TENANT_NOT_FOUND", close: 4506, retry: false, title: "No such tenant" },
   method_not_allowed: { status: 405, wire: "METHOD_NOT_ALLOWED", close: 4506, retry: false, title: "Method is not served on this path" },
   not_implemented: { status: 501, wire: "NOT_IMPLEMENTED", close: 4506, retry: false, title: "Operation is not served by this version" },
 

@@ -41,7 +41,11 @@ const WRITE: readonly FailureCode[] = ["idempotency_in_flight", "idempotency_con
 const CONTENT: readonly FailureCode[] = ["limit_exceeded", "unknown_template"];
 
 /** What one operation alone can answer. */
-const OWN: Partial<Readonly<Record<OperationId, readonly FailureCode[]>>> = {};
+const OWN: Partial<Readonly<Record<OperationId, readonly FailureCode[]>>> = {
+  getChannel: ["channel_not_found"],
+  userSubscriptions: ["user_not_connected"],
+  getTenant: ["tenant_not_found"],
+};
 
 /** Every refusal the operation can answer with. */
 export function failuresOf(operation: Operation): readonly FailureCode[] {

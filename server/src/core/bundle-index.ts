@@ -46,6 +46,10 @@ export class BundleIndex {
     return this.#tenants.get(id);
   }
 
+  tenantIds(): readonly string[] {
+    return [...this.#tenants.keys()].sort();
+  }
+
   template(tenant: string, id: string): TemplateSettings | undefined {
     const key = templateEntryId(tenant, id);
     const known = this.#parsed.get(key);

@@ -123,6 +123,7 @@ export function createLiveConfig({ defaults = defaultClusterSettings(), override
   return {
     cluster: () => index.cluster(),
     tenant: (id) => index.tenant(id),
+    tenantIds: () => index.tenantIds(),
     template: (tenant, id) => index.template(tenant, id),
     keyHolder: (apiKey) => index.keyHolder(apiKey),
     digest: () => state.digest(),

@@ -227,6 +227,8 @@ export type KeyHolder = { readonly tenant: string | undefined; readonly name: st
 export type Tenants = {
   cluster(): ClusterSettings;
   tenant(id: string): TenantSettings | undefined;
+  /** Every declared tenant, in ascending order. Sorts them, so ask for it seldom. */
+  tenantIds(): readonly string[];
   template(tenant: string, id: string): TemplateSettings | undefined;
   /** Constant-time on the hash; undefined when no key matches. */
   keyHolder(apiKey: string): KeyHolder | undefined;

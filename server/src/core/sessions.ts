@@ -173,6 +173,13 @@ export class Sessions {
     return chosen.length;
   }
 
+  /** Ends sessions because somebody asked for it (4507): their clients do not come back by themselves. Returns how many. */
+  disconnect(match: (session: Session) => boolean): number {
+    const chosen = this.#pool.list().filter(match);
+    for (const session of chosen) this.end(session, "disconnected");
+    return chosen.length;
+  }
+
   /** Ends sessions whose tenant was suspended or removed. Call after every change of configuration. */
   revalidate(): void {
     for (const session of this.#pool.list()) {
