@@ -1,7 +1,7 @@
 // Why: operations that send, declared once. Limits, names and templates are the server's to judge.
-import { type TSchema, Type } from "@sinclair/typebox";
+import { type Static, type TSchema, Type } from "@sinclair/typebox";
 import { Audience } from "../frames.ts";
-import { Content, PublishResult } from "./content.ts";
+import { BatchResult, ChannelResult, ChannelsResult, Content, PublishResult, UsersResult } from "./content.ts";
 import type { Operation } from "./operation.ts";
 
 const open = { additionalProperties: true };
@@ -17,6 +17,62 @@ export const BroadcastBody = target(
   { audience: Type.Optional(Audience) },
   "One notification to everyone of the tenant who is online, or to an audience.",
 );
+
+export const UsersBody = target(
+  {
+    target_user_ids: Type.Array(Type.String(), {
+      description: "JWT `sub` of each receiver, at most 10,000; one named twice counts once, none is 200 with `success` false.",
+    }),
+  },
+  "One notification to many users, under one id.",
+);
+export const ChannelsBody = target(
+  {
+    channels: Type.Array(Type.String(), {
+      description: "Channel names, at most 100; one named twice counts once, none is 200 with `success` false.",
+    }),
+  },
+  "One notification to many channels, under one id.",
+);
+
+/** The most notifications one batch may have. */
+export const MAX_BATCH_ITEMS = 100;
+
+const TARGET_TYPES = ["user", "users", "broadcast", "channel", "channels"] as const;
+const BatchItem = Type.Composite(
+  [
+    Type.Object({
+      target: Type.Object({
+        type: Type.Union(TARGET_TYPES.map((value) => Type.Literal(value))),
+        value: Type.Optional(
+          Type.Union([Type.String(), Type.Array(Type.String())], {
+            description: "A text for user and channel, a list for users and channels, nothing for broadcast.",
+          }),
+        ),
+      }),
+      audience: Type.Optional(Audience),
+    }),
+    Content,
+  ],
+  open,
+);
+export const BatchBody = Type.Object(
+  {
+    notifications: Type.Array(BatchItem, {
+      description: "1 to 100. One that does not match the contract refuses the whole batch; an unknown template only itself.",
+    }),
+    options: Type.Optional(
+      Type.Object({
+        stop_on_error: Type.Optional(Type.Boolean({ description: "Stop at the first item that reached nobody. Default false." })),
+        deduplicate: Type.Optional(
+          Type.Boolean({ description: "Skip an item with the same target and the same content as an earlier one. Default false." }),
+        ),
+      }),
+    ),
+  },
+  { ...open, description: "Up to 100 notifications, sent in order." },
+);
+export type BatchBody = Static<typeof BatchBody>;
 
 const write = { limit: "body" } as const;
 
@@ -38,8 +94,10 @@ export const PUBLISHING = [
     path: "/api/v1/notifications/send-to-users",
     summary: "Send to many users",
     auth: "publish",
-    served: false,
-    ...write,
+    served: true,
+    limit: "batch", // 10,000 ids do not fit into the other one
+    body: UsersBody,
+    result: UsersResult,
   },
   {
     id: "broadcast",
@@ -61,7 +119,7 @@ export const PUBLISHING = [
     served: true,
     ...write,
     body: ChannelBody,
-    result: Type.Composite([PublishResult, Type.Object({ channel: Type.String() })]),
+    result: ChannelResult,
   },
   {
     id: "channels",
@@ -69,8 +127,10 @@ export const PUBLISHING = [
     path: "/api/v1/notifications/channels",
     summary: "Send to many channels",
     auth: "publish",
-    served: false,
+    served: true,
     ...write,
+    body: ChannelsBody,
+    result: ChannelsResult,
   },
   {
     id: "batch",
@@ -78,15 +138,9 @@ export const PUBLISHING = [
     path: "/api/v1/notifications/batch",
     summary: "Up to 100 notifications in one request",
     auth: "publish",
-    served: false,
+    served: true,
     limit: "batch",
-  },
-  {
-    id: "notificationStatus",
-    method: "GET",
-    path: "/api/v1/notifications/{id}",
-    summary: "Delivery status and acknowledgements",
-    auth: "read",
-    served: false,
+    body: BatchBody,
+    result: BatchResult,
   },
 ] as const satisfies readonly Operation[];

@@ -13,7 +13,7 @@ import type { Engine } from "@nexus/server/core/engine.ts";
 import { createLiveConfig, defaultClusterSettings, type LiveConfig } from "@nexus/server/core/live-config.ts";
 import type { NexusNode } from "@nexus/server/core/node.ts";
 import type { Log, Metrics } from "@nexus/server/core/ports.ts";
-import type { PublishTarget } from "@nexus/server/core/publish.ts";
+import type { PublishTarget } from "@nexus/server/core/publish-targets.ts";
 import { Value } from "@sinclair/typebox/value";
 import { recordingMetrics } from "./recording-metrics.ts";
 import { WsClient, type WsOptions } from "./ws-client.ts";

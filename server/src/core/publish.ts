@@ -1,133 +1,91 @@
 // Why: the one way into a stream, for REST, triggers and sockets alike: target, content, quota, append, announce.
 // It must never deliver itself: whoever listens is told by the engine's bus.
-import type { TenantSettings } from "@nexus/protocol/bundle.ts";
-import type { FieldError, Refusal } from "@nexus/protocol/failures.ts";
-import type { Audience, NotificationMetadata } from "@nexus/protocol/frames.ts";
-import { CHANNEL_RULE, isChannelName, isUserId, USER_RULE } from "@nexus/protocol/names.ts";
-import type { Content } from "@nexus/protocol/rest/content.ts";
-import { audienceError } from "./audience.ts";
-import { resolveContent } from "./content.ts";
-import type { Engine } from "./engine.ts";
-import type { Clock, Ids, Metrics, PublishRecord, StreamId, Tenants } from "./ports.ts";
-import { retentionOf } from "./streams.ts";
-
-export type PublishTarget =
-  | { readonly kind: "user"; readonly user: string }
-  | { readonly kind: "channel"; readonly channel: string }
-  | { readonly kind: "broadcast"; readonly audience?: Audience };
+import type { Refusal } from "@nexus/protocol/failures.ts";
+import { type BatchInput, type BatchSuccess, publishBatch } from "./batch.ts";
+import type { PublishRecord, StreamId } from "./ports.ts";
+import { append } from "./publish-append.ts";
+import { type PublishContent, type PublisherDeps, prepare, takeQuota } from "./publish-content.ts";
+import { bindKey, claimOf, type Keyed, KeysInFlight } from "./publish-keys.ts";
+import { type PublishManyInput, type PublishManySuccess, publishMany } from "./publish-many.ts";
+import { type PublishTarget, streamOf, targetError, wrongTarget } from "./publish-targets.ts";
 
 /** `source` is what the content's own `source` overrides, for example `http-api`. `content` has passed its schema. */
-export type PublishInput = {
-  readonly tenant: string;
-  readonly target: PublishTarget;
-  readonly content: Content;
-  readonly idempotencyKey?: string;
-  /** Digest of the request body; the same key with another fingerprint is refused. */
-  readonly fingerprint?: string;
-  readonly source: string;
-};
+export type PublishInput = PublishContent & Keyed & { readonly target: PublishTarget };
 
 /** `replayed`: an earlier publish with the same idempotency key answered; nothing was sent now. */
 export type PublishSuccess = { readonly kind: "published"; readonly record: PublishRecord; readonly replayed: boolean };
 
+/**
+ * Every publish resolves once its entries are stored (where their streams keep history) and announced. Each may be refused
+ * with `not_found` (tenant), `tenant_suspended`, `validation_error`, `idempotency_conflict`, `idempotency_in_flight`, and
+ * throws `Failure` when the engine is broken: asked again with the same key it is finished, not repeated.
+ */
 export type Publisher = {
-  /**
-   * Resolves once the entry is stored (where its stream keeps history) and announced.
-   * Refuses with `not_found` (tenant), `tenant_suspended`, `validation_error`, `unknown_template`, `not_implemented`
-   * (engine), `payload_too_large`, `rate_limited`, `idempotency_conflict`. Throws `Failure` when the engine is broken.
-   */
+  /** Refuses with `unknown_template`, `not_implemented` (engine), `payload_too_large`, `rate_limited` too. */
   publish(input: PublishInput): Promise<PublishSuccess | Refusal>;
-};
-
-export type PublisherDeps = {
-  readonly tenants: Tenants;
-  readonly engine: Pick<Engine, "store" | "rates">;
-  readonly clock: Clock;
-  readonly ids: Ids;
-  readonly metrics: Pick<Metrics, "published">;
+  /** One notification for many. Refuses like `publish`, and with `limit_exceeded` (too many targets); then nobody got it. */
+  publishMany(input: PublishManyInput): Promise<PublishManySuccess | Refusal>;
+  /** Refusals of single items are in the results. */
+  batch(input: BatchInput): Promise<BatchSuccess | Refusal>;
 };
 
 export function createPublisher(deps: PublisherDeps): Publisher {
+  const keys = new KeysInFlight();
   return {
-    async publish(input) {
-      const stream = streamOf(input);
-      const outcome = await attempt(deps, stream, input);
-      deps.metrics.published(stream.kind, "code" in outcome ? "refused" : outcome.replayed ? "replayed" : "published");
-      return outcome;
-    },
+    publish: (input) =>
+      counted(
+        deps,
+        { tenant: input.tenant, kind: kindOf(input.target) },
+        keys.hold(input, () => publishOne(deps, input)),
+      ),
+    publishMany: (input) =>
+      counted(
+        deps,
+        { tenant: input.tenant, kind: kindOf(input.targets) },
+        keys.hold(input, () => publishMany(deps, input)),
+      ),
+    batch: (input) => keys.hold(input, () => publishBatch(deps, input)),
   };
 }
 
-async function attempt(deps: PublisherDeps, stream: StreamId, input: PublishInput): Promise<PublishSuccess | Refusal> {
-  const cluster = deps.tenants.cluster();
-  const tenant = deps.tenants.tenant(input.tenant);
-  if (!tenant) return { code: "not_found", detail: "No such tenant" };
-  if (tenant.suspended) return { code: "tenant_suspended", detail: "The tenant is suspended" };
-  const wrong = targetError(input.target);
-  if (wrong) return { code: "validation_error", detail: "The target does not match the contract", fields: [wrong] };
-  const content = resolveContent(input.content, (id) => deps.tenants.template(input.tenant, id));
-  if ("code" in content) return content;
-  if (isOver(content.payloadJson, tenant.quotas.payloadBytes)) {
-    return { code: "payload_too_large", detail: `The payload may have ${tenant.quotas.payloadBytes} bytes of JSON` };
-  }
-  const limited = takeQuota(deps, input.tenant, tenant);
+async function publishOne(deps: PublisherDeps, input: PublishInput): Promise<PublishSuccess | Refusal> {
+  const { tenant, target } = input;
+  const wrong = targetError(target);
+  if (wrong) return wrongTarget([wrong]);
+  const prepared = await prepare(deps, input, target.kind === "broadcast" ? target.audience : undefined);
+  if ("code" in prepared) return prepared;
+  const limited = takeQuota(deps, prepared);
   if (limited) return limited;
+  const claim = claimOf(input);
+  const head = claim && (await bindKey(deps, tenant, claim));
+  if (head && "code" in head) return head;
+  const outcome = await append(deps, prepared, { stream: streamOf(tenant, target), id: head?.id ?? deps.ids.uuid(), claim });
+  return "code" in outcome ? outcome : { kind: "published", ...outcome };
+}
 
-  const { ttl } = content;
-  const audience = input.target.kind === "broadcast" ? input.target.audience : undefined;
-  const metadata: NotificationMetadata = {
-    source: input.content.source ?? input.source,
-    priority: content.priority,
-    ...(ttl === undefined ? {} : { ttl }),
-    ...(audience ? { audience } : {}),
-    ...(input.content.correlation_id === undefined ? {} : { correlation_id: input.content.correlation_id }),
+const kindOf = ({ kind }: PublishTarget | PublishManyInput["targets"]): StreamId["kind"] =>
+  kind === "broadcast" ? "broadcast" : kind === "user" || kind === "users" ? "inbox" : "channel";
+
+/** Counts what was refused or could not be stored; what was published is counted where it is appended. */
+async function counted<T extends object>(
+  { engine, metrics, tenants }: PublisherDeps,
+  { tenant, kind }: { readonly tenant: string; readonly kind: StreamId["kind"] },
+  publishing: Promise<T | Refusal>,
+): Promise<T | Refusal> {
+  // Ids that nobody declared are not counted: they are the caller's to invent.
+  const failed = () => {
+    if (tenants.tenant(tenant)) engine.stats.failed(tenant);
   };
-  const outcome = await deps.engine.store.publish({
-    stream,
-    notification: {
-      id: deps.ids.uuid(),
-      occurredAt: deps.clock.now(),
-      eventType: content.eventType,
-      payloadJson: content.payloadJson,
-      metadata,
-    },
-    retention: retentionOf(stream, cluster, tenant),
-    ...(input.idempotencyKey === undefined ? {} : { idempotency: { key: input.idempotencyKey, fingerprint: input.fingerprint ?? "" } }),
-  });
-  if (outcome.kind === "conflict") return { code: "idempotency_conflict", detail: "This Idempotency-Key was used with another body" };
-  return { kind: "published", record: outcome.record, replayed: outcome.kind === "replayed" };
-}
-
-function streamOf({ tenant, target }: PublishInput): StreamId {
-  switch (target.kind) {
-    case "user":
-      return { kind: "inbox", tenant, user: target.user };
-    case "channel":
-      return { kind: "channel", tenant, channel: target.channel };
-    case "broadcast":
-      return { kind: "broadcast", tenant };
-    default:
-      return target satisfies never;
+  let outcome: T | Refusal;
+  try {
+    outcome = await publishing;
+  } catch (thrown) {
+    failed();
+    throw thrown;
   }
-}
-
-/** Pointers are those of the REST bodies. */
-function targetError(target: PublishTarget): FieldError | undefined {
-  if (target.kind === "user") return isUserId(target.user) ? undefined : { pointer: "/target_user_id", detail: USER_RULE };
-  if (target.kind === "channel") return isChannelName(target.channel) ? undefined : { pointer: "/channel", detail: CHANNEL_RULE };
-  return target.audience ? audienceError(target.audience) : undefined;
-}
-
-/** UTF-8 bytes are counted only where the count of UTF-16 units leaves it open. */
-function isOver(text: string, maxBytes: number): boolean {
-  if (text.length > maxBytes) return true;
-  return text.length * 3 > maxBytes && Buffer.byteLength(text) > maxBytes;
-}
-
-function takeQuota(deps: PublisherDeps, id: string, tenant: TenantSettings): Refusal | undefined {
-  const { publishPerSecond, publishBurst } = tenant.quotas;
-  if (publishPerSecond === undefined) return undefined;
-  const decision = deps.engine.rates.take(`publish/${id}`, { perSecond: publishPerSecond, burst: publishBurst ?? publishPerSecond });
-  if (decision.allowed) return undefined;
-  return { code: "rate_limited", detail: "The tenant's publish quota is used up", retryAfterSeconds: decision.retryAfterSeconds };
+  if ("code" in outcome) {
+    failed();
+    metrics.published(kind, "refused");
+  }
+  return outcome;
 }
