@@ -1,5 +1,12 @@
 // Why: operations that need no key or a listening person's token.
+import { Type } from "@sinclair/typebox";
+import { HealthResult } from "./health.ts";
 import type { Operation } from "./operation.ts";
+
+const OpenApiResult = Type.Object(
+  { openapi: Type.String(), info: Type.Object({}), paths: Type.Object({}), components: Type.Object({}) },
+  { description: "OpenAPI 3.1." },
+);
 
 export const SYSTEM = [
   {
@@ -10,6 +17,22 @@ export const SYSTEM = [
     auth: "session",
     served: false,
   },
-  { id: "health", method: "GET", path: "/health", summary: "Health; 200 also when degraded", auth: "public", served: true },
-  { id: "openapi", method: "GET", path: "/openapi.json", summary: "This contract as OpenAPI 3.1", auth: "public", served: true },
+  {
+    id: "health",
+    method: "GET",
+    path: "/health",
+    summary: "Health; 200 also when degraded",
+    auth: "public",
+    served: true,
+    result: HealthResult,
+  },
+  {
+    id: "openapi",
+    method: "GET",
+    path: "/openapi.json",
+    summary: "This contract as OpenAPI 3.1",
+    auth: "public",
+    served: true,
+    result: OpenApiResult,
+  },
 ] as const satisfies readonly Operation[];

@@ -23,11 +23,17 @@ export function typeOf(schema: TSchema): string {
 }
 
 function fieldsOf(schema: TSchema): string {
+  return table(["field", "type", "required", ""], rowsOf(schema, ""));
+}
+
+/** A row for each member, and below it its own members: `stats.sent`, `items[].id`. */
+function rowsOf(schema: TSchema, prefix: string): readonly string[] {
   const required: readonly string[] = schema.required ?? [];
-  const rows = Object.entries<TSchema>(schema.properties ?? {}).map(([name, field]) =>
-    row(`\`${name}\``, typeOf(field), required.includes(name) ? "yes" : "", field.description ?? ""),
-  );
-  return table(["field", "type", "required", ""], rows);
+  return Object.entries<TSchema>(schema.properties ?? {}).flatMap(([name, field]) => {
+    const path = `${prefix}${name}`;
+    const inner = field.type === "array" ? rowsOf(field.items ?? {}, `${path}[].`) : rowsOf(field, `${path}.`);
+    return [row(`\`${path}\``, typeOf(field), required.includes(name) ? "yes" : "", field.description ?? ""), ...inner];
+  });
 }
 
 const AUTH: Readonly<Record<Operation["auth"], string>> = {
@@ -44,24 +50,30 @@ export function restReference(): string {
   const operations: readonly Operation[] = OPERATIONS;
   const overview = operations.map((one) => row(`\`${one.method} ${one.path}\``, one.summary, AUTH[one.auth], one.served ? "yes" : "501"));
   const details = operations
-    .filter((one) => one.body)
+    .filter((one) => one.body ?? one.query ?? one.result)
     .map((one) => {
-      const body = one.body ? `Body:\n\n${fieldsOf(one.body)}` : "";
-      const result = one.result ? `\n200:\n\n${fieldsOf(one.result)}` : "";
-      return `### ${one.summary}\n\n\`${one.method} ${one.path}\`\n\n${body}${result}`;
+      const parts: readonly (readonly [string, TSchema | undefined])[] = [
+        ["Query", one.query],
+        ["Body", one.body],
+        [String(one.status ?? 200), one.result],
+      ];
+      const tables = parts.flatMap(([title, schema]) =>
+        schema ? [`${title}:\n\n${schema.properties ? fieldsOf(schema) : `${typeOf(schema)}\n`}`] : [],
+      );
+      return `### ${one.summary}\n\n\`${one.method} ${one.path}\`\n\n${tables.join("\n")}`;
     });
   return [
     `${HEADER}# REST\n`,
     "JSON in and out. `X-API-Key` names the caller; a platform key acts for the tenant in `X-Tenant-ID`, or for `default`.",
     "Unknown members of bodies are ignored. Every write takes an `Idempotency-Key`. An operation marked 501 is part of the",
-    "contract and not served by this version.\n",
+    "contract and not served by this version. `GET /openapi.json` has the same as OpenAPI 3.1, with the refusals of each.\n",
     table(["operation", "", "who", "served"], overview),
     "Sockets share the port:\n",
     table(
       ["endpoint", "", "served"],
       LISTEN_ENDPOINTS.map((one) => row(`\`${one.method} ${one.path}\``, one.summary, one.served ? "yes" : "501")),
     ),
-    "## Bodies and answers\n",
+    "## Queries, bodies and answers\n",
     details.join("\n"),
   ].join("\n");
 }
