@@ -29,11 +29,19 @@ export const TIERS: readonly Tier[] = [
   { name: "contract", about: "one suite for every engine", paths: ["test/contract"], timeoutMs: 15_000, parallel: 1, packages: [] },
   {
     name: "conformance",
-    about: "checkers and clients of others, against the real server",
+    about: "checkers that others wrote, against the real server",
     paths: ["test/conformance"],
     timeoutMs: 120_000,
     parallel: 1,
     packages: [],
+  },
+  {
+    name: "foreign",
+    about: "clients that others wrote: Node, Python, a browser, curl",
+    paths: ["test/foreign"],
+    timeoutMs: 15_000,
+    parallel: 1,
+    packages: [...BROWSER, "curl"],
   },
   {
     name: "local",
