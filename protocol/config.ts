@@ -9,6 +9,7 @@ if (!FormatRegistry.Has("address-range")) FormatRegistry.Set("address-range", (t
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
+export const ENGINES = ["memory", "sqlite"] as const;
 
 const port = (value: number, description: string) => Type.Integer({ minimum: 0, maximum: 65535, default: value, description });
 const host = (value: string) => Type.String({ default: value, minLength: 1, description: "Address to listen on." });
@@ -61,8 +62,29 @@ export const ServerConfig = Type.Object({
       description: "How long readiness waits for a leader to confirm the boot copy, in seconds.",
     }),
   }),
+  engine: Type.Union(
+    ENGINES.map((engine) => Type.Literal(engine)),
+    { default: "memory", description: "What keeps notifications: memory for as long as the process runs, sqlite in a file." },
+  ),
   memory: section({
     maxBytes: Type.Integer({ minimum: 1048576, default: 268435456, description: "What the memory engine keeps at the most, in bytes." }),
+  }),
+  sqlite: section({
+    file: Type.String({
+      default: "/var/lib/nexus/nexus.db",
+      minLength: 1,
+      description: "Database of the sqlite engine, made when it is not there. One process at a time; -wal and -seal lie beside it.",
+    }),
+    synchronous: Type.Union([Type.Literal("FULL"), Type.Literal("NORMAL")], {
+      default: "FULL",
+      description: "FULL: a publish is answered once a power cut cannot take it back. NORMAL: once a crash of the process cannot.",
+    }),
+    maxBytes: Type.Integer({
+      minimum: 1048576,
+      default: 1073741824,
+      description:
+        "What the sqlite engine keeps at the most, in bytes; above it the oldest entries go. The log beside the file comes on top.",
+    }),
   }),
   drain: section({
     propagationSeconds: Type.Integer({

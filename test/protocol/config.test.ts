@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { configFields, envName, flagName } from "@nexus/protocol/config.ts";
 import { parseConfig } from "@nexus/protocol/config-parse.ts";
+import type { TSchema } from "@sinclair/typebox";
 
 const errorsOf = (sources: Parameters<typeof parseConfig>[0]): readonly string[] => {
   const parsed = parseConfig(sources);
@@ -81,7 +82,7 @@ function sampleOf(schema: ReturnType<typeof configFields>[number]["schema"]): st
     return String((schema.minimum ?? 0) === schema.default ? (schema.minimum ?? 0) + 1 : (schema.minimum ?? 0));
   if (schema.type === "boolean") return schema.default === true ? "false" : "true";
   if (schema.type === "array") return "10.0.0.0/8, 2001:db8::/32";
-  if (Array.isArray(schema.anyOf)) return "debug";
+  if (Array.isArray(schema.anyOf)) return String(schema.anyOf.find((one: TSchema) => one.const !== schema.default)?.const);
   return "some/text";
 }
 

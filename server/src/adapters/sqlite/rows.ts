@@ -1,7 +1,7 @@
 // Why: what a row of the file means in core's words, and back. It must never hold a statement or a rule.
 import type { Entry, Notification, StreamId } from "../../core/ports.ts";
 
-/** `lost`: highest offset that left while it could still have been read. `gone`: highest one that left the old end. */
+/** `lost`: highest offset that left while it could still have been read. `gone`: every offset up to it left. */
 export type StreamRow = {
   readonly id: number;
   readonly epoch: string;

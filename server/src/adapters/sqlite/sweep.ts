@@ -62,16 +62,14 @@ export class Sweep {
     return pragma(this.#db, "page_count") - pragma(this.#db, "freelist_count");
   }
 
-  /** Remembers per stream how far entries left, and how far while they could still have been read. */
+  /** Remembers per stream how far entries left while they could still have been read, and where the oldest one is now. */
   #account(left: readonly GoneRow[], now: number): void {
-    const streams = new Map<number, { gone: number; lost: number }>();
+    const streams = new Map<number, number>();
     for (const { stream, offset, own_expires_at } of left) {
-      const one = streams.get(stream) ?? { gone: 0, lost: 0 };
-      one.gone = Math.max(one.gone, offset);
-      if (own_expires_at > now) one.lost = Math.max(one.lost, offset);
-      streams.set(stream, one);
+      const lost = own_expires_at > now ? offset : 0;
+      streams.set(stream, Math.max(streams.get(stream) ?? 0, lost));
     }
-    for (const [stream, { gone, lost }] of streams) this.#sql.left.run(lost, gone, stream);
+    for (const [stream, lost] of streams) this.#sql.left.run(lost, stream);
   }
 
   /**
@@ -104,7 +102,10 @@ function statements(db: Database) {
       "DELETE FROM publishes WHERE name IN (SELECT name FROM publishes ORDER BY expires_at LIMIT ?1)",
     ),
     writes: db.query<unknown, [number, number]>(some("writes", "name", "begun_at <= ?1 ORDER BY begun_at")),
-    left: db.query<unknown, [number, number, number]>("UPDATE streams SET lost = max(lost, ?1), gone = max(gone, ?2) WHERE id = ?3"),
+    left: db.query<unknown, [number, number]>(
+      `UPDATE streams SET lost = max(lost, ?1),
+         gone = max(gone, coalesce((SELECT min(offset) FROM entries WHERE stream = streams.id) - 1, top)) WHERE id = ?2`,
+    ),
     walk: db.query<Walked, [number, number]>(
       `SELECT id, epoch, used_at, EXISTS (SELECT 1 FROM entries WHERE stream = streams.id) AS entries
        FROM streams WHERE id > ?1 ORDER BY id LIMIT ?2`,
