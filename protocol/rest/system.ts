@@ -3,6 +3,12 @@ import { Type } from "@sinclair/typebox";
 import { HealthResult } from "./health.ts";
 import type { Operation } from "./operation.ts";
 
+/** A ticket is a secret of whoever asked for it. */
+export const Ticket = Type.Object({
+  ticket: Type.String({ description: "For `?ticket=` of /ws or /sse, once." }),
+  expires_in_seconds: Type.Integer({ minimum: 0, description: "At most 30, and never beyond the life of the token." }),
+});
+
 const OpenApiResult = Type.Object(
   { openapi: Type.String(), info: Type.Object({}), paths: Type.Object({}), components: Type.Object({}) },
   { description: "OpenAPI 3.1." },
@@ -15,7 +21,8 @@ export const SYSTEM = [
     path: "/api/v1/tickets",
     summary: "One-use ticket for /ws and /sse",
     auth: "session",
-    served: false,
+    served: true,
+    result: Ticket,
   },
   {
     id: "health",

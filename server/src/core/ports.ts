@@ -41,7 +41,7 @@ export type Notification = {
 /** `position` is absent on a stream that keeps no history (live only). */
 export type Entry = { readonly stream: StreamId; readonly notification: Notification; readonly position?: Position };
 
-/** How much a stream keeps: 0 entries means live only. */
+/** How much a stream keeps: its last `entries` offsets (removed entries count), for so long. 0 entries means live only. */
 export type Retention = { readonly entries: number; readonly ttlSeconds: number };
 
 /** What an idempotent publish is compared by: the same key with another fingerprint is a conflict. */
@@ -108,7 +108,10 @@ export type StreamStore = {
   page(stream: StreamId, request: PageRequest): Promise<Page>;
   /** How many entries `unread` would answer. */
   unreadCount(inbox: StreamId): Promise<number>;
-  /** Drops one entry of an inbox. Its offset stays taken, which is no hole. False when the inbox does not hold it. */
+  /**
+   * Drops one entry of an inbox; from now on no call knows it, `has` and `acknowledge` neither. Its offset stays taken,
+   * which is no hole. The mark moves up as `acknowledge` moves it. False when the inbox does not hold it, or it has expired.
+   */
   remove(inbox: StreamId, notificationId: string): Promise<boolean>;
 };
 

@@ -5,7 +5,8 @@ import type { Refusal } from "@nexus/protocol/failures.ts";
 import { DEFAULT_TENANT, isTenantId, TENANT_RULE } from "@nexus/protocol/names.ts";
 import type { OperationAuth } from "@nexus/protocol/rest/operation.ts";
 import { countFailure, countRequest } from "../core/address-limits.ts";
-import type { KeyHolder, RateDecision, RateLimits, Tenants, TokenVerifier } from "../core/ports.ts";
+import { isAllowedOrigin } from "../core/origins.ts";
+import type { Identity, KeyHolder, RateDecision, RateLimits, Tenants, TokenVerifier } from "../core/ports.ts";
 import type { Caller } from "./call.ts";
 
 const MAX_KEY = 512;
@@ -41,13 +42,27 @@ export function admitKey(deps: AuthDeps, request: Request, auth: OperationAuth):
   return missing === undefined ? { caller } : { caller, refusal: { code: "forbidden", detail: missing } };
 }
 
-/** For operations of a listening person: a JWT as `?token=` or `Authorization: Bearer`. Refuses with `unauthorized`. */
-export async function admitSession(deps: AuthDeps, request: Request): Promise<Refusal | undefined> {
+/** As {@link Admission}: whose token it was, once that is known. */
+export type SessionAdmission = { readonly identity?: Identity; readonly refusal?: Refusal };
+
+/**
+ * For operations of a listening person: a JWT as `?token=` (wins) or `Authorization: Bearer`, judged as for a socket.
+ * Refuses with `unauthorized`, `issuer_unavailable`, `rate_limited` (failed attempts), `tenant_suspended`, `forbidden` (origin).
+ */
+export async function admitSession(deps: AuthDeps, request: Request): Promise<SessionAdmission> {
   const token = new URL(request.url).searchParams.get("token") ?? bearerOf(request);
-  if (token === undefined) return failedAttempt(deps, request, "A token is missing");
+  if (token === undefined) return { refusal: failedAttempt(deps, request, "A token is missing") };
   const answer = await deps.verifier.verify(token);
-  if (answer.kind === "verified") return undefined;
-  return answer.code === "unauthorized" ? failedAttempt(deps, request, answer.detail) : answer;
+  if (answer.kind === "refused") {
+    const { kind: _, ...refusal } = answer;
+    return { refusal: refusal.code === "unauthorized" ? failedAttempt(deps, request, refusal.detail) : refusal };
+  }
+  const { identity } = answer;
+  const tenant = deps.tenants.tenant(identity.tenant);
+  if (!tenant) return { refusal: failedAttempt(deps, request, "The token names no tenant of this cluster") };
+  if (tenant.suspended) return { identity, refusal: { code: "tenant_suspended", detail: "The tenant is suspended" } };
+  if (isAllowedOrigin(tenant.allowed_origins, request.headers.get("origin") ?? undefined)) return { identity };
+  return { identity, refusal: { code: "forbidden", detail: "The origin is not allowed by the tenant" } };
 }
 
 /** For operations without a key, and before a token is looked at: `rate_limited` when the address asks too often. */

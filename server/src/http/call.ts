@@ -2,7 +2,7 @@
 
 import type { Refusal } from "@nexus/protocol/failures.ts";
 import type { Operation } from "@nexus/protocol/rest/operation.ts";
-import type { KeyHolder, RateDecision } from "../core/ports.ts";
+import type { Identity, KeyHolder, RateDecision } from "../core/ports.ts";
 
 /** Who asks, for which tenant. `rate`: what is left of the key's requests; absent while limits are off. */
 export type Caller = { readonly tenant: string; readonly holder: KeyHolder; readonly rate: RateDecision | undefined };
@@ -24,6 +24,11 @@ export type Answer = {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
 };
+
+/** What a listening person asks; whose token it was has been verified. */
+export type SessionCall = Pick<Call, "operation" | "request" | "params"> & { readonly identity: Identity };
+
+export type SessionHandler = (call: SessionCall) => Promise<Answer | Refusal>;
 
 export type Handler = (call: Call) => Promise<Answer | Refusal>;
 

@@ -11,13 +11,15 @@ import { problemResponse, refusalOf } from "../core/problem.ts";
 import type { Publisher } from "../core/publish.ts";
 import type { Sessions } from "../core/sessions.ts";
 import { type AuthDeps, admitAddress, admitKey, admitSession } from "./auth.ts";
-import { type Answer, type Call, type Handler, isRefusal } from "./call.ts";
+import { type Answer, type Call, type Handler, isRefusal, type SessionHandler } from "./call.ts";
 import { type AnswerHeaders, addRate, narrowToOrigins, openHeaders, optionsResponse, requestIdOf } from "./headers.ts";
 import { type HealthFacts, healthAnswer } from "./health.ts";
+import { inboxHandlers } from "./inbox.ts";
+import { notificationHandlers } from "./notification.ts";
 import { openApiHandler } from "./openapi.ts";
 import { methodsOf, routePath, SHADOWED } from "./paths.ts";
 import { publishHandlers } from "./publish.ts";
-
+import { ticketHandlers } from "./tickets.ts";
 
 export type HttpDeps = {
   readonly tenants: Tenants;
@@ -49,7 +51,12 @@ export function createHttp(deps: HttpDeps): Http {
   const { clock, ids, log, metrics, tenants } = deps;
   let listener: PeerListener | undefined;
   const auth: AuthDeps = { ...deps, rates: deps.engine.rates, addressOf: (request) => deps.addressOf(request, listener) };
-  const handlers: Partial<Record<OperationId, Handler>> = publishHandlers(deps);
+  const handlers: Partial<Record<OperationId, Handler>> = {
+    ...publishHandlers(deps),
+    ...inboxHandlers(deps),
+    ...notificationHandlers(deps),
+  };
+  const sessionHandlers: Partial<Record<OperationId, SessionHandler>> = ticketHandlers(deps);
   const openApi = openApiHandler();
 
   function refuse(refusal: Refusal, headers: AnswerHeaders): Response {
@@ -79,7 +86,7 @@ export function createHttp(deps: HttpDeps): Http {
     if (operation.id === "health") return healthAnswer(deps.health());
     if (operation.id === "openapi") return openApi(request);
     if (operation.auth === "public") return notServed;
-    if (operation.auth === "session") return (await admitSession(auth, request)) ?? notServed;
+    if (operation.auth === "session") return await performSession({ operation, request, params }, headers);
     const { caller, refusal } = admitKey(auth, request, operation.auth);
     if (caller) {
       addRate(headers, caller.rate);
@@ -88,6 +95,14 @@ export function createHttp(deps: HttpDeps): Http {
     if (refusal) return refusal;
     const handler = operation.served ? handlers[operation.id as OperationId] : undefined;
     return handler && caller ? await handler({ operation, request, params, caller }) : notServed;
+  }
+
+  async function performSession(asked: Asked, headers: AnswerHeaders): Promise<Answer | Refusal> {
+    const { identity, refusal } = await admitSession(auth, asked.request);
+    if (identity) narrowToOrigins(headers, asked.request, tenants.tenant(identity.tenant));
+    if (refusal) return refusal;
+    const handler = asked.operation.served ? sessionHandlers[asked.operation.id as OperationId] : undefined;
+    return handler && identity ? await handler({ ...asked, identity }) : notServed;
   }
 
   async function answer(asked: Asked): Promise<Response> {
