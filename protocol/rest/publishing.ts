@@ -3,16 +3,19 @@ import { type Static, type TSchema, Type } from "@sinclair/typebox";
 import { Audience } from "../frames.ts";
 import { BatchResult, ChannelResult, ChannelsResult, Content, PublishResult, UsersResult } from "./content.ts";
 import type { Operation } from "./operation.ts";
+import { wireName } from "./wire-name.ts";
 
-const open = { additionalProperties: true };
+/** Told by the document and judged by core, which says what is missing. */
+const CONTENT_RULE = { anyOf: [{ required: ["event_type", "payload"] }, { required: ["template_id"] }] };
+const open = { additionalProperties: true, ...CONTENT_RULE };
 const target = (fields: Record<string, TSchema>, description: string) =>
   Type.Composite([Type.Object(fields), Content], { ...open, description });
 
 export const SendBody = target(
-  { target_user_id: Type.String({ description: "JWT `sub` of the receiver." }) },
+  { target_user_id: wireName("user", "JWT `sub` of the receiver.") },
   "One notification to one user, on every device.",
 );
-export const ChannelBody = target({ channel: Type.String({ description: "Channel name." }) }, "One notification to one channel.");
+export const ChannelBody = target({ channel: wireName("channel", "Channel name.") }, "One notification to one channel.");
 export const BroadcastBody = target(
   { audience: Type.Optional(Audience) },
   "One notification to everyone of the tenant who is online, or to an audience.",
@@ -20,7 +23,7 @@ export const BroadcastBody = target(
 
 export const UsersBody = target(
   {
-    target_user_ids: Type.Array(Type.String(), {
+    target_user_ids: Type.Array(wireName("user", "JWT `sub`."), {
       description: "JWT `sub` of each receiver, at most 10,000; one named twice counts once, none is 200 with `success` false.",
     }),
   },
@@ -28,7 +31,7 @@ export const UsersBody = target(
 );
 export const ChannelsBody = target(
   {
-    channels: Type.Array(Type.String(), {
+    channels: Type.Array(wireName("channel", "Channel name."), {
       description: "Channel names, at most 100; one named twice counts once, none is 200 with `success` false.",
     }),
   },
@@ -70,7 +73,7 @@ export const BatchBody = Type.Object(
       }),
     ),
   },
-  { ...open, description: "Up to 100 notifications, sent in order." },
+  { additionalProperties: true, description: "Up to 100 notifications, sent in order." },
 );
 export type BatchBody = Static<typeof BatchBody>;
 

@@ -13,12 +13,12 @@ const table = (head: readonly string[], rows: readonly string[]) => [row(...head
 
 /** A schema's type in words a reader of JSON knows. */
 export function typeOf(schema: TSchema): string {
+  if (schema.type === "object") return "object";
   if (Array.isArray(schema.anyOf))
     return schema.anyOf.map((one: TSchema) => (one.const === undefined ? typeOf(one) : `\`${one.const}\``)).join(" or ");
   if (schema.const !== undefined) return `\`${schema.const}\``;
   if (Array.isArray(schema.enum)) return schema.enum.map((value: unknown) => `\`${value}\``).join(" or ");
   if (schema.type === "array") return `list of ${typeOf(schema.items)}`;
-  if (schema.type === "object" && schema.patternProperties) return "object";
   return schema.type ?? "any JSON value";
 }
 

@@ -7,6 +7,7 @@ import { openApiDocument } from "@nexus/protocol/rest/openapi.ts";
 import { createSchemaWriter } from "@nexus/protocol/rest/openapi-schema.ts";
 import type { Operation } from "@nexus/protocol/rest/operation.ts";
 import { OPERATIONS } from "@nexus/protocol/rest/operations.ts";
+import { wireName } from "@nexus/protocol/rest/wire-name.ts";
 import { Type } from "@sinclair/typebox";
 import Ajv2020 from "ajv/dist/2020";
 import fc from "fast-check";
@@ -61,6 +62,11 @@ describe("schemas", () => {
     const written = writer().write(Type.Object({ a: Type.String({ $id: "a" }), b: Type.Unknown({ default: { $id: "kept", anyOf: [] } }) }));
     expect(written.properties).toEqual({ a: { type: "string" }, b: { default: { $id: "kept", anyOf: [] } } });
     expect(Object.getOwnPropertySymbols(written)).toEqual([]);
+  });
+
+  test("a name is told by its rule, with the place's own words", () => {
+    const written = writer().write(Type.Object({ to: wireName("user", "Who gets it.") }));
+    expect(written.properties).toEqual({ to: { ...NAME_SCHEMAS.user, description: "Who gets it." } });
   });
 
   test("a reference to what the document does not hold is refused", () => {
