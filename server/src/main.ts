@@ -7,6 +7,8 @@ import { version } from "@nexus/protocol/package.json" with { type: "json" };
 import { readBootCopy } from "./adapters/boot.ts";
 import { systemClock } from "./adapters/clock.ts";
 import { systemIds } from "./adapters/ids.ts";
+import { createJwks, type Jwks } from "./adapters/jwks.ts";
+import { createJwksFetch } from "./adapters/jwks-fetch.ts";
 import { createTokenVerifier } from "./adapters/jwt.ts";
 import { createLog, type LevelledLog } from "./adapters/log.ts";
 import { createMemoryEngine } from "./adapters/memory/engine.ts";
@@ -54,7 +56,7 @@ export async function startServer(config: ServerConfig, options: StartOptions): 
   followLogLevel(live, log, config.log.level);
   const hasAdmin = config.admin.certFile !== "";
   const readiness = createReadiness({ clock, confirmed: live.confirmed, confirmSeconds: hasAdmin ? config.boot.confirmSeconds : 0 });
-  const parts: Parts = { config, log, live, metrics, readiness };
+  const parts: Parts = { config, log, live, metrics, readiness, jwks: keySets({ live, log, metrics }) };
   const ops = startOps(config.ops, parts); // first: probes get an answer while the boot copy is read
   let app: App | undefined;
   let admin: AdminListener | undefined;
@@ -102,14 +104,21 @@ type Parts = {
   readonly live: LiveConfig;
   readonly metrics: ServerMetrics;
   readonly readiness: Readiness;
+  readonly jwks: Jwks;
 };
+
+/** Key sets of issuers, fetched from where the cluster allows. `NODE_EXTRA_CA_CERTS` adds authorities of one's own. */
+function keySets({ live, log, metrics }: Pick<Parts, "live" | "log" | "metrics">): Jwks {
+  const fetch = createJwksFetch({ allowPrivate: () => live.cluster().limits.jwksPrivateNetworks });
+  return createJwks({ fetch, clock, log, random: Math.random, fetched: (outcome) => metrics.jwksFetched(outcome) });
+}
 
 /** The public port: REST and sockets over the memory engine. */
 function startApp(parts: Parts, extra: HttpDeps["extra"]): App {
   const { config, live, metrics, log } = parts;
   const startedAt = clock.monotonic();
   const engine = createMemoryEngine({ clock, ids, maxBytes: config.memory.maxBytes, node: config.node || hostname() });
-  const verifier = createTokenVerifier({ tenants: live, clock });
+  const verifier = createTokenVerifier({ tenants: live, clock, jwks: parts.jwks });
   const diagnostics = config.http.publicDiagnostics ? createOps(parts) : undefined;
   const health = ({ sessions }: App["node"]): HealthFacts => ({
     ...{ version, degraded: false, uptimeSeconds: (clock.monotonic() - startedAt) / 1000 },
@@ -145,13 +154,14 @@ function drainOf({ config, live, log, readiness }: Parts, node: App["node"]): Dr
   });
 }
 
-function observe({ live, metrics, readiness }: Parts, { sessions }: App["node"], certificateExpiry: () => number): void {
+function observe({ live, metrics, readiness, jwks }: Parts, { sessions }: App["node"], certificateExpiry: () => number): void {
   const ageSeconds = () => {
     const confirmedAt = live.confirmedAt();
     return confirmedAt === undefined ? -1 : (clock.monotonic() - confirmedAt) / 1000;
   };
   metrics.observe({
     ...{ certificateExpiry, ready: readiness.isReady, draining: readiness.isDraining },
+    jwksOutage: () => jwks.outageSeconds(),
     users: () => sessions.users(),
     channels: () => sessions.channels(),
     load: () => sessions.load(),

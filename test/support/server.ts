@@ -6,6 +6,7 @@ import { ChannelRule, TenantQuotas } from "@nexus/protocol/resources/settings.ts
 import type { Content } from "@nexus/protocol/rest/content.ts";
 import { systemClock } from "@nexus/server/adapters/clock.ts";
 import { systemIds } from "@nexus/server/adapters/ids.ts";
+import type { Jwks } from "@nexus/server/adapters/jwks.ts";
 import { createTokenVerifier } from "@nexus/server/adapters/jwt.ts";
 import { createMemoryEngine, type MemoryEngine } from "@nexus/server/adapters/memory/engine.ts";
 import { type App, createApp, type HttpHandler } from "@nexus/server/app.ts";
@@ -15,6 +16,7 @@ import type { NexusNode } from "@nexus/server/core/node.ts";
 import type { Log, Metrics } from "@nexus/server/core/ports.ts";
 import type { PublishTarget } from "@nexus/server/core/publish-targets.ts";
 import { Value } from "@sinclair/typebox/value";
+import { noJwks } from "./jwks.ts";
 import { recordingMetrics } from "./recording-metrics.ts";
 import { WsClient, type WsOptions } from "./ws-client.ts";
 
@@ -30,6 +32,8 @@ export type TestServerOptions = {
   readonly quotas?: Deep<TenantQuotas>;
   readonly allowedOrigins?: readonly string[];
   readonly trustedProxies?: readonly string[];
+  /** Where issuers' key sets come from; without it none can be had. */
+  readonly jwks?: Jwks;
   readonly http?: (node: NexusNode) => HttpHandler;
   /** What core gets instead of the memory engine itself: an engine that breaks, for example. */
   readonly engine?: (memory: MemoryEngine) => Engine;
@@ -81,7 +85,7 @@ export function startServer(options: TestServerOptions = {}): TestServer {
     config: { http: { host: "127.0.0.1", port: 0, publicDiagnostics: false, trustedProxies: [...(options.trustedProxies ?? [])] } },
     live,
     engine: options.engine?.(engine) ?? engine,
-    verifier: createTokenVerifier({ tenants: live, clock: systemClock }),
+    verifier: createTokenVerifier({ tenants: live, clock: systemClock, jwks: options.jwks ?? noJwks() }),
     metrics: metrics satisfies Metrics,
     log,
     clock: systemClock,

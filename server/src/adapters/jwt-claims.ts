@@ -5,11 +5,14 @@ import { DEFAULT_TENANT, isUserId } from "@nexus/protocol/names.ts";
 import { JWT_ALGORITHMS, type JwtAlgorithm } from "@nexus/protocol/resources/credentials.ts";
 
 /** Longest token that is looked at, in characters. */
-const MAX_TOKEN = 16384;
+export const MAX_TOKEN = 16384;
 const MAX_LIST = 256;
+const MAX_KID = 512;
 
 export type Token = {
   readonly algorithm: JwtAlgorithm;
+  /** Names the key, where the issuer has several; nobody vouches for it. */
+  readonly kid: string | undefined;
   readonly claims: Readonly<Record<string, unknown>>;
   readonly signed: string;
   readonly signature: Buffer;
@@ -28,7 +31,9 @@ export function readToken(token: string): Token | string {
   if (!algorithm) return "The token's algorithm is not accepted";
   // RFC 7515 section 4.1.11: what must be understood and is not, refuses the token.
   if (head.crit !== undefined || head.b64 === false) return "The token uses an extension that is not supported";
-  return { algorithm, claims, signed: `${header}.${payload}`, signature: Buffer.from(signature, "base64url") };
+  const { kid } = head;
+  if (kid !== undefined && (typeof kid !== "string" || kid.length > MAX_KID)) return "The token's key id (kid) is no text";
+  return { algorithm, kid, claims, signed: `${header}.${payload}`, signature: Buffer.from(signature, "base64url") };
 }
 
 function readPart(part: string): Readonly<Record<string, unknown>> | undefined {

@@ -13,8 +13,11 @@ export type VerificationKey =
 /** RFC 7518 section 3.4: each ES algorithm goes with one curve. */
 const CURVES: Readonly<Record<string, string>> = { ES256: "prime256v1", ES384: "secp384r1", ES512: "secp521r1" };
 
-/** Undefined where the issuer's key cannot be used: no key material, an unreadable PEM, or a JWKS (not served yet). */
-export function importKey(key: TenantIssuer["key"]): VerificationKey | undefined {
+/** What an issuer's own entry holds; a key set lies elsewhere and changes by itself. */
+export type StaticKey = Exclude<TenantIssuer["key"], { type: "jwks" }>;
+
+/** Undefined where the issuer's key cannot be used: no key material, or an unreadable PEM. */
+export function importKey(key: StaticKey): VerificationKey | undefined {
   switch (key.type) {
     case "secret": {
       const secret = Buffer.from(key.base64, "base64");
@@ -22,8 +25,6 @@ export function importKey(key: TenantIssuer["key"]): VerificationKey | undefined
     }
     case "public":
       return importPublicKey(key.pem);
-    case "jwks":
-      return undefined;
     default:
       return key satisfies never;
   }
@@ -32,11 +33,38 @@ export function importKey(key: TenantIssuer["key"]): VerificationKey | undefined
 function importPublicKey(pem: string): VerificationKey | undefined {
   // A private key would be accepted by the platform too, and means that someone published it.
   if (pem.includes("PRIVATE KEY")) return undefined;
+  return publicKey(pem);
+}
+
+/** Members of a public JWK by `kty` (RFC 7518 section 6, RFC 8037). Nothing else is handed on. */
+const JWK_MEMBERS: Readonly<Record<string, readonly string[]>> = { RSA: ["n", "e"], EC: ["crv", "x", "y"], OKP: ["crv", "x"] };
+/** Beside RSA; others (X25519) are for key agreement. */
+const SIGNING_TYPES: ReadonlySet<string> = new Set(["ec", "ed25519", "ed448"]);
+/** A tenant's own key set must not buy seconds of our CPU: bits of an RSA modulus, and characters of its exponent. */
+const RSA_BITS = { min: 2048, max: 8192 };
+const MAX_EXPONENT_LENGTH = 6;
+
+/** Undefined for a key that is private, symmetric, of a kind we do not know, or of a size that is unsafe either way. */
+export function importJwk(jwk: Readonly<Record<string, unknown>>): VerificationKey | undefined {
+  const { kty } = jwk;
+  const members = typeof kty === "string" && Object.hasOwn(JWK_MEMBERS, kty) ? JWK_MEMBERS[kty] : undefined;
+  if (!members || typeof kty !== "string" || jwk.d !== undefined || jwk.k !== undefined) return undefined;
+  const texts = members.map((name) => [name, jwk[name]] as const);
+  if (!texts.every((pair): pair is readonly [string, string] => typeof pair[1] === "string")) return undefined;
+  if (kty === "RSA" && !(typeof jwk.e === "string" && jwk.e.length <= MAX_EXPONENT_LENGTH)) return undefined;
+  const imported = publicKey({ key: { kty, ...Object.fromEntries(texts) }, format: "jwk" });
+  if (imported?.kind !== "public") return undefined;
+  if (imported.type !== "rsa") return SIGNING_TYPES.has(imported.type) ? imported : undefined;
+  const bits = imported.key.asymmetricKeyDetails?.modulusLength ?? 0;
+  return bits >= RSA_BITS.min && bits <= RSA_BITS.max ? imported : undefined;
+}
+
+function publicKey(source: Parameters<typeof createPublicKey>[0]): VerificationKey | undefined {
   try {
-    const key = createPublicKey(pem);
+    const key = createPublicKey(source);
     return { kind: "public", key, type: key.asymmetricKeyType ?? "", curve: key.asymmetricKeyDetails?.namedCurve };
   } catch {
-    return undefined; // the caller says that the issuer's key cannot be used
+    return undefined; // the caller says that the key cannot be used
   }
 }
 

@@ -44,6 +44,12 @@ export const METRICS = {
     buckets: LATENCY,
   },
 
+  nexus_jwks_fetches_total: { type: "counter", help: "Fetches of issuers' key sets (jwksURL), by outcome.", labels: ["outcome"] },
+  nexus_jwks_outage_seconds: {
+    type: "gauge",
+    help: "Since the issuer that is away longest stopped answering with its key set; 0 when all that are asked for answer.",
+  },
+
   nexus_bundle_entries: { type: "gauge", help: "Configuration objects that are live.", labels: ["kind"] },
   nexus_bundle_rejected_entries: { type: "gauge", help: "Configuration objects this node was told and cannot use." },
   nexus_bundle_age_seconds: {

@@ -4,6 +4,7 @@ import { FAILURES } from "@nexus/protocol/failures.ts";
 import { CLIENT_FRAMES } from "@nexus/protocol/frames.ts";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Metrics } from "../core/ports.ts";
+import type { JwksOutcome } from "./jwks-fetch.ts";
 import { METRICS, type MetricName, type MetricRow, RUNTIME_METRICS } from "./metrics-table.ts";
 
 /** What is read when somebody asks for the metrics. All cheap enough for one call every few seconds. */
@@ -16,6 +17,8 @@ export type MetricSources = {
   bundle(): { readonly tenants: number; readonly templates: number; readonly rejected: number; readonly ageSeconds: number };
   /** Unix seconds; 0 without a certificate. */
   certificateExpiry(): number;
+  /** Seconds since an issuer's key set could last be had; 0 when all can. */
+  jwksOutage(): number;
 };
 
 export type PushKind = "applied" | "mismatch" | "stale" | "refused";
@@ -24,6 +27,7 @@ export type PushKind = "applied" | "mismatch" | "stale" | "refused";
 export type ServerMetrics = Metrics & {
   answered(operation: string, status: number, seconds: number): void;
   pushed(outcome: PushKind): void;
+  jwksFetched(outcome: JwksOutcome): void;
   /** What gauges show from now on. Before that they are absent. */
   observe(sources: MetricSources): void;
   readonly contentType: string;
@@ -66,6 +70,7 @@ export function createMetrics({ version }: { version: string }): ServerMetrics {
   const requests = counter("nexus_http_requests_total");
   const durations = histogram("nexus_http_request_duration_seconds");
   const pushes = counter("nexus_bundle_pushes_total");
+  const keyFetches = counter("nexus_jwks_fetches_total");
   const durationOf = memo((operation: string) => durations.labels({ operation }));
 
   return {
@@ -88,6 +93,7 @@ export function createMetrics({ version }: { version: string }): ServerMetrics {
       durationOf(operation).observe(seconds);
     },
     pushed: (outcome) => pushes({ outcome }),
+    jwksFetched: (outcome) => keyFetches({ outcome }),
     observe(sources) {
       gauge("nexus_ready", () => Number(sources.ready()));
       gauge("nexus_draining", () => Number(sources.draining()));
@@ -98,6 +104,7 @@ export function createMetrics({ version }: { version: string }): ServerMetrics {
       gauge("nexus_bundle_rejected_entries", () => sources.bundle().rejected);
       gauge("nexus_bundle_age_seconds", () => sources.bundle().ageSeconds);
       gauge("nexus_admin_certificate_expiry_timestamp_seconds", () => sources.certificateExpiry());
+      gauge("nexus_jwks_outage_seconds", () => sources.jwksOutage());
       new Gauge({
         ...optionsOf(registry, "nexus_bundle_entries"),
         collect() {

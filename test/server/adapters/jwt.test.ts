@@ -8,6 +8,7 @@ import { defaultClusterSettings } from "@nexus/server/core/live-config.ts";
 import fc from "fast-check";
 import { type JWTPayload, SignJWT } from "jose";
 import { secretIssuer, tenantSettings } from "../../support/bundle-entries.ts";
+import { noJwks } from "../../support/jwks.ts";
 
 const SECRET = "a secret that is long enough for HMAC";
 const NOW = 1_790_000_000; // seconds since 1970
@@ -20,6 +21,7 @@ function verifierOf(issuers: readonly TenantIssuer[], options: { now?: () => num
   const verifier = createTokenVerifier({
     tenants: { cluster: () => cluster, tenant: (id) => tenants.get(id) },
     clock: { now: options.now ?? (() => NOW * 1000) },
+    jwks: noJwks(),
   });
   return { verifier, tenants };
 }
@@ -120,7 +122,13 @@ describe("refused", () => {
     ["a critical extension", () => forged({ alg: "HS256", crit: ["b64"], b64: false }), [issuer()], /extension/],
     ["a tenant without issuers", () => sign(), [], /accepts no tokens/],
     ["an empty secret", () => sign(), [issuer({ key: { type: "secret", base64: "" } })], /key cannot be used/],
-    ["a jwksURL", () => sign(), [issuer({ key: { type: "jwks", url: "https://id.example/keys" } })], /jwksURL/],
+    [
+      "a secret known to everybody: the text of a key set's address",
+      () => sign(claims(), { key: Buffer.from("https://id.example/keys") }),
+      [issuer({ key: { type: "jwks", url: "https://id.example/keys" } })],
+      /key cannot be used/,
+    ],
+    ["a key id that is no text", () => forged({ alg: "HS256", kid: 7 }), [issuer()], /kid/],
     [
       "an unreadable PEM",
       () => forged({ alg: "RS256" }),
