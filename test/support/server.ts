@@ -58,7 +58,7 @@ export type TestServer = AsyncDisposable & {
   /** A token for tenant `acme`, an hour long unless `exp` (seconds since 1970) says otherwise. */
   token(user: string, claims?: Claims): string;
   /** A socket of that user; full dialect unless `protocols` says otherwise. */
-  connect(user: string, options?: WsOptions & { readonly claims?: Claims }): Promise<WsClient>;
+  connect(user: string, options?: WsOptions & { readonly claims?: Claims; readonly query?: string }): Promise<WsClient>;
   publish(
     target: PublishTarget,
     content?: Content,
@@ -103,8 +103,8 @@ export function startServer(options: TestServerOptions = {}): TestServer {
     logged,
     metrics,
     token,
-    connect: (user, { claims, protocols = FULL, ...rest } = {}) =>
-      WsClient.connect(`${wsUrl}?token=${token(user, claims)}`, { protocols, ...rest }),
+    connect: (user, { claims, query = "", protocols = FULL, ...rest } = {}) =>
+      WsClient.connect(`${wsUrl}?token=${token(user, claims)}${query && `&${query}`}`, { protocols, ...rest }),
     async publish(target, content = { event_type: "test", payload: { n: 1 } }) {
       const outcome = await app.node.publisher.publish({ tenant: TENANT, target, content, source: "http-api" });
       if ("code" in outcome) throw new Error(`refused: ${outcome.code}`);

@@ -16,7 +16,7 @@ test("a client that offers nexus.v1.json is told who it is and where its streams
   const { epoch } = await server.engine.store.top({ kind: "inbox", tenant: TENANT, user: "ann" });
   expect(connected.streams).toEqual([
     { stream: "user", epoch, offset: 0, outcome: "fresh" },
-    { stream: "broadcast", epoch, offset: 0, outcome: "fresh" },
+    { stream: "broadcast", epoch: "0", offset: 0, outcome: "fresh" },
   ]);
 });
 
@@ -167,4 +167,14 @@ test("over the tenant's session limit likewise, and a place that is given back i
   await eventually("the first session to be gone", () => server.app.node.sessions.count() === 0);
   await using third = await server.connect("bob");
   await third.next("connected");
+});
+
+test("permessage-deflate is negotiated with those who offer it, and small frames stay as they are", async () => {
+  await using server = startServer();
+  await using plain = await server.connect("ann");
+  expect(plain.answer.headers.has("sec-websocket-extensions")).toBe(false);
+  await using client = await server.connect("ann", { headers: { "Sec-WebSocket-Extensions": "permessage-deflate" } });
+  expect(client.answer.headers.get("sec-websocket-extensions")).toContain("permessage-deflate");
+  await client.next("connected");
+  await client.ask({ type: "Ping" }, "pong");
 });
