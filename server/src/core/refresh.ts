@@ -11,8 +11,8 @@ import { mayListen, type SubscribeDeps, unsubscribe } from "./subscribe.ts";
 export type RefreshDeps = SubscribeDeps & { readonly verifier: TokenVerifier; readonly flusher: Flusher };
 
 /**
- * Answers `refreshed`, and `unsubscribed` for channels the new token does not cover. Refuses with `unauthorized` (or what
- * the verifier says), and `forbidden` for a token of another user or tenant; the session keeps its old token then.
+ * Answers `refreshed`, and `unsubscribed` for channels the new token does not cover. Refuses with `unauthorized`,
+ * `issuer_unavailable` (worth another try), and `forbidden` for a token of another user or tenant; the session keeps its old token then.
  */
 export async function refresh(
   deps: RefreshDeps,
@@ -20,7 +20,7 @@ export async function refresh(
   { id, payload }: ClientFrameOf<"Refresh">,
 ): Promise<Refusal | undefined> {
   const verified = await deps.verifier.verify(payload.token);
-  if (verified.kind === "refused") return { code: "unauthorized", detail: verified.detail };
+  if (verified.kind === "refused") return { code: verified.code, detail: verified.detail };
   const { identity } = verified;
   if (identity.tenant !== session.tenant || identity.user !== session.user) {
     return { code: "forbidden", detail: "The token belongs to another user or tenant" };
