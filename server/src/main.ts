@@ -85,7 +85,7 @@ export async function startServer(config: ServerConfig, options: StartOptions): 
     observe(parts, node, () => admin?.certificateExpiry() ?? 0);
     readiness.booted();
     log.info("server.started", {
-      ...{ version, port, node: config.node || hostname(), cluster: config.cluster },
+      ...{ version, port, node: nodeName(config), cluster: config.cluster },
       durationMs: Math.round(clock.monotonic() - startedAt),
     });
     return { url, opsUrl: ops.url, adminPort: admin?.port, live, readiness, node, drain, stop };
@@ -113,15 +113,18 @@ function keySets({ live, log, metrics }: Pick<Parts, "live" | "log" | "metrics">
   return createJwks({ fetch, clock, log, random: Math.random, fetched: (outcome) => metrics.jwksFetched(outcome) });
 }
 
+/** What this server is called in answers and logs. */
+const nodeName = ({ node }: ServerConfig): string => node || hostname();
+
 /** The public port: REST and sockets over the memory engine. */
 function startApp(parts: Parts, extra: HttpDeps["extra"]): App {
   const { config, live, metrics, log } = parts;
   const startedAt = clock.monotonic();
-  const engine = createMemoryEngine({ clock, ids, maxBytes: config.memory.maxBytes, node: config.node || hostname() });
+  const engine = createMemoryEngine({ clock, ids, maxBytes: config.memory.maxBytes, node: nodeName(config) });
   const verifier = createTokenVerifier({ tenants: live, clock, jwks: parts.jwks });
   const diagnostics = config.http.publicDiagnostics ? createOps(parts) : undefined;
   const health = ({ sessions }: App["node"]): HealthFacts => ({
-    ...{ version, degraded: false, uptimeSeconds: (clock.monotonic() - startedAt) / 1000 },
+    ...{ version, node: nodeName(config), degraded: false, uptimeSeconds: (clock.monotonic() - startedAt) / 1000 },
     ...{ sessions: sessions.count(), users: sessions.users(), channels: sessions.channels() },
     queue: { backend: "memory", ...engine.waiting() },
   });
@@ -130,6 +133,7 @@ function startApp(parts: Parts, extra: HttpDeps["extra"]): App {
     http: (node) =>
       createHttp({
         ...{ tenants: live, publisher: node.publisher, sessions: node.sessions, engine, verifier, metrics, log, clock, ids },
+        node: nodeName(config),
         addressOf: createAddressOf(config.http.trustedProxies),
         health: () => health(node),
         extra: (request) => (diagnostics && new URL(request.url).pathname === "/metrics" ? diagnostics.fetch(request) : extra?.(request)),

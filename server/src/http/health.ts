@@ -4,6 +4,8 @@ import type { Answer } from "./call.ts";
 
 export type HealthFacts = {
   readonly version: string;
+  /** Name of this server. */
+  readonly node: string;
   readonly uptimeSeconds: number;
   readonly degraded: boolean;
   readonly sessions: number;
@@ -28,6 +30,7 @@ export function healthAnswer(facts: HealthFacts): Answer {
         total_messages: facts.queue.messages,
         users_with_queue: facts.queue.users,
       },
+      cluster: { enabled: false, server_id: facts.node },
     }),
   };
 }

@@ -9,6 +9,13 @@ export const invalidQuery = (name: string, detail: string): Refusal => ({
   fields: [{ pointer: `/${name}`, detail }],
 });
 
+/** 422 with the brace's name as pointer, as if the path were a flat object. */
+export const invalidPath = (name: string, detail: string): Refusal => ({
+  code: "validation_error",
+  detail: "The path does not match the contract",
+  fields: [{ pointer: `/${name}`, detail }],
+});
+
 export const MAX_LIMIT = 1000;
 export const DEFAULT_LIMIT = 50;
 

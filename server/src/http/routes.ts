@@ -12,13 +12,17 @@ import type { Publisher } from "../core/publish.ts";
 import type { Sessions } from "../core/sessions.ts";
 import { type AuthDeps, admitAddress, admitKey, admitSession } from "./auth.ts";
 import { type Answer, type Call, type Handler, isRefusal, type SessionHandler } from "./call.ts";
+import { disconnectHandlers } from "./disconnect.ts";
 import { type AnswerHeaders, addRate, narrowToOrigins, openHeaders, optionsResponse, requestIdOf } from "./headers.ts";
 import { type HealthFacts, healthAnswer } from "./health.ts";
 import { inboxHandlers } from "./inbox.ts";
 import { notificationHandlers } from "./notification.ts";
 import { openApiHandler } from "./openapi.ts";
 import { methodsOf, routePath, SHADOWED } from "./paths.ts";
+import { presenceHandlers } from "./presence.ts";
 import { publishHandlers } from "./publish.ts";
+import { statisticsHandlers } from "./statistics.ts";
+import { tenantHandlers } from "./tenants.ts";
 import { ticketHandlers } from "./tickets.ts";
 
 export type HttpDeps = {
@@ -26,6 +30,8 @@ export type HttpDeps = {
   readonly publisher: Publisher;
   readonly engine: Engine;
   readonly sessions: Sessions;
+  /** Name of this server in answers. */
+  readonly node: string;
   readonly verifier: TokenVerifier;
   readonly metrics: Pick<Metrics, "refused"> & { answered(operation: string, status: number, seconds: number): void };
   readonly health: () => HealthFacts;
@@ -55,6 +61,10 @@ export function createHttp(deps: HttpDeps): Http {
     ...publishHandlers(deps),
     ...inboxHandlers(deps),
     ...notificationHandlers(deps),
+    ...presenceHandlers(deps),
+    ...tenantHandlers(deps),
+    ...statisticsHandlers(deps),
+    ...disconnectHandlers(deps),
   };
   const sessionHandlers: Partial<Record<OperationId, SessionHandler>> = ticketHandlers(deps);
   const openApi = openApiHandler();

@@ -179,10 +179,6 @@ describe("every path", () => {
     },
   );
 
-  test("SSE answers 501 to a good token until it is served", async () => {
-    expectProblem(await call(`/sse?token=${await sessionToken()}`, { method: "GET" }), "not_implemented");
-  });
-
   test("an unknown path is 404, a wrong method 405 with Allow, HEAD and OPTIONS are answered", async () => {
     expectProblem(await call("/api/v1/nothing", { method: "GET" }), "not_found");
     const wrong = await call("/api/v1/templates", { method: "DELETE" });
@@ -207,6 +203,7 @@ describe("every path", () => {
       redis: { status: "disabled", connected: false },
       connections: { total: 0, unique_users: 0, channels_count: 0 },
       queue: { enabled: true, backend: "memory" },
+      cluster: { enabled: false, server_id: expect.any(String) },
     });
     expect(Object.keys(body)).toContain("uptime_seconds");
   });
