@@ -8,7 +8,7 @@ import { fuzzSettings, fuzzTimeoutMs } from "../support/fuzz.ts";
 import type { Document } from "../support/openapi.ts";
 import { type RealServer, startRealServer } from "../support/real-server.ts";
 import { WsClient } from "../support/ws-client.ts";
-import { runSchemathesis } from "./schemathesis/run.ts";
+import { type Report, runSchemathesis } from "./schemathesis/run.ts";
 
 const home = await pythonWith(["schemathesis"]);
 if (!home.ok) process.stderr.write(`skipped: schemathesis ${home.reason}\n`);
@@ -78,7 +78,13 @@ test.skipIf(!home.ok).each(callers)(
     );
     if (!clean) process.stderr.write(`${output}\n`);
     expect(told).toEqual({ tested: operations, failures: [], errors: [] });
-    expect(report?.test_cases.generated).toBeGreaterThan(operations);
+    // Enough of them got past the door: a run of refusals would prove little.
+    expect(acceptedPublishes(report)).toBeGreaterThan(5);
   },
   fuzzTimeoutMs(MS_PER_STEP) + 10_000,
 );
+
+function acceptedPublishes(report: Report | undefined): number {
+  const publishes = Object.entries(report?.valid_rates ?? {}).filter(([label]) => label.startsWith("POST /api/v1/notifications/"));
+  return publishes.flatMap(([, phases]) => Object.values(phases).map(({ accepted }) => accepted)).reduce((sum, one) => sum + one, 0);
+}
