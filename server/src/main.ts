@@ -13,6 +13,7 @@ import { createTokenVerifier } from "./adapters/jwt.ts";
 import { createLog, type LevelledLog } from "./adapters/log.ts";
 import { createMemoryEngine } from "./adapters/memory/engine.ts";
 import { createMetrics, type ServerMetrics } from "./adapters/metrics.ts";
+import { createSqliteEngine } from "./adapters/sqlite/engine.ts";
 import { type AdminListener, startAdmin } from "./admin/listener.ts";
 import { type App, createApp } from "./app.ts";
 import { createAddressOf } from "./core/client-address.ts";
@@ -47,7 +48,7 @@ export type RunningServer = {
   stop(): Promise<void>;
 };
 
-/** Starts a server with the memory engine. @throws Error when a port is taken or the admin files cannot be used */
+/** Starts a server. @throws Error when a port is taken, or the admin files or the engine's file cannot be used */
 export async function startServer(config: ServerConfig, options: StartOptions): Promise<RunningServer> {
   const { log } = options;
   const startedAt = clock.monotonic();
@@ -67,7 +68,7 @@ export async function startServer(config: ServerConfig, options: StartOptions): 
   };
   try {
     if (config.boot.directory !== "") await loadBootCopy(live, config.boot.directory, log);
-    app = startApp(parts, options.extra);
+    app = await startApp(parts, options.extra);
     const { url, port, node } = app;
     const draining = drainOf(parts, node);
     const drain = async () => {
@@ -116,29 +117,42 @@ function keySets({ live, log, metrics }: Pick<Parts, "live" | "log" | "metrics">
 /** What this server is called in answers and logs. */
 const nodeName = ({ node }: ServerConfig): string => node || hostname();
 
-/** The public port: REST and sockets over the memory engine. */
-function startApp(parts: Parts, extra: HttpDeps["extra"]): App {
+/** The engine the configuration names, with what `/health` says of it. */
+async function createEngine({ config, log }: Parts) {
+  const node = config.node || hostname();
+  if (config.engine === "sqlite") return await createSqliteEngine({ clock, ids, log, node, ...config.sqlite });
+  const engine = createMemoryEngine({ clock, ids, node, maxBytes: config.memory.maxBytes });
+  return { ...engine, degraded: () => false };
+}
+
+/** The public port: REST and sockets over the engine. */
+async function startApp(parts: Parts, extra: HttpDeps["extra"]): Promise<App> {
   const { config, live, metrics, log } = parts;
   const startedAt = clock.monotonic();
   const engine = createMemoryEngine({ clock, ids, maxBytes: config.memory.maxBytes, node: nodeName(config) });
   const verifier = createTokenVerifier({ tenants: live, clock, jwks: parts.jwks });
   const diagnostics = config.http.publicDiagnostics ? createOps(parts) : undefined;
   const health = ({ sessions }: App["node"]): HealthFacts => ({
-    ...{ version, node: nodeName(config), degraded: false, uptimeSeconds: (clock.monotonic() - startedAt) / 1000 },
+    ...{ version, node: nodeName(config), degraded: engine.degraded(), uptimeSeconds: (clock.monotonic() - startedAt) / 1000 },
     ...{ sessions: sessions.count(), users: sessions.users(), channels: sessions.channels() },
-    queue: { backend: "memory", ...engine.waiting() },
+    queue: { backend: config.engine, ...engine.waiting() },
   });
-  return createApp({
-    ...{ config, live, engine, verifier, metrics, log, clock, ids },
-    http: (node) =>
-      createHttp({
-        ...{ tenants: live, publisher: node.publisher, sessions: node.sessions, engine, verifier, metrics, log, clock, ids },
-        node: nodeName(config),
-        addressOf: createAddressOf(config.http.trustedProxies),
-        health: () => health(node),
-        extra: (request) => (diagnostics && new URL(request.url).pathname === "/metrics" ? diagnostics.fetch(request) : extra?.(request)),
-      }),
-  });
+  try {
+    return createApp({
+      ...{ config, live, engine, verifier, metrics, log, clock, ids },
+      http: (node) =>
+        createHttp({
+          ...{ tenants: live, publisher: node.publisher, sessions: node.sessions, engine, verifier, metrics, log, clock, ids },
+          node: nodeName(config),
+          addressOf: createAddressOf(config.http.trustedProxies),
+          health: () => health(node),
+          extra: (request) => (diagnostics && new URL(request.url).pathname === "/metrics" ? diagnostics.fetch(request) : extra?.(request)),
+        }),
+    });
+  } catch (error) {
+    await engine.close(); // a file would stay locked
+    throw error;
+  }
 }
 
 function drainOf({ config, live, log, readiness }: Parts, node: App["node"]): Drain {
