@@ -55,6 +55,11 @@ export const FAILURES = {
   invalid_json: { status: 400, wire: "VALIDATION_ERROR", close: 4506, retry: false, title: "Body is not JSON" },
   limit_exceeded: { status: 400, wire: "VALIDATION_ERROR", close: 4506, retry: false, title: "A count is over its limit" },
   invalid_header: { status: 400, wire: "VALIDATION_ERROR", close: 4506, retry: false, title: "Header is malformed" },
+  template_not_found: { status: 404, wire: "TEMPLATE_NOT_FOUND", close: 4506, retry: false, title: "No template has this id" },
+  template_exists: { status: 409, wire: "TEMPLATE_EXISTS", close: 4506, retry: false, title: "A template has this id already" },
+  template_managed: { status: 409, wire: "CONFLICT", close: 4506, retry: false, title: "Template belongs to a custom resource" },
+  invalid_template_id: { status: 400, wire: "INVALID_ID", close: 4506, retry: false, title: "Template id is malformed" },
+  invalid_template: { status: 400, wire: "INVALID_TEMPLATE", close: 4506, retry: false, title: "Template cannot be used" },
   unknown_template: { status: 400, wire: "VALIDATION_ERROR", close: 4506, retry: false, title: "Template does not exist" },
   validation_error: { status: 422, wire: "VALIDATION_ERROR", close: 4506, retry: false, title: "Request does not match the contract" },
   unsupported_media_type: {

@@ -35,7 +35,11 @@ const KEY: readonly FailureCode[] = [
   ...(["invalid_header", "unauthorized", "forbidden", "tenant_access_denied", "tenant_suspended", "not_found"] as const),
   ...(["rate_limited", "broker_unavailable"] as const),
 ];
-const SESSION: readonly FailureCode[] = ["unauthorized", "token_expired", "forbidden", "tenant_suspended", "rate_limited"];
+const SESSION: readonly FailureCode[] = [
+  ...(["unauthorized", "token_expired", "forbidden", "tenant_suspended", "rate_limited", "issuer_unavailable"] as const),
+];
+/** Nothing to refuse but too many. */
+const PUBLIC: readonly FailureCode[] = ["rate_limited"];
 const BODY: readonly FailureCode[] = ["invalid_json", "payload_too_large", "unsupported_media_type", "validation_error"];
 const WRITE: readonly FailureCode[] = ["idempotency_in_flight", "idempotency_conflict", "validation_error"];
 const CONTENT: readonly FailureCode[] = ["limit_exceeded", "unknown_template"];
@@ -45,14 +49,19 @@ const OWN: Partial<Readonly<Record<OperationId, readonly FailureCode[]>>> = {
   getChannel: ["channel_not_found"],
   userSubscriptions: ["user_not_connected"],
   getTenant: ["tenant_not_found"],
+  createTemplate: ["invalid_template_id", "invalid_template", "template_exists", "template_managed", "limit_exceeded"],
+  getTemplate: ["template_not_found"],
+  updateTemplate: ["template_not_found", "template_managed", "invalid_template"],
+  deleteTemplate: ["template_not_found", "template_managed"],
+  previewTemplate: ["template_not_found", "payload_too_large"],
 };
 
 /** Every refusal the operation can answer with. */
 export function failuresOf(operation: Operation): readonly FailureCode[] {
   if (!operation.served)
-    return [...(operation.auth === "public" ? [] : takesKey(operation) ? KEY : SESSION), "not_implemented", "internal"];
+    return [...(operation.auth === "public" ? PUBLIC : takesKey(operation) ? KEY : SESSION), "not_implemented", "internal"];
   const codes: readonly FailureCode[] = [
-    ...(takesKey(operation) ? KEY : operation.auth === "session" ? SESSION : []),
+    ...(takesKey(operation) ? KEY : operation.auth === "session" ? SESSION : PUBLIC),
     ...(operation.path.includes("{") ? (["validation_error"] as const) : []),
     ...(operation.query ? (["validation_error", "invalid_cursor"] as const) : []),
     ...(operation.body ? BODY : []),

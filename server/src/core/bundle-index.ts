@@ -64,6 +64,14 @@ export class BundleIndex {
     return settings;
   }
 
+  /** Ids of a tenant's templates, ascending. Looks at every template there is: for lists, not for sends. */
+  templateIds(tenant: string): readonly string[] {
+    const prefix = templateEntryId(tenant, "");
+    const ids: string[] = [];
+    for (const key of this.#templates.keys()) if (key.startsWith(prefix)) ids.push(key.slice(prefix.length));
+    return ids.sort();
+  }
+
   /**
    * SHA-256 of the key, looked up by its hash and compared in constant time: what time can tell about a hash that the
    * caller cannot steer is of no use to them. A key past its `not_after` is unknown.

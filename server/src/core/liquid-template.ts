@@ -16,14 +16,19 @@ import type { Context, Emitter, Liquid, Parser, TagToken, Template, TopLevelToke
 import type { TextCompiler, TextRenderer } from "./payload-tree.ts";
 import type { Variables } from "./simple-template.ts";
 
-/** A template that cannot be compiled or rendered. `detail` is for its author and quotes its source at most. */
+/**
+ * A template that cannot be compiled or rendered. `detail` is for its author and quotes its source at most; `pointer`
+ * (RFC 6901) says at which text of the payload, empty for all of it.
+ */
 export class TemplateFault extends Error {
   readonly detail: string;
+  readonly pointer: string;
 
-  constructor(detail: string, cause?: unknown) {
+  constructor(detail: string, { pointer = "", cause }: { readonly pointer?: string; readonly cause?: unknown } = {}) {
     super(detail, { cause });
     this.name = "TemplateFault";
     this.detail = detail;
+    this.pointer = pointer;
   }
 }
 
@@ -144,7 +149,7 @@ export function compileLiquid(source: string, pointer: string): LiquidText {
   try {
     return { ...theMachine().parse(source), lone: LONE.exec(source)?.[1], pointer };
   } catch (error) {
-    throw new TemplateFault(`${at(pointer)}${reason(error)}`, error);
+    throw new TemplateFault(reason(error), { pointer, cause: error });
   }
 }
 
@@ -161,14 +166,12 @@ export function liquidRenderer(variables: Variables, partials: Partials): TextRe
       try {
         return theMachine().render(text.templates, context, partials);
       } catch (error) {
-        throw new TemplateFault(`${at(text.pointer)}${reason(error)}`, error);
+        throw new TemplateFault(reason(error), { pointer: text.pointer, cause: error });
       }
     },
     typed: (name) => JSON.stringify((Object.hasOwn(variables, name) ? variables[name] : null) ?? null),
   };
 }
-
-const at = (pointer: string): string => (pointer === "" ? "" : `${pointer}: `);
 
 /** Words for what the engine threw. What a filter says of its input may quote it, so it is not passed on. */
 function reason(error: unknown): string {

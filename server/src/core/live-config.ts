@@ -125,6 +125,7 @@ export function createLiveConfig({ defaults = defaultClusterSettings(), override
     tenant: (id) => index.tenant(id),
     tenantIds: () => index.tenantIds(),
     template: (tenant, id) => index.template(tenant, id),
+    templateIds: (tenant) => index.templateIds(tenant),
     keyHolder: (apiKey) => index.keyHolder(apiKey),
     digest: () => state.digest(),
     bucketDigests: () => state.bucketDigests(),

@@ -233,6 +233,8 @@ export type Tenants = {
   /** Every declared tenant, in ascending order. Sorts them, so ask for it seldom. */
   tenantIds(): readonly string[];
   template(tenant: string, id: string): TemplateSettings | undefined;
+  /** Ids of a tenant's templates of the configuration, ascending. Looks at all there are, so ask for it seldom. */
+  templateIds(tenant: string): readonly string[];
   /** Constant-time on the hash; undefined when no key matches. */
   keyHolder(apiKey: string): KeyHolder | undefined;
 };

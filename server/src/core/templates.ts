@@ -51,7 +51,7 @@ export function renderTemplate(
   return drive(rendering(settings, checked.values, input.locale), settings.template_id, find);
 }
 
-/** Compiles every payload of a template; undefined when all is well, otherwise what is wrong and in which payload. */
+/** Compiles every payload of a template; undefined when all is well, otherwise what is wrong and at which text of `settings`. */
 export function templateFault(settings: TemplateSettings): { readonly pointer: string; readonly detail: string } | undefined {
   const types = typedVariables(settings.variables);
   const payloads = [
@@ -63,7 +63,7 @@ export function templateFault(settings: TemplateSettings): { readonly pointer: s
       compileBody(settings.engine, payload, types);
     } catch (error) {
       if (!(error instanceof TemplateFault)) throw error;
-      return { pointer, detail: error.detail };
+      return { pointer: `${pointer}${error.pointer}`, detail: error.detail };
     }
   }
   return undefined;
@@ -120,8 +120,9 @@ function partialText(id: string, body: Body): LiquidText {
 function drive(steps: Rendering, templateId: string, find: FindTemplate): Rendered | Refusal | Promise<Rendered | Refusal> {
   const refused = (error: unknown): Refusal => {
     if (!(error instanceof TemplateFault)) throw error;
-    const detail = `The template ${templateId} cannot be rendered: ${error.detail}`;
-    return { code: "validation_error", detail, fields: [{ pointer: "/template_id", detail: error.detail }] };
+    const detail = error.pointer === "" ? error.detail : `${error.pointer}: ${error.detail}`;
+    const fields = [{ pointer: "/template_id", detail }];
+    return { code: "validation_error", detail: `The template ${templateId} cannot be rendered: ${detail}`, fields };
   };
   const waiting = async (asked: Promise<TemplateSettings | undefined>): Promise<Rendered | Refusal> => {
     try {
@@ -191,7 +192,9 @@ function compactJson(text: string): string {
   try {
     return JSON.stringify(JSON.parse(text));
   } catch (error) {
-    throw new TemplateFault("does not render to JSON: write values as {{ value | json }}, and no comma after the last item", error);
+    throw new TemplateFault("does not render to JSON: write values as {{ value | json }}, and no comma after the last item", {
+      cause: error,
+    });
   }
 }
 

@@ -165,20 +165,24 @@ describe("partials", () => {
 
   test("must be named in the template: a name from a variable could be anything", () => {
     for (const source of ["{% render name %}", "{% include name %}", "{% render 'a{{ name }}' %}"])
-      expect(templateFault(liquid([source]))?.detail).toBe("/0: the partial's name must be a quoted template id (line 1, column 1)");
+      expect(templateFault(liquid([source]))).toEqual({
+        pointer: "/payload/0",
+        detail: "the partial's name must be a quoted template id (line 1, column 1)",
+      });
   });
 });
 
 describe("compile errors", () => {
   test.each([
-    ["an unclosed tag", { a: ["x", "one\n  {% if x %}"] }, "/payload", "/a/1: tag {% if x %} not closed (line 2, column 3)"],
-    ["an unknown tag", { a: "{% exec %}" }, "/payload", '/a: tag "exec" not found (line 1, column 1)'],
-    ["an unknown filter", { "a/b": "{{ x | shell }}" }, "/payload", "/a~1b: undefined filter: shell (line 1, column 1)"],
+    ["an unclosed tag", { a: ["x", "one\n  {% if x %}"] }, "/payload/a/1", "tag {% if x %} not closed (line 2, column 3)"],
+    ["an unknown tag", { a: "{% exec %}" }, "/payload/a", 'tag "exec" not found (line 1, column 1)'],
+    ["an unknown filter", { "a/b": "{{ x | shell }}" }, "/payload/a~1b", "undefined filter: shell (line 1, column 1)"],
     ["an unclosed output", "ab {{ x", "/payload", 'output "{{ x" not closed (line 1, column 4)'],
-    ["a broken key", { "{{ | }}": 1 }, "/payload", '/{{ | }}: invalid value expression: "|" (line 1, column 4)'],
+    ["a broken key", { "{{ | }}": 1 }, "/payload/{{ | }}", 'invalid value expression: "|" (line 1, column 4)'],
   ])("%s is named with place, line and column", (_, payload, pointer, detail) => {
     expect(templateFault(liquid(payload))).toEqual({ pointer, detail });
-    expect(outcome(liquid(payload))).toBe(`refused: The template t cannot be rendered: ${detail}`);
+    const place = pointer.replace("/payload", "");
+    expect(outcome(liquid(payload))).toBe(`refused: The template t cannot be rendered: ${place === "" ? "" : `${place}: `}${detail}`);
   });
 
   test("are found in every locale", () => {
@@ -186,7 +190,7 @@ describe("compile errors", () => {
       { locale: "de", payload: { a: "gut" } },
       { locale: "fr", payload: { a: "{% endif %}" } },
     ];
-    expect(templateFault(liquid({}, { locales }))).toMatchObject({ pointer: "/locales/1/payload" });
+    expect(templateFault(liquid({}, { locales }))).toMatchObject({ pointer: "/locales/1/payload/a" });
     expect(templateFault(liquid({}, { locales, engine: "Simple" }))).toBeUndefined();
   });
 
@@ -200,6 +204,8 @@ describe("compile errors", () => {
 });
 
 describe("limits", () => {
+  /** The budget; on a busy machine the back-stop behind it may come first. */
+  const STOPPED = /renders more than the limits allow|takes longer than 100 ms/;
   const doubling = (body: string) => `{% assign s = "0123456789" %}{% for i in (1..60) %}${body}{% endfor %}{{ s | size }}`;
 
   test.each([
@@ -214,19 +220,19 @@ describe("limits", () => {
     ["variables written again and again", "{% for i in (1..1000) %}{{ big }}{% endfor %}"],
   ])("stop %s", (_, source) => {
     const startedAt = performance.now();
-    expect(text(source, { big: "x".repeat(60_000) })).toMatch(/renders more than the limits allow|takes longer than 100 ms/);
+    expect(text(source, { big: "x".repeat(60_000) })).toMatch(STOPPED);
     expect(performance.now() - startedAt).toBeLessThan(2_000);
   });
 
   test("one budget holds for all texts of a payload", () => {
     const loop = "{% for i in (1..10000) %}.{% endfor %}";
     expect(text(loop)).toEqual([".".repeat(10_000)]);
-    expect(outcome(liquid(Array.from({ length: 20 }, () => loop)))).toContain("renders more than the limits allow");
+    expect(outcome(liquid(Array.from({ length: 20 }, () => loop)))).toMatch(STOPPED);
   });
 
   test("partials are paid for by who renders them", () => {
     const find = partials({ p: "{% for i in (1..5000) %}.{% endfor %}" });
-    expect(outcome(liquid(["{% for i in (1..5000) %}{% render 'p' %}{% endfor %}"]), { find })).toMatch(/limits allow|100 ms/);
+    expect(outcome(liquid(["{% for i in (1..5000) %}{% render 'p' %}{% endfor %}"]), { find })).toMatch(STOPPED);
   });
 
   test("nesting that no stack can hold is refused", () => {
