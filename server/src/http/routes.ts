@@ -23,6 +23,7 @@ import { presenceHandlers } from "./presence.ts";
 import { publishHandlers } from "./publish.ts";
 import { statisticsHandlers } from "./statistics.ts";
 import { tenantHandlers } from "./tenants.ts";
+import { templateHandlers } from "./templates.ts";
 import { ticketHandlers } from "./tickets.ts";
 
 export type HttpDeps = {
@@ -61,6 +62,7 @@ export function createHttp(deps: HttpDeps): Http {
     ...publishHandlers(deps),
     ...inboxHandlers(deps),
     ...notificationHandlers(deps),
+    ...templateHandlers(deps),
     ...presenceHandlers(deps),
     ...tenantHandlers(deps),
     ...statisticsHandlers(deps),
