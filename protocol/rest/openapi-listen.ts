@@ -11,7 +11,7 @@ type ListenPath = (typeof LISTEN_ENDPOINTS)[number]["path"];
 
 const ADMISSION: readonly FailureCode[] = [
   ...(["invalid_header", "unauthorized", "token_expired", "forbidden", "tenant_suspended", "connection_limit", "rate_limited"] as const),
-  ...(["node_full", "shutting_down", "broker_unavailable", "internal"] as const),
+  ...(["node_full", "shutting_down", "issuer_unavailable", "broker_unavailable", "internal"] as const),
 ];
 
 const string = (description: string) => ({ description, schema: { type: "string" } });

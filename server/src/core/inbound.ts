@@ -18,7 +18,12 @@ const FLOOD_WINDOW_MS = 60_000;
 /** What may arrive after the socket was paused: one read of the kernel's buffer, in bytes. */
 const BACKLOG_BYTES = 1_048_576;
 /** Refusals that a well-behaved client can run into; they do not count as a flood. */
-const HARMLESS: ReadonlySet<FailureCode> = new Set<FailureCode>(["invalid_ack", "not_implemented", "broker_unavailable", "issuer_unavailable"]);
+const HARMLESS: ReadonlySet<FailureCode> = new Set<FailureCode>([
+  "invalid_ack",
+  "not_implemented",
+  "broker_unavailable",
+  "issuer_unavailable",
+]);
 
 export type InboundDeps = SubscribeDeps &
   AcknowledgeDeps &

@@ -50,7 +50,7 @@ export type SessionAdmission = { readonly identity?: Identity; readonly refusal?
  * Refuses with `unauthorized`, `issuer_unavailable`, `rate_limited` (failed attempts), `tenant_suspended`, `forbidden` (origin).
  */
 export async function admitSession(deps: AuthDeps, request: Request): Promise<SessionAdmission> {
-  const token = new URL(request.url).searchParams.get("token") ?? bearerOf(request);
+  const token = new URL(request.url).searchParams.get("token") || bearerOf(request);
   if (token === undefined) return { refusal: failedAttempt(deps, request, "A token is missing") };
   const answer = await deps.verifier.verify(token);
   if (answer.kind === "refused") {

@@ -20,8 +20,8 @@ export function readSseRequest(request: Request): SseRequest {
   const cursor = lastEventId === "" ? (searchParams.get("cursor") ?? "") : lastEventId;
   const channels = searchParams.getAll("channels").flatMap((list) => list.split(","));
   return {
-    token: searchParams.get("token") ?? bearer(headers.get("authorization")),
-    ticket: searchParams.get("ticket") ?? undefined,
+    token: searchParams.get("token") || bearer(headers.get("authorization")),
+    ticket: searchParams.get("ticket") || undefined,
     origin: headers.get("origin") ?? undefined,
     channels: channels.filter((name) => name !== ""),
     resume: readCursor(cursor),

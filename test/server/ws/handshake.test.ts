@@ -1,7 +1,13 @@
 // Why: who gets a socket, in which dialect, and what everybody else is told.
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
+import { systemClock } from "@nexus/server/adapters/clock.ts";
+import { createJwks, type Jwks } from "@nexus/server/adapters/jwks.ts";
+import { createJwksFetch } from "@nexus/server/adapters/jwks-fetch.ts";
+import type { Identity } from "@nexus/server/core/ports.ts";
 import { eventually } from "../../support/eventually.ts";
-import { startServer, TENANT } from "../../support/server.ts";
+import { keySetText, providerKey } from "../../support/jwks.ts";
+import { startJwksServer } from "../../support/jwks-server.ts";
+import { startServer, TENANT, type TestServer } from "../../support/server.ts";
 import { WsClient } from "../../support/ws-client.ts";
 
 const FULL = "nexus.v1.json";
@@ -60,6 +66,152 @@ test("?token= wins over the header and the subprotocol", async () => {
   const protocols = [FULL, `nexus.token.${server.token("cat")}`];
   await using client = await WsClient.connect(`${server.wsUrl}?token=${server.token("ann")}`, { protocols, headers });
   expect(await client.next("connected")).toMatchObject({ user_id: "ann" });
+});
+
+describe("a ticket", () => {
+  const identity = (user: string, change: Partial<Identity> = {}): Identity => ({
+    ...{ tenant: TENANT, user, roles: [], channels: [] },
+    ...change,
+  });
+  const open = (server: TestServer, query: string, headers: Record<string, string> = {}) =>
+    WsClient.connect(`${server.wsUrl}?${query}`, { protocols: [FULL], headers });
+
+  test("opens one session; the second that brings it is 401, like one that brings nonsense", async () => {
+    await using server = startServer();
+    const ticket = await server.engine.tickets.issue(identity("ann"), 30_000);
+    await using first = await open(server, `ticket=${ticket}`);
+    expect(await first.next("connected")).toMatchObject({ user_id: "ann", tenant_id: TENANT });
+    for (const used of [ticket, "nonsense"]) {
+      await using second = await open(server, `ticket=${used}`);
+      expect(second.answer.status).toBe(401);
+      expect(JSON.parse(second.answer.body)).toMatchObject({ detail: "The ticket is unknown, used or too old" });
+    }
+  });
+
+  test("is left alone where a token is given, wherever that is, and wins over an empty one", async () => {
+    await using server = startServer();
+    const ticket = await server.engine.tickets.issue(identity("ann"), 30_000);
+    const bob = server.token("bob");
+    await using byQuery = await open(server, `token=${bob}&ticket=${ticket}`);
+    expect(await byQuery.next("connected")).toMatchObject({ user_id: "bob" });
+    await using byHeader = await open(server, `ticket=${ticket}`, { Authorization: `Bearer ${bob}` });
+    expect(await byHeader.next("connected")).toMatchObject({ user_id: "bob" });
+    await using wrong = await open(server, `token=wrong&ticket=${ticket}`);
+    expect(wrong.answer.status).toBe(401);
+    await using empty = await open(server, `token=&ticket=${ticket}`);
+    expect(await empty.next("connected")).toMatchObject({ user_id: "ann" });
+  });
+
+  test("is not used up by a node that has no room, nor looked at over the address's rate", async () => {
+    await using server = startServer({ limits: { connectionsPerPod: 1, upgradesPerMinutePerAddress: 3 } });
+    const ticket = await server.engine.tickets.issue(identity("ann"), 30_000);
+    {
+      await using _full = await server.connect("bob");
+      await using refused = await open(server, `ticket=${ticket}`);
+      expect(refused.answer.status).toBe(503);
+    }
+    await eventually("the place to be free", () => server.app.node.sessions.count() === 0);
+    await using taken = await open(server, `ticket=${ticket}`);
+    expect(taken.answer.status).toBe(101);
+    const other = await server.engine.tickets.issue(identity("ann"), 30_000);
+    await using tooMany = await open(server, `ticket=${other}`);
+    expect(tooMany.answer.status).toBe(429);
+    expect(await server.engine.tickets.redeem(other)).toMatchObject({ user: "ann" });
+  });
+
+  test("is no way around the tenant: suspension, origin, and the end of the token it was bought with", async () => {
+    await using server = startServer({ allowedOrigins: ["https://app.example.com"] });
+    const status = async (holder: Identity, headers: Record<string, string> = {}) => {
+      await using client = await open(server, `ticket=${await server.engine.tickets.issue(holder, 30_000)}`, headers);
+      return client.answer.status;
+    };
+    expect(await status(identity("ann"), { Origin: "https://evil.example.com" })).toBe(403);
+    expect(await status(identity("ann", { expiresAt: Date.now() - 1 }))).toBe(401);
+    expect(await status(identity("ann", { tenant: "nobody" }))).toBe(401);
+    expect(await status(identity("ann", { expiresAt: Date.now() + 60_000 }), { Origin: "https://app.example.com" })).toBe(101);
+    server.setTenant({ suspended: true });
+    expect(await status(identity("ann"))).toBe(403);
+  });
+});
+
+describe("an address", () => {
+  const behind = (server: TestServer, forwarded: string) =>
+    WsClient.connect(`${server.wsUrl}?token=${server.token("ann")}`, { headers: { "X-Forwarded-For": forwarded } });
+  const statusOf = async (server: TestServer, forwarded: string) => {
+    await using client = await behind(server, forwarded);
+    return client.answer.status;
+  };
+
+  test("is what a trusted proxy says; IPv6 counts by /64", async () => {
+    await using server = startServer({ limits: { upgradesPerMinutePerAddress: 1 }, trustedProxies: ["127.0.0.0/8"] });
+    expect(await statusOf(server, "203.0.113.7")).toBe(101);
+    expect(await statusOf(server, "203.0.113.8")).toBe(101);
+    expect(await statusOf(server, "203.0.113.7")).toBe(429);
+    expect(await statusOf(server, "198.51.100.1, 203.0.113.7")).toBe(429);
+    expect(await statusOf(server, "2001:db8:0:1::1")).toBe(101);
+    expect(await statusOf(server, "[2001:db8:0:1:ffff::2]:4711")).toBe(429);
+    expect(await statusOf(server, "2001:db8:0:2::1")).toBe(101);
+  });
+
+  test("is the peer's where no proxy is trusted", async () => {
+    await using server = startServer({ limits: { upgradesPerMinutePerAddress: 1 } });
+    expect(await statusOf(server, "203.0.113.7")).toBe(101);
+    expect(await statusOf(server, "203.0.113.8")).toBe(429);
+  });
+
+  test("that keeps failing is told to slow down even where upgrades have no limit", async () => {
+    await using server = startServer();
+    const seen: number[] = [];
+    for (let at = 0; at < 22; at++) {
+      await using client = await WsClient.connect(`${server.wsUrl}?token=wrong`);
+      seen.push(client.answer.status);
+    }
+    expect(seen.slice(0, 20)).toEqual(Array(20).fill(401));
+    expect(seen.at(-1)).toBe(429);
+    await using good = await server.connect("ann");
+    expect(good.answer.status).toBe(101);
+  });
+});
+
+describe("an issuer with a key set, over TLS", () => {
+  const issuerAt = (url: string) => [
+    { name: "idp", audiences: [], algorithms: ["ES256" as const], key: { type: "jwks" as const, url }, clock_skew_seconds: 0 },
+  ];
+  const claims = () => ({ sub: "ann", tenant_id: TENANT, exp: Math.floor(Date.now() / 1000) + 600 });
+  const keySets = (ca: string): Jwks =>
+    createJwks({
+      fetch: createJwksFetch({ allowPrivate: () => true, resolve: async () => [{ address: "127.0.0.1" }], ca }),
+      ...{ clock: systemClock, random: Math.random, log: { info: () => undefined, warn: () => undefined }, fetched: () => undefined },
+    });
+
+  test("lets its users in, those of a key that came later too, and nobody else", async () => {
+    const [first, second] = [providerKey("first"), providerKey("second")];
+    let keys = [first];
+    await using issuer = await startJwksServer(() => new Response(keySetText(keys)));
+    await using server = startServer({ jwks: keySets(issuer.ca) });
+    server.setTenant({ issuers: issuerAt(issuer.url()) });
+    const status = async (token: string) => {
+      await using client = await WsClient.connect(`${server.wsUrl}?token=${token}`);
+      return client.answer.status;
+    };
+    expect(await status(await first.sign(claims()))).toBe(101);
+    keys = [first, second];
+    expect(await status(await second.sign(claims()))).toBe(101);
+    expect(await status(await first.sign(claims()))).toBe(101);
+    expect(await status(await providerKey("first").sign(claims()))).toBe(401);
+    expect(await status(await providerKey("third").sign(claims()))).toBe(401);
+    expect(issuer.hosts.length).toBe(2);
+  });
+
+  test("that cannot be reached is 503 and Retry-After: a valid user must come back", async () => {
+    await using server = startServer();
+    server.setTenant({ issuers: issuerAt("https://id.example/keys") });
+    await using client = await WsClient.connect(`${server.wsUrl}?token=${await providerKey("a").sign(claims())}`);
+    expect(client.answer.status).toBe(503);
+    expect(Number(client.answer.headers.get("retry-after"))).toBeGreaterThan(0);
+    expect(JSON.parse(client.answer.body)).toMatchObject({ code: "issuer_unavailable", error: { code: "ISSUER_UNAVAILABLE" } });
+    expect(server.metrics.count("refused", "issuer_unavailable")).toBe(1);
+  });
 });
 
 test.each([
