@@ -69,7 +69,3 @@ export async function startTwoTenants(env: Readonly<Record<string, string>> = {}
     [Symbol.asyncDispose]: () => real[Symbol.asyncDispose](),
   };
 }
-
-/** Everybody of the list goes, whatever a test left open. */
-export const leaveAll = (listeners: readonly AsyncDisposable[]): Promise<unknown> =>
-  Promise.all(listeners.map((one) => one[Symbol.asyncDispose]()));
