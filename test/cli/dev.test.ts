@@ -146,6 +146,29 @@ describe("how it runs", () => {
       rmSync(join(state, ".."), { recursive: true });
     }
   });
+
+  test("a data folder keeps notifications, also when the process is killed, and takes one process at a time", async () => {
+    using folder = quickstartCopy();
+    const data = join(mkdtempSync(join(tmpdir(), "nexus-data-")), "kept");
+    try {
+      {
+        await using dev = await startDev([folder.path], ["--data", data]);
+        expect((await send(dev.ready)).body).toMatchObject({ queued: true });
+        const second = await nexus(["dev", folder.path, "--port", "0", "--data", data]);
+        expect(second).toMatchObject({ code: 1, out: "" });
+        expect(second.err).toContain("in use by another process");
+        await dev.end("SIGKILL");
+      }
+      await using again = await startDev([folder.path], ["--data", data]);
+      using ada = await listener(again.ready);
+      await eventually("the notification of the first process", () => ada.got.length === 1);
+      const confused = await nexus(["dev", folder.path, "--data", data, "--engine", "memory"]);
+      expect(confused).toMatchObject({ code: 2 });
+      expect(confused.err).toContain("--data");
+    } finally {
+      rmSync(join(data, ".."), { recursive: true });
+    }
+  });
 });
 
 describe("an edit of a file", () => {

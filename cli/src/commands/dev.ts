@@ -23,6 +23,7 @@ export const dev = command(
     options: [
       { name: "--output", value: "FORMAT", about: "text (default), or json: one line on standard output once ready." },
       { name: "--state", value: "FOLDER", about: "Keep generated keys here, so that a restart keeps them." },
+      { name: "--data", value: "FOLDER", about: "Keep notifications here, and without --state the keys too." },
       ...CONFIG_OPTIONS,
     ],
     words: "PATH",
@@ -32,7 +33,7 @@ export const dev = command(
     const output = args.get("--output") ?? "text";
     if (output !== "text" && output !== "json") throw new UsageError("--output: must be text or json");
     const paths = await pathsOf(args);
-    return await serve(settings, { io, paths, output, state: args.get("--state") });
+    return await serve(settings, { io, paths, output, state: args.get("--state") ?? args.get("--data") });
   },
 );
 

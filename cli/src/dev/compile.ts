@@ -94,7 +94,8 @@ function chooseCluster(
   const others = clusters.filter((one) => one !== chosen).map(keyOfObject);
   if (chosen && others.length > 0)
     notes.push(`running NexusCluster ${keyOfObject(chosen)} only; --cluster chooses another (${others.join(", ")})`);
-  if (chosen && chosen.spec.redis.mode !== "None") notes.push(`redis.mode ${chosen.spec.redis.mode}: here everything is kept in memory`);
+  if (chosen && chosen.spec.redis.mode !== "None")
+    notes.push(`redis.mode ${chosen.spec.redis.mode}: not used here, one process keeps everything itself`);
   if (chosen) return { cluster: chosen, notes };
   const name = wanted ?? previous ?? (tenants[0] ? clusterKeyOf(tenants[0]) : "default/nexus");
   notes.push(`no NexusCluster ${name} in the files: running one with all defaults`);

@@ -1,5 +1,6 @@
 // Why: `nexus dev` takes every setting of a server, with defaults for one machine, and one promise on top: it never listens
 // anywhere but on loopback, because it hands out keys to whoever asks.
+import { join } from "node:path";
 import { configFields, type ServerConfig } from "@nexus/protocol/config.ts";
 import { parseConfig } from "@nexus/protocol/config-parse.ts";
 import type { Arguments, Option } from "../args.ts";
@@ -41,7 +42,12 @@ export function readSettings(args: Arguments, env: Readonly<Record<string, strin
   const names = new Set(CONFIG_OPTIONS.map(({ name }) => name));
   const flags = new Map([...args.flags].filter(([name]) => names.has(name)).map(([name, value]) => [SHORT.get(name) ?? name, value]));
   if (args.has("--port") && args.has("--http-port")) throw new UsageError("--port: is short for --http-port, give one of them");
-  const parsed = parseConfig({ env, flags, defaults: DEFAULTS });
+  const data = args.get("--data");
+  for (const name of ["--engine", "--sqlite-file"]) {
+    if (data !== undefined && args.has(name)) throw new UsageError(`--data: says which engine and which file, give it or ${name}`);
+  }
+  const kept = data === undefined ? {} : { engine: "sqlite", sqlite: { file: join(data, "nexus.db") } };
+  const parsed = parseConfig({ env, flags, defaults: { ...DEFAULTS, ...kept } });
   if (!parsed.ok) throw new UsageError(...parsed.errors);
   const { config } = parsed;
   for (const [name, host] of [
