@@ -1,5 +1,6 @@
 // Why: the same idempotent publish twice answers the first record, for a day, as long as memory lasts.
 // It must never answer another stream's record: keys are scoped to the stream.
+import { AgingMap } from "../../core/aging-map.ts";
 import type { IdempotencyClaim, PublishOutcome, PublishRecord } from "../../core/ports.ts";
 import type { ByteBudget, Item } from "./byte-budget.ts";
 
@@ -15,9 +16,9 @@ class Remembered implements Item {
   older: Item | undefined;
   newer: Item | undefined;
   counted = false;
-  readonly #home: Map<string, Remembered>;
+  readonly #home: AgingMap<string, Remembered>;
 
-  constructor(home: Map<string, Remembered>, key: string, what: { fingerprint: string; record: PublishRecord; expiresAt: number }) {
+  constructor(home: AgingMap<string, Remembered>, key: string, what: { fingerprint: string; record: PublishRecord; expiresAt: number }) {
     this.#home = home;
     this.key = key;
     this.fingerprint = what.fingerprint;
@@ -33,7 +34,7 @@ class Remembered implements Item {
 export class IdempotencyRecords {
   readonly #budget: ByteBudget;
   /** In order of expiry: every record lives equally long. */
-  readonly #records = new Map<string, Remembered>();
+  readonly #records = new AgingMap<string, Remembered>();
 
   constructor(budget: ByteBudget) {
     this.#budget = budget;
@@ -55,10 +56,9 @@ export class IdempotencyRecords {
   }
 
   #expire(now: number): void {
-    for (const remembered of this.#records.values()) {
-      if (remembered.expiresAt > now) return;
-      this.#budget.remove(remembered);
-      remembered.evict();
+    for (let next = this.#records.oldest(); next && next[1].expiresAt <= now; next = this.#records.oldest()) {
+      this.#budget.remove(next[1]);
+      next[1].evict();
     }
   }
 }

@@ -1,5 +1,6 @@
 // Why: what became of notifications on one node: for delivery status and ACK statistics, bounded in number and age.
 // It must never be asked on the way of a delivery, and never tell one tenant of another's.
+import { AgingMap } from "../../core/aging-map.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { AckCounts, Receipt, ReceiptFacts, Receipts } from "../../core/record-ports.ts";
 
@@ -15,8 +16,9 @@ class Tally {
   latencyMs = 0;
 }
 
-/** One user and one notification. `waiting`: the set it is in while its ACK is awaited. */
-type Follower = { readonly until: number; readonly tally: Tally; waiting: Set<Follower> | undefined; acknowledged: boolean };
+/** One user and one notification. `waiting`: where it is while its ACK is awaited. */
+type Follower = { readonly until: number; readonly tally: Tally; waiting: Waiting | undefined; acknowledged: boolean };
+type Waiting = AgingMap<Follower, Follower>;
 
 class Kept {
   readonly facts: ReceiptFacts;
@@ -41,10 +43,10 @@ export class MemoryReceipts implements Receipts {
   readonly #clock: Pick<Clock, "now">;
   readonly #maxWeight: number;
   /** In order of publishing. */
-  readonly #kept = new Map<string, Kept>();
+  readonly #kept = new AgingMap<string, Kept>();
   #weight = 0;
-  /** Those whose ACK is awaited, by the timeout they were published with, so that each set is in the order of its ends. */
-  readonly #waiting = new Map<number, Set<Follower>>();
+  /** Those whose ACK is awaited, by the timeout they were published with, so that each list is in the order of its ends. */
+  readonly #waiting = new Map<number, Waiting>();
   readonly #tallies = new Map<string, Tally>();
 
   constructor(clock: Pick<Clock, "now">, maxWeight = MAX_WEIGHT) {
@@ -56,9 +58,10 @@ export class MemoryReceipts implements Receipts {
     const now = this.#clock.now();
     this.#settle(now);
     const name = nameOf(tenant, facts.notificationId);
-    const kept = this.#kept.get(name) ?? new Kept(facts);
-    this.#weight -= this.#kept.has(name) ? kept.weight : 0;
-    this.#kept.set(name, kept);
+    const known = this.#kept.get(name);
+    const kept = known ?? new Kept(facts);
+    if (known) this.#weight -= known.weight;
+    else this.#kept.set(name, kept);
     kept.targetCount++;
     kept.deliveredTo += facts.deliveredTo;
     if (kept.targets.length < MAX_LISTED) {
@@ -70,7 +73,7 @@ export class MemoryReceipts implements Receipts {
       tally.tracked++;
       const waiting = this.#waitingFor(ackTimeoutMs);
       const follower: Follower = { until: now + ackTimeoutMs, tally, waiting, acknowledged: false };
-      waiting.add(follower);
+      waiting.set(follower, follower);
       kept.followers.set(stream.user, follower);
     }
     this.#weight += kept.weight;
@@ -133,16 +136,14 @@ export class MemoryReceipts implements Receipts {
   #settle(now: number): void {
     this.#forget(now);
     for (const [timeout, waiting] of this.#waiting) {
-      for (const follower of waiting) {
-        if (follower.until > now) break;
-        expire(follower);
-      }
+      for (let next = waiting.oldest(); next && next[0].until <= now; next = waiting.oldest()) expire(next[0]);
       if (waiting.size === 0) this.#waiting.delete(timeout);
     }
   }
 
   #forget(now: number): void {
-    for (const [name, kept] of this.#kept) {
+    for (let next = this.#kept.oldest(); next; next = this.#kept.oldest()) {
+      const [name, kept] = next;
       if (this.#weight <= this.#maxWeight && kept.facts.occurredAt + DAY_MS > now) return;
       this.#kept.delete(name);
       this.#weight -= kept.weight;
@@ -150,10 +151,10 @@ export class MemoryReceipts implements Receipts {
     }
   }
 
-  #waitingFor(timeoutMs: number): Set<Follower> {
+  #waitingFor(timeoutMs: number): Waiting {
     let waiting = this.#waiting.get(timeoutMs);
     if (!waiting) {
-      waiting = new Set();
+      waiting = new AgingMap();
       this.#waiting.set(timeoutMs, waiting);
     }
     return waiting;

@@ -1,6 +1,7 @@
 // Why: tickets of one process. What is kept is a hash: a dump of the memory admits nobody.
 // It must never give an identity twice, keep more than its bounds, nor let one tenant push out another's tickets.
 import { createHash, randomBytes } from "node:crypto";
+import { AgingMap } from "../../core/aging-map.ts";
 import type { Clock, Identity } from "../../core/ports.ts";
 import type { Tickets } from "../../core/record-ports.ts";
 
@@ -13,10 +14,10 @@ type Issued = { readonly identity: Identity; readonly until: number };
 
 export class MemoryTickets implements Tickets {
   readonly #clock: Pick<Clock, "monotonic">;
-  /** By hash, in order of issue. */
-  readonly #issued = new Map<string, Issued>();
-  /** The hashes of each tenant, in the same order. */
-  readonly #tenants = new Map<string, Set<string>>();
+  /** By hash. */
+  readonly #issued = new AgingMap<string, Issued>();
+  /** The hashes of each tenant. */
+  readonly #tenants = new Map<string, AgingMap<string, true>>();
 
   constructor(clock: Pick<Clock, "monotonic">) {
     this.#clock = clock;
@@ -29,17 +30,19 @@ export class MemoryTickets implements Tickets {
 
   issue: Tickets["issue"] = async (identity, lifeMs) => {
     const now = this.#clock.monotonic();
-    for (const [name, { until }] of this.#issued) {
+    for (let next = this.#issued.oldest(); next; next = this.#issued.oldest()) {
+      const [name, { until }] = next;
       if (until > now && this.#issued.size < MAX_TICKETS) break;
       this.#forget(name);
     }
-    const own = this.#tenants.get(identity.tenant) ?? new Set();
-    const [oldest] = own;
-    if (oldest !== undefined && own.size >= MAX_PER_TENANT) this.#forget(oldest);
+    const own = this.#tenants.get(identity.tenant) ?? new AgingMap<string, true>();
+    const oldest = own.oldest();
+    if (oldest && own.size >= MAX_PER_TENANT) this.#forget(oldest[0]);
     const ticket = randomBytes(TICKET_BYTES).toString("base64url");
     const name = nameOf(ticket);
     this.#issued.set(name, { identity, until: now + lifeMs });
-    this.#tenants.set(identity.tenant, own.add(name));
+    own.set(name, true);
+    this.#tenants.set(identity.tenant, own);
     return ticket;
   };
 
@@ -49,9 +52,8 @@ export class MemoryTickets implements Tickets {
   };
 
   #forget(name: string): Issued | undefined {
-    const issued = this.#issued.get(name);
+    const issued = this.#issued.delete(name);
     if (!issued) return undefined;
-    this.#issued.delete(name);
     const own = this.#tenants.get(issued.identity.tenant);
     own?.delete(name);
     if (own?.size === 0) this.#tenants.delete(issued.identity.tenant);

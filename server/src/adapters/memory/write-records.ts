@@ -1,5 +1,6 @@
 // Why: a write that is asked twice with one Idempotency-Key is done once and answered twice, for a day, as long as memory
 // lasts. It must never answer another scope's record.
+import { AgingMap } from "../../core/aging-map.ts";
 import type { Clock, IdempotencyClaim } from "../../core/ports.ts";
 import type { StoredAnswer, WriteRecords } from "../../core/record-ports.ts";
 import type { ByteBudget, Item } from "./byte-budget.ts";
@@ -18,9 +19,9 @@ class Claimed implements Item {
   older: Item | undefined;
   newer: Item | undefined;
   counted = false;
-  readonly #home: Map<string, Claimed>;
+  readonly #home: AgingMap<string, Claimed>;
 
-  constructor(home: Map<string, Claimed>, name: string, what: { readonly fingerprint: string; readonly at: number }) {
+  constructor(home: AgingMap<string, Claimed>, name: string, what: { readonly fingerprint: string; readonly at: number }) {
     this.#home = home;
     this.name = name;
     this.fingerprint = what.fingerprint;
@@ -36,7 +37,7 @@ export class MemoryWriteRecords implements WriteRecords {
   readonly #clock: Pick<Clock, "monotonic">;
   readonly #budget: ByteBudget;
   /** In order of beginning. */
-  readonly #records = new Map<string, Claimed>();
+  readonly #records = new AgingMap<string, Claimed>();
 
   constructor(clock: Pick<Clock, "monotonic">, budget: ByteBudget) {
     this.#clock = clock;
@@ -71,10 +72,7 @@ export class MemoryWriteRecords implements WriteRecords {
   };
 
   #expire(now: number): void {
-    for (const claimed of this.#records.values()) {
-      if (claimed.at + DAY_MS > now) return;
-      this.#forget(claimed);
-    }
+    for (let next = this.#records.oldest(); next && next[1].at + DAY_MS <= now; next = this.#records.oldest()) this.#forget(next[1]);
   }
 
   #forget(claimed: Claimed): void {
