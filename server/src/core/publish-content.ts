@@ -40,13 +40,26 @@ export function tenantOf({ tenants }: Pick<PublisherDeps, "tenants">, id: string
   return tenant.suspended ? { code: "tenant_suspended", detail: "The tenant is suspended" } : tenant;
 }
 
-/** Refuses with what {@link tenantOf} and `resolveContent` refuse with, and `payload_too_large`. */
-export async function prepare(deps: PublisherDeps, input: PublishContent, audience?: Audience): Promise<Prepared | Refusal> {
-  const cluster = deps.tenants.cluster();
+/**
+ * A promise only where a template has to be asked for: this is on the path of every publish.
+ * Refuses with what {@link tenantOf} and `resolveContent` refuse with, and `payload_too_large`.
+ */
+export function prepare(deps: PublisherDeps, input: PublishContent, audience?: Audience): Prepared | Refusal | Promise<Prepared | Refusal> {
   const tenant = tenantOf(deps, input.tenant);
   if ("code" in tenant) return tenant;
-  const content = await resolveContent(input.content, (id) => deps.templates(input.tenant, id));
-  if ("code" in content) return content;
+  const resolved = resolveContent(input.content, (id) => deps.templates(input.tenant, id));
+  const judge = (content: ResolvedContent | Refusal) => ("code" in content ? content : judged(deps, { input, tenant, content, audience }));
+  return resolved instanceof Promise ? resolved.then(judge) : judge(resolved);
+}
+
+type Judged = {
+  readonly input: PublishContent;
+  readonly tenant: TenantSettings;
+  readonly content: ResolvedContent;
+  readonly audience: Audience | undefined;
+};
+
+function judged({ tenants }: PublisherDeps, { input, tenant, content, audience }: Judged): Prepared | Refusal {
   const maxBytes = tenant.quotas.payloadBytes;
   if (isOver(content.payloadJson, maxBytes)) {
     return { code: "payload_too_large", detail: `The payload may have ${maxBytes} bytes of JSON` };
@@ -60,7 +73,7 @@ export async function prepare(deps: PublisherDeps, input: PublishContent, audien
     ...(audience ? { audience } : {}),
     ...(correlation_id === undefined ? {} : { correlation_id }),
   };
-  return { tenantId: input.tenant, cluster, tenant, content, metadata };
+  return { tenantId: input.tenant, cluster: tenants.cluster(), tenant, content, metadata };
 }
 
 /** One notification of the tenant's `publishPerSecond`, however many targets it has. Refuses with `rate_limited`. */

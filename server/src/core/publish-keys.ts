@@ -17,10 +17,12 @@ export const IN_FLIGHT: Refusal = { code: "idempotency_in_flight", detail: "A re
 export class KeysInFlight {
   readonly #names = new Set<string>();
 
-  /** Runs `work` unless the key is in flight: then `idempotency_in_flight`. Without a key nothing is held. */
-  async hold<T>({ tenant, idempotencyKey }: Keyed, work: () => Promise<T | Refusal>): Promise<T | Refusal> {
-    if (idempotencyKey === undefined) return work();
-    const name = `${tenant}\n${idempotencyKey}`;
+  /** Runs `work` unless the key is in flight: then `idempotency_in_flight`. Without a key it only runs. */
+  hold<T>(keyed: Keyed, work: () => Promise<T | Refusal>): Promise<T | Refusal> {
+    return keyed.idempotencyKey === undefined ? work() : this.#alone(`${keyed.tenant}\n${keyed.idempotencyKey}`, work);
+  }
+
+  async #alone<T>(name: string, work: () => Promise<T | Refusal>): Promise<T | Refusal> {
     if (this.#names.has(name)) return IN_FLIGHT;
     this.#names.add(name);
     try {

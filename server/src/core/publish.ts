@@ -2,12 +2,12 @@
 // It must never deliver itself: whoever listens is told by the engine's bus.
 import type { Refusal } from "@nexus/protocol/failures.ts";
 import { type BatchInput, type BatchSuccess, publishBatch } from "./batch.ts";
-import type { PublishRecord, StreamId } from "./ports.ts";
-import { append } from "./publish-append.ts";
-import { type PublishContent, type PublisherDeps, prepare, takeQuota } from "./publish-content.ts";
+import type { IdempotencyClaim, PublishRecord, StreamId } from "./ports.ts";
+import { type Appended, append } from "./publish-append.ts";
+import { type Prepared, type PublishContent, type PublisherDeps, prepare, takeQuota } from "./publish-content.ts";
 import { bindKey, claimOf, type Keyed, KeysInFlight } from "./publish-keys.ts";
 import { type PublishManyInput, type PublishManySuccess, publishMany } from "./publish-many.ts";
-import { type PublishTarget, streamOf, targetError, wrongTarget } from "./publish-targets.ts";
+import { type PublishTarget, type PublishTargets, streamOf, targetError, wrongTarget } from "./publish-targets.ts";
 
 /** `source` is what the content's own `source` overrides, for example `http-api`. `content` has passed its schema. */
 export type PublishInput = PublishContent & Keyed & { readonly target: PublishTarget };
@@ -32,60 +32,73 @@ export type Publisher = {
 export function createPublisher(deps: PublisherDeps): Publisher {
   const keys = new KeysInFlight();
   return {
-    publish: (input) =>
-      counted(
-        deps,
-        { tenant: input.tenant, kind: kindOf(input.target) },
-        keys.hold(input, () => publishOne(deps, input)),
-      ),
-    publishMany: (input) =>
-      counted(
-        deps,
-        { tenant: input.tenant, kind: kindOf(input.targets) },
-        keys.hold(input, () => publishMany(deps, input)),
-      ),
+    publish: (input) => keys.hold(input, () => publishOne(deps, input)),
+    publishMany: (input) => keys.hold(input, () => publishSeveral(deps, input)),
     batch: (input) => keys.hold(input, () => publishBatch(deps, input)),
   };
 }
 
 async function publishOne(deps: PublisherDeps, input: PublishInput): Promise<PublishSuccess | Refusal> {
-  const { tenant, target } = input;
+  try {
+    const outcome = await attempt(deps, input);
+    if ("code" in outcome) return refused(deps, input.tenant, { kind: kindOf(input.target), refusal: outcome });
+    return { kind: "published", record: outcome.record, replayed: outcome.replayed };
+  } catch (thrown) {
+    countFailed(deps, input.tenant);
+    throw thrown;
+  }
+}
+
+/** A promise only from where something has to be waited for. */
+function attempt(deps: PublisherDeps, input: PublishInput): Appended | Refusal | Promise<Appended | Refusal> {
+  const { target } = input;
   const wrong = targetError(target);
   if (wrong) return wrongTarget([wrong]);
-  const prepared = await prepare(deps, input, target.kind === "broadcast" ? target.audience : undefined);
+  const prepared = prepare(deps, input, target.kind === "broadcast" ? target.audience : undefined);
+  return prepared instanceof Promise ? prepared.then((ready) => place(deps, input, ready)) : place(deps, input, prepared);
+}
+
+function place(deps: PublisherDeps, input: PublishInput, prepared: Prepared | Refusal): Refusal | Promise<Appended | Refusal> {
   if ("code" in prepared) return prepared;
   const limited = takeQuota(deps, prepared);
   if (limited) return limited;
+  const stream = streamOf(input.tenant, input.target);
   const claim = claimOf(input);
-  const head = claim && (await bindKey(deps, tenant, claim));
-  if (head && "code" in head) return head;
-  const outcome = await append(deps, prepared, { stream: streamOf(tenant, target), id: head?.id ?? deps.ids.uuid(), claim });
-  return "code" in outcome ? outcome : { kind: "published", ...outcome };
+  return claim ? placeBound(deps, prepared, { stream, claim }) : append(deps, prepared, { stream, id: deps.ids.uuid(), claim });
 }
 
-const kindOf = ({ kind }: PublishTarget | PublishManyInput["targets"]): StreamId["kind"] =>
-  kind === "broadcast" ? "broadcast" : kind === "user" || kind === "users" ? "inbox" : "channel";
+async function placeBound(
+  deps: PublisherDeps,
+  prepared: Prepared,
+  { stream, claim }: { readonly stream: StreamId; readonly claim: IdempotencyClaim },
+): Promise<Appended | Refusal> {
+  const head = await bindKey(deps, prepared.tenantId, claim);
+  return "code" in head ? head : await append(deps, prepared, { stream, id: head.id, claim });
+}
 
-/** Counts what was refused or could not be stored; what was published is counted where it is appended. */
-async function counted<T extends object>(
-  { engine, metrics, tenants }: PublisherDeps,
-  { tenant, kind }: { readonly tenant: string; readonly kind: StreamId["kind"] },
-  publishing: Promise<T | Refusal>,
-): Promise<T | Refusal> {
-  // Ids that nobody declared are not counted: they are the caller's to invent.
-  const failed = () => {
-    if (tenants.tenant(tenant)) engine.stats.failed(tenant);
-  };
-  let outcome: T | Refusal;
+async function publishSeveral(deps: PublisherDeps, input: PublishManyInput): Promise<PublishManySuccess | Refusal> {
   try {
-    outcome = await publishing;
+    const outcome = await publishMany(deps, input);
+    return "code" in outcome ? refused(deps, input.tenant, { kind: kindOf(input.targets), refusal: outcome }) : outcome;
   } catch (thrown) {
-    failed();
+    countFailed(deps, input.tenant);
     throw thrown;
   }
-  if ("code" in outcome) {
-    failed();
-    metrics.published(kind, "refused");
-  }
-  return outcome;
+}
+
+const kindOf = ({ kind }: PublishTarget | PublishTargets): StreamId["kind"] =>
+  kind === "broadcast" ? "broadcast" : kind === "user" || kind === "users" ? "inbox" : "channel";
+
+type Refused = { readonly kind: StreamId["kind"]; readonly refusal: Refusal };
+
+/** Counts a refusal; what was published is counted where it is appended. */
+function refused(deps: PublisherDeps, tenant: string, { kind, refusal }: Refused): Refusal {
+  countFailed(deps, tenant);
+  deps.metrics.published(kind, "refused");
+  return refusal;
+}
+
+/** Ids that nobody declared are not counted: they are the caller's to invent. */
+function countFailed({ engine, tenants }: PublisherDeps, tenant: string): void {
+  if (tenants.tenant(tenant)) engine.stats.failed(tenant);
 }
