@@ -41,7 +41,8 @@ const SESSION: readonly FailureCode[] = [
 /** Nothing to refuse but too many. */
 const PUBLIC: readonly FailureCode[] = ["rate_limited"];
 const BODY: readonly FailureCode[] = ["invalid_json", "payload_too_large", "unsupported_media_type", "validation_error"];
-const WRITE: readonly FailureCode[] = ["idempotency_in_flight", "idempotency_conflict", "validation_error"];
+/** With an Idempotency-Key; the body it binds is measured even where none is asked for. */
+const WRITE: readonly FailureCode[] = ["invalid_header", "idempotency_in_flight", "idempotency_conflict", "payload_too_large"];
 const CONTENT: readonly FailureCode[] = ["limit_exceeded", "unknown_template"];
 
 /** What one operation alone can answer. */

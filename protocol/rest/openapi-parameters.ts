@@ -6,7 +6,7 @@ import type { Operation } from "./operation.ts";
 
 const uuid = (what: string) => ({ type: "string", format: "uuid", description: what }) as const;
 
-/** What a brace stands for, by the path segment before it. */
+/** What a brace stands for, by the one or two path segments before it; two win. */
 const PATH_PARAMETERS: Readonly<Record<string, JsonObject>> = {
   channels: NAME_SCHEMAS.channel,
   users: NAME_SCHEMAS.user,
@@ -15,6 +15,8 @@ const PATH_PARAMETERS: Readonly<Record<string, JsonObject>> = {
   sessions: uuid("Session: `connection_id` of its connected frame."),
   notifications: uuid("Notification: `notification_id` of the publish."),
   inbox: uuid("Notification that the inbox keeps."),
+  // Nobody is told that a user cannot exist: the answer is `found: false`.
+  "cluster/users": { type: "string", minLength: 1, description: "User." },
 };
 
 const VISIBLE = "^[\\x21-\\x7e]+$";
@@ -61,8 +63,8 @@ export const parameterRef = (name: keyof typeof PARAMETERS): JsonObject => ({ $r
 /** Whether it takes a key, and then `X-Tenant-ID` too. */
 export const takesKey = ({ auth }: Operation): boolean => auth !== "public" && auth !== "session";
 
-/** Whether it changes something on a key's behalf, and then takes `Idempotency-Key`. A preview is a POST and changes nothing. */
-export const isWrite = (operation: Operation): boolean => takesKey(operation) && operation.method !== "GET" && operation.auth !== "read";
+/** Whether it takes `Idempotency-Key`. A preview changes nothing and takes it all the same: every POST does. */
+export const isWrite = ({ method }: Operation): boolean => method !== "GET";
 
 /** @throws Error for a brace whose meaning no table names: a new kind of path needs a line above */
 export function parametersOf(operation: Operation, writer: SchemaWriter): readonly JsonObject[] {
@@ -76,8 +78,8 @@ export function parametersOf(operation: Operation, writer: SchemaWriter): readon
 }
 
 function pathParameters(path: string): readonly JsonObject[] {
-  return [...path.matchAll(/(\w+)\/\{(\w+)\}/g)].map(([, before = "", name = ""]) => {
-    const found = PATH_PARAMETERS[before];
+  return [...path.matchAll(/(?:(\w+)\/)?(\w+)\/\{(\w+)\}/g)].map(([, first = "", before = "", name = ""]) => {
+    const found = PATH_PARAMETERS[`${first}/${before}`] ?? PATH_PARAMETERS[before];
     if (!found) throw new Error(`${path}: no schema for what follows ${before}/`);
     const { description = "", ...schema } = found;
     return { name, in: "path", required: true, description, schema };

@@ -33,10 +33,12 @@ export type Report = {
 export type Outcome = { readonly report: Report | undefined; readonly output: string };
 
 /**
- * Left out: positive data must be accepted. Some rules are no schema's (the template exists, a key was not used with
- * another body), and what is refused by them is answered as the document says, which stays checked.
+ * Left out: that valid data is accepted, because some rules are no schema's (the template exists, a key was not used with
+ * another body); and that a call without a key is 401, because after twenty of them the address has to wait (429).
  */
-const NOT_CHECKED = "positive_data_acceptance";
+const NOT_CHECKED = "positive_data_acceptance,ignored_auth";
+/** What a request without its key may get, for the same reason. */
+const WITHOUT_KEY = [401, 429];
 
 export async function runSchemathesis(run: SchemathesisRun): Promise<Outcome> {
   const folder = await mkdtemp(join(tmpdir(), "nexus-schemathesis-"));
@@ -70,5 +72,6 @@ export async function runSchemathesis(run: SchemathesisRun): Promise<Outcome> {
 function configOf(known: readonly string[]): string {
   const binding = '{ dictionary = "known", probability = 0.5 }';
   const parameters = ["path.id", "path.name", "path.entry"].map((name) => `"${name}" = ${binding}`);
-  return `[dictionaries.known]\nvalues = ${JSON.stringify(known)}\n\n[parameters]\n${parameters.join("\n")}\n`;
+  const checks = `[checks.missing_required_header]\nexpected-statuses = ${JSON.stringify(WITHOUT_KEY)}\n`;
+  return `${checks}\n[dictionaries.known]\nvalues = ${JSON.stringify(known)}\n\n[parameters]\n${parameters.join("\n")}\n`;
 }
