@@ -1,5 +1,7 @@
 // Why: a mistake in a file is found before it reaches a cluster. It says what it cannot judge, and never calls a file good
 // that it did not understand.
+import { payloadComplaint } from "@nexus/operator/desired/payload.ts";
+import type { Complaint } from "@nexus/protocol/resources/rules.ts";
 import { checkResource, isOurs } from "@nexus/protocol/resources/schema.ts";
 import { command, UsageError } from "../command.ts";
 import { type LoadedObject, loadFiles, type Problem, problemText } from "../files/load.ts";
@@ -8,7 +10,7 @@ export const validate = command(
   {
     line: "validate PATH…",
     about:
-      "Checks NexusCluster, Tenant and Template objects in YAML files: fields, types, bounds, defaults and the rules between fields.\nWhat needs the cluster is the API server's and the operator's to say: ids that may not change, references, Secrets.",
+      "Checks NexusCluster, Tenant and Template objects in YAML files: fields, types, bounds, defaults, the rules between fields, and that Liquid templates compile.\nWhat needs the cluster is the API server's and the operator's to say: ids that may not change, references, Secrets.",
     options: [],
     words: "PATH",
   },
@@ -26,12 +28,18 @@ export const validate = command(
   },
 );
 
-/** What the schema says about one object, with lines. */
+/** What the schema says about one object, and what the operator would say of a template's payloads, with lines. */
 export function complaintsAbout({ value, file, line }: LoadedObject): readonly Problem[] {
+  const problem = ({ path, message }: Complaint): Problem => ({
+    file,
+    line: line(path),
+    message: path === "" ? message : `${path}: ${message}`,
+  });
   const checked = checkResource(value);
-  return checked.ok
-    ? []
-    : checked.complaints.map(({ path, message }) => ({ file, line: line(path), message: path === "" ? message : `${path}: ${message}` }));
+  if (!checked.ok) return checked.complaints.map(problem);
+  // The quota of bytes is the tenant's, which may be in another file.
+  const complaint = checked.resource.kind === "Template" ? payloadComplaint(checked.resource.spec, Number.POSITIVE_INFINITY) : undefined;
+  return complaint ? [problem(complaint)] : [];
 }
 
 function twice(objects: readonly LoadedObject[]): readonly Problem[] {

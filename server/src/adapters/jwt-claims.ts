@@ -8,6 +8,8 @@ import { JWT_ALGORITHMS, type JwtAlgorithm } from "@nexus/protocol/resources/cre
 export const MAX_TOKEN = 16384;
 const MAX_LIST = 256;
 const MAX_KID = 512;
+/** The last moment that has a date (ECMA-262 section 21.4.1.1), in milliseconds since 1970. */
+const LAST_MOMENT = 8_640_000_000_000_000;
 
 export type Token = {
   readonly algorithm: JwtAlgorithm;
@@ -68,7 +70,7 @@ export type Accepted = {
 export function judgeClaims(claims: Token["claims"], issuer: TenantIssuer, now: number): Accepted | string {
   const skew = issuer.clock_skew_seconds * 1000;
   if (typeof claims.exp !== "number" || !Number.isFinite(claims.exp)) return "The token has no expiry (exp)";
-  const until = claims.exp * 1000 + skew;
+  const until = Math.min(claims.exp * 1000 + skew, LAST_MOMENT);
   if (now >= until) return "The token has expired";
   if (claims.nbf !== undefined && (typeof claims.nbf !== "number" || now < claims.nbf * 1000 - skew)) return "The token is not valid yet";
   if (issuer.audiences.length > 0 && !audiencesOf(claims.aud).some((one) => issuer.audiences.includes(one))) {

@@ -44,6 +44,26 @@ describe("a good token", () => {
     });
   });
 
+  test("may be good for ever, and its end still has a date", async () => {
+    const { verifier } = verifierOf([issuer({ clock_skew_seconds: 60 })]);
+    const answer = await verifier.verify(await sign(claims({ exp: 1e300 })));
+    expect(new Date(answer.kind === "verified" ? (answer.identity.expiresAt ?? 0) : 0).toISOString()).toBe("+275760-09-13T00:00:00.000Z");
+  });
+
+  test("is good to the last millisecond of its life and skew, and from the first of its nbf", async () => {
+    let now = 0;
+    const { verifier } = verifierOf([issuer({ clock_skew_seconds: 5 })], { now: () => now });
+    const token = await sign(claims({ nbf: NOW, exp: NOW + 60 }));
+    const isGoodAt = async (ms: number) => {
+      now = ms;
+      return (await verifier.verify(token)).kind === "verified";
+    };
+    expect(await isGoodAt((NOW - 5) * 1000 - 1)).toBe(false);
+    expect(await isGoodAt((NOW - 5) * 1000)).toBe(true);
+    expect(await isGoodAt((NOW + 65) * 1000 - 1)).toBe(true);
+    expect(await isGoodAt((NOW + 65) * 1000)).toBe(false);
+  });
+
   const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
   const ec = (namedCurve: string) => generateKeyPairSync("ec", { namedCurve });
   const pairs: readonly (readonly [JwtAlgorithm, { publicKey: KeyObject; privateKey: KeyObject }])[] = [
@@ -86,6 +106,11 @@ describe("a good token", () => {
 });
 
 describe("refused", () => {
+  const leaked = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
+  const pemOf = (kind: "ec" | "ed25519"): string =>
+    (kind === "ec" ? generateKeyPairSync("ec", { namedCurve: "P-384" }) : generateKeyPairSync("ed25519")).publicKey
+      .export({ type: "spki", format: "pem" })
+      .toString();
   const publicPem = generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey.export({ type: "spki", format: "pem" }).toString();
   const cases: readonly (readonly [string, () => Promise<string> | string, readonly TenantIssuer[], RegExp])[] = [
     ["alg none", () => forged({ alg: "none" }), [issuer()], /algorithm/],
@@ -101,6 +126,40 @@ describe("refused", () => {
       () => sign(claims(), { key: Buffer.from(publicPem) }),
       [issuer({ algorithms: ["RS256", "HS256"], key: { type: "public", pem: publicPem } })],
       /key cannot be used/,
+    ],
+    [
+      "an ES256 token where the issuer's key is on another curve",
+      () => sign(claims(), { alg: "ES256", key: generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey }),
+      [issuer({ algorithms: ["ES256"], key: { type: "public", pem: pemOf("ec") } })],
+      /key cannot be used/,
+    ],
+    [
+      "an RSA token where the issuer's key is for EdDSA",
+      () => sign(claims(), { alg: "RS256", key: generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey }),
+      [issuer({ algorithms: ["RS256", "EdDSA"], key: { type: "public", pem: pemOf("ed25519") } })],
+      /key cannot be used/,
+    ],
+    [
+      "RSA with padding that nobody allowed (PS256)",
+      () => sign(claims(), { alg: "PS256", key: generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey }),
+      [issuer({ algorithms: ["RS256"], key: { type: "public", pem: publicPem } })],
+      /algorithm/,
+    ],
+    [
+      "a private key where a public one belongs",
+      () => sign(claims(), { alg: "RS256", key: leaked }),
+      [issuer({ algorithms: ["RS256"], key: { type: "public", pem: leaked.export({ type: "pkcs8", format: "pem" }).toString() } })],
+      /key cannot be used/,
+    ],
+    ["an algorithm in another spelling", () => forged({ alg: "hs256" }), [issuer()], /algorithm/],
+    ["claims that are no object", () => forged({ alg: "HS256" }, [1]), [issuer()], /no signed JWT/],
+    ["an exp that is a text", () => sign({ ...without("exp"), exp: String(NOW + 60) } as unknown as JWTPayload), [issuer()], /exp/],
+    ["an nbf that is a text", () => sign({ ...claims(), nbf: "0" } as unknown as JWTPayload), [issuer()], /not valid yet/],
+    [
+      "an iss that is a list",
+      () => sign({ ...claims(), iss: ["https://id.example"] } as unknown as JWTPayload),
+      [issuer({ issuer: "https://id.example" })],
+      /issuer/,
     ],
     ["another secret", () => sign(claims(), { key: Buffer.from("some other secret, long enough") }), [issuer()], /signature/],
     ["an expired token", () => sign(claims({ exp: NOW - 1 })), [issuer()], /expired/],
