@@ -14,6 +14,8 @@ const KEY = /^[\x21-\x7e]{1,255}$/;
 
 /** On every answer that was given before. */
 export const REPLAYED = { "idempotency-replayed": "true" } as const;
+/** An answer's own headers are not remembered; what was asked never to be kept on the way must not be kept now. */
+const NOT_KEPT = { "cache-control": "no-store" } as const;
 
 /** The request's `Idempotency-Key`, undefined where it has none. Refuses with `invalid_header`. */
 export function idempotencyKeyOf(request: Request): string | undefined | Refusal {
@@ -104,5 +106,5 @@ function answerOf(outcome: Answer | Refusal): StoredAnswer {
 
 function outcomeOf({ status, body }: StoredAnswer): Answer | Refusal {
   if (status >= 400) return JSON.parse(body) as Refusal; // written by answerOf
-  return { kind: "answer", status, body };
+  return { kind: "answer", status, body, headers: NOT_KEPT };
 }

@@ -15,6 +15,7 @@ import { type Answer, type Call, type Handler, isRefusal, type SessionHandler } 
 import { disconnectHandlers } from "./disconnect.ts";
 import { type AnswerHeaders, addRate, narrowToOrigins, openHeaders, optionsResponse, requestIdOf } from "./headers.ts";
 import { type HealthFacts, healthAnswer } from "./health.ts";
+import { isRecorded, type Once, once, REPLAYED } from "./idempotency.ts";
 import { inboxHandlers } from "./inbox.ts";
 import { notificationHandlers } from "./notification.ts";
 import { openApiHandler } from "./openapi.ts";
@@ -22,8 +23,8 @@ import { methodsOf, routePath, SHADOWED } from "./paths.ts";
 import { presenceHandlers } from "./presence.ts";
 import { publishHandlers } from "./publish.ts";
 import { statisticsHandlers } from "./statistics.ts";
-import { tenantHandlers } from "./tenants.ts";
 import { templateHandlers } from "./templates.ts";
+import { tenantHandlers } from "./tenants.ts";
 import { ticketHandlers } from "./tickets.ts";
 
 export type HttpDeps = {
@@ -106,7 +107,14 @@ export function createHttp(deps: HttpDeps): Http {
     }
     if (refusal) return refusal;
     const handler = operation.served ? handlers[operation.id as OperationId] : undefined;
-    return handler && caller ? await handler({ operation, request, params, caller }) : notServed;
+    if (!handler || !caller) return notServed;
+    const call: Call = { operation, request, params, caller };
+    if (!isRecorded(operation)) return await handler(call);
+    return await onceOnly(
+      { operation, request, scope: `${caller.tenant}/${operation.id}` },
+      (unread) => handler({ ...call, request: unread }),
+      headers,
+    );
   }
 
   async function performSession(asked: Asked, headers: AnswerHeaders): Promise<Answer | Refusal> {
@@ -114,7 +122,15 @@ export function createHttp(deps: HttpDeps): Http {
     if (identity) narrowToOrigins(headers, asked.request, tenants.tenant(identity.tenant));
     if (refusal) return refusal;
     const handler = asked.operation.served ? sessionHandlers[asked.operation.id as OperationId] : undefined;
-    return handler && identity ? await handler({ ...asked, identity }) : notServed;
+    if (!handler || !identity) return notServed;
+    const scope = `${identity.tenant}/${asked.operation.id}/${identity.user}`;
+    return await onceOnly({ ...asked, scope }, (unread) => handler({ ...asked, request: unread, identity }), headers);
+  }
+
+  async function onceOnly(ask: Once, perform: (unread: Request) => Promise<Answer | Refusal>, headers: AnswerHeaders) {
+    const { outcome, replayed } = await once({ writes: deps.engine.writes, tenants }, ask, perform);
+    if (replayed) Object.assign(headers, REPLAYED);
+    return outcome;
   }
 
   async function answer(asked: Asked): Promise<Response> {
