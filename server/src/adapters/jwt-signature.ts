@@ -41,7 +41,7 @@ const JWK_MEMBERS: Readonly<Record<string, readonly string[]>> = { RSA: ["n", "e
 /** Beside RSA; others (X25519) are for key agreement. */
 const SIGNING_TYPES: ReadonlySet<string> = new Set(["ec", "ed25519", "ed448"]);
 /** A tenant's own key set must not buy seconds of our CPU: bits of an RSA modulus, and characters of its exponent. */
-const RSA_BITS = { min: 2048, max: 8192 };
+const RSA_BITS = { min: 2048, max: 4096 };
 const MAX_EXPONENT_LENGTH = 6;
 
 /** Undefined for a key that is private, symmetric, of a kind we do not know, or of a size that is unsafe either way. */
