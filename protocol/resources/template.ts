@@ -4,7 +4,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import { Condition } from "./conditions.ts";
 import { anyJson, choice, flag, int, keyed, LIVE, type ObjectMeta, objectRef, opaque, text } from "./fields.ts";
 import { type API_VERSION, TEMPLATE_ID_PATTERN } from "./names.ts";
-import { type CelRule, immutable, immutableOptional, nameRule } from "./rules.ts";
+import { type CelRule, celRule, immutable, immutableOptional, nameRule } from "./rules.ts";
 
 const VARIABLE_TYPES = ["string", "number", "integer", "boolean", "object", "array", "any"] as const;
 
@@ -15,10 +15,40 @@ const Variable = Type.Object({
   default: Type.Optional(anyJson("Value when the send has none.", LIVE)), // CEL cannot see a field of any type
 });
 
-const LocaleVariant = Type.Object({
-  locale: text("BCP 47 tag, such as de or de-AT.", LIVE, { minLength: 2, maxLength: 35, pattern: "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$" }),
-  payload: opaque("Payload in this language.", LIVE),
-});
+const MAX_TEXT = { minLength: 1, maxLength: 65536 };
+type PayloadForms = { readonly payload?: unknown; readonly payloadText?: string };
+
+const onePayload = celRule<PayloadForms>(
+  "has(self.payload) != has(self.payloadText)",
+  "payload is required, or payloadText instead of it",
+  ({ payload, payloadText }) => (payload === undefined) !== (payloadText === undefined),
+  ".payload",
+);
+
+const LocaleVariant = Type.Object(
+  {
+    locale: text("BCP 47 tag, such as de or de-AT.", LIVE, { minLength: 2, maxLength: 35, pattern: "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$" }),
+    payload: Type.Optional(opaque("Payload in this language.", LIVE)),
+    payloadText: Type.Optional(text("The same as one Liquid text.", LIVE, MAX_TEXT)),
+  },
+  { "x-kubernetes-validations": [onePayload] },
+);
+
+type Engines = PayloadForms & { readonly engine: string; readonly locales?: readonly PayloadForms[] };
+const textNeedsLiquid: readonly CelRule[] = [
+  celRule<Engines>(
+    "self.engine == 'Liquid' || !has(self.payloadText)",
+    "payloadText needs engine: Liquid",
+    ({ engine, payloadText }) => engine === "Liquid" || payloadText === undefined,
+    ".payloadText",
+  ),
+  celRule<Engines>(
+    "self.engine == 'Liquid' || !has(self.locales) || self.locales.all(l, !has(l.payloadText))",
+    "payloadText in locales needs engine: Liquid",
+    ({ engine, locales = [] }) => engine === "Liquid" || locales.every(({ payloadText }) => payloadText === undefined),
+    ".locales",
+  ),
+];
 
 export const TemplateSpec = Type.Object(
   {
@@ -31,17 +61,20 @@ export const TemplateSpec = Type.Object(
     ttlSeconds: Type.Optional(int("How long what is sent lives unless the send says otherwise, in seconds.", LIVE)),
     engine: choice(
       ["Simple", "Liquid"],
-      "Simple replaces {{variable}} in keys and strings; Liquid adds loops, conditions and filters.",
+      "Simple replaces {{variable}} in keys and strings; Liquid adds loops, conditions, filters and partials.",
       LIVE,
       "Simple",
     ),
     variables: Type.Optional(keyed(Variable, ["name"], 64, "What a send may fill in.", LIVE)),
-    payload: opaque("What is sent; free JSON.", LIVE),
+    payload: Type.Optional(opaque("What is sent; free JSON.", LIVE)),
+    payloadText: Type.Optional(
+      text("Instead of payload, with engine Liquid: one text that renders to the payload as JSON, or is a partial.", LIVE, MAX_TEXT),
+    ),
     locales: Type.Optional(keyed(LocaleVariant, ["locale"], 64, "Other languages; the longest matching tag wins, then payload.", LIVE)),
   },
   {
     description: `What a message looks like. ${LIVE}`,
-    "x-kubernetes-validations": [immutable("tenantRef"), immutableOptional("templateId")],
+    "x-kubernetes-validations": [immutable("tenantRef"), immutableOptional("templateId"), onePayload, ...textNeedsLiquid],
   },
 );
 export type TemplateSpec = Static<typeof TemplateSpec>;

@@ -84,13 +84,16 @@ test("validate names file, line, field and what would be right; other objects ar
       join(folder, "c.yml"),
       "apiVersion: nexus.dev/v1alpha1\nkind: Tenant\nmetadata: {name: a}\nspec: {clusterRef: {name: q}}\n",
     );
+    const spec = "spec: {tenantRef: {name: a}, eventType: e, engine: Liquid,\n  payload: {list: [1,\n    'x {{ a | nope }}']}}\n";
+    writeFileSync(join(folder, "d.yaml"), `apiVersion: nexus.dev/v1alpha1\nkind: Template\nmetadata: {name: t}\n${spec}`);
     const { code, out, err } = await nexus(["validate", folder]);
     expect(code).toBe(1);
+    expect(err).toContain(`${folder}/d.yaml:6: spec.payload.list[1]: undefined filter: nope (line 1, column 3)`);
     expect(err).toContain(`${folder}/a.yaml:6: spec.suspended: must be true or false`);
     expect(err).toContain(`${folder}/a.yaml:7: spec.quota: no such field; did you mean quotas?`);
     expect(err).toContain(`${folder}/b.yaml:`);
     expect(err).toContain(`${folder}/c.yml:3: Tenant default/a is in ${folder}/a.yaml:3 already`);
-    expect(out).toContain("2 objects in 3 files, 4 problems; 1 of other kinds not looked at.");
+    expect(out).toContain("3 objects in 4 files, 5 problems; 1 of other kinds not looked at.");
     expect(out).toContain("References, Secrets");
   } finally {
     rmSync(folder, { recursive: true });

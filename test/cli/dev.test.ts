@@ -16,6 +16,14 @@ const tokenFor = (ready: Ready, user: string, tenant = 0) => {
   return mintToken(secret, { sub: user, tenant_id: id }, { now: Date.now(), lifetimeSeconds: 600 });
 };
 
+/** What the example's template renders to. */
+async function shown(ready: Ready): Promise<Record<string, unknown>> {
+  const headers = { "x-api-key": ready.tenants[0]?.api_key ?? "", "content-type": "application/json" };
+  const body = JSON.stringify({ variables: { order: "A-1", name: "Ada" } });
+  const answer = await fetch(`${ready.url}/api/v1/templates/order-shipped/preview`, { method: "POST", headers, body });
+  return ((await answer.json()) as { payload: Record<string, unknown> }).payload; // the example's payload is an object
+}
+
 async function listener(ready: Ready, user = "ada") {
   const client = new NexusClient({ url: ready.url, token: tokenFor(ready, user), backoff: { baseMs: 20, maxMs: 50 } });
   const got: unknown[] = [];
@@ -207,9 +215,20 @@ describe("an edit of a file", () => {
   test("that no server could use is told too, and the last good version stays", async () => {
     using folder = quickstartCopy();
     await using dev = await startDev([folder.path]);
-    folder.edit("template.yaml", "eventType: order.shipped", "eventType: order.shipped\n  engine: Liquid");
-    await dev.says("err", "NotSupported");
+    folder.edit("template.yaml", 'title: "Hello', `title: "${"x".repeat(70_000)}`);
+    await dev.says("err", "InvalidSpec: spec.payload has 70");
     expect((await send(dev.ready)).status).toBe(200);
+  });
+
+  test("whose Liquid does not compile is told with file, line and field, and one that compiles is rendered", async () => {
+    using folder = quickstartCopy();
+    await using dev = await startDev([folder.path]);
+    const good = readFileSync(join(folder.path, "template.yaml"), "utf8").replace("eventType:", "engine: Liquid\n  eventType:");
+    folder.write("template.yaml", good.replace('"Hello {{name}}', '"Hello {% if name %}{{name}}'));
+    await dev.says("err", /template\.yaml:\d+: spec\.payload\.title: tag \{% if name %\} not closed \(line 1, column 7\)/);
+    expect((await send(dev.ready)).status).toBe(200);
+    folder.write("template.yaml", good.replace('"Hello {{name}}', '"Hello {{ name | upcase }}'));
+    await eventually("Liquid is rendered", async () => (await shown(dev.ready)).title === "Hello ADA, order A-1 is on its way");
   });
 
   test("a file that is removed, removes; one that is added, adds", async () => {

@@ -106,13 +106,11 @@ const issuerSettings = (issuer: IssuerSpec, key: TenantIssuer["key"]): TenantIss
   clock_skew_seconds: issuer.clockSkewSeconds,
 });
 
-/** A template's entry, or why servers could not use it: `NotSupported` (engine) or `InvalidSpec`. */
+/** A template's entry, or why servers could not use it: `InvalidSpec`. A text instead of a payload is the payload. */
 export function templateEntry({ template, owner, templateId }: AcceptedTemplate): EntryOf<"template"> | Refused {
   const { spec } = template;
-  if (spec.engine !== "Simple")
-    return { reason: "NotSupported", message: `spec.engine ${spec.engine} is not supported by this version: use Simple` };
   const complaint = payloadComplaint(spec, owner.tenant.spec.quotas.payloadBytes);
-  if (complaint !== undefined) return invalid(complaint);
+  if (complaint !== undefined) return invalid(`${complaint.path} ${complaint.message}`);
   const settings: TemplateSettings = {
     tenant_id: owner.tenantId,
     template_id: templateId,
@@ -121,8 +119,10 @@ export function templateEntry({ template, owner, templateId }: AcceptedTemplate)
     ...(spec.ttlSeconds === undefined ? {} : { ttl_seconds: spec.ttlSeconds }),
     engine: spec.engine,
     variables: [...(spec.variables ?? [])].sort(byName),
-    payload: spec.payload,
-    locales: [...(spec.locales ?? [])].sort((a, b) => (a.locale < b.locale ? -1 : 1)),
+    payload: spec.payloadText ?? spec.payload,
+    locales: (spec.locales ?? [])
+      .map(({ locale, payload, payloadText }) => ({ locale, payload: payloadText ?? payload }))
+      .sort((a, b) => (a.locale < b.locale ? -1 : 1)),
   };
   return sealEntry({ kind: "template", id: templateEntryId(owner.tenantId, templateId), ...identity(template), spec: settings });
 }

@@ -86,7 +86,8 @@ test("a version that cannot be used is refused on its status; the last good one 
   await stage.plane.apply([tenant("bad"), template("bad"), template("bad", "other")]);
   await stage.until("template/hello", "bad", { type: "Ready", status: "True" });
   await stage.plane.apply(template("bad", "hello", { engine: "Liquid", payload: { text: "{% if x %}" } }));
-  await stage.until("template/hello", "bad", { type: "Stalled", status: "True", reason: "NotSupported" });
+  const stalled = await stage.until("template/hello", "bad", { type: "Stalled", status: "True", reason: "InvalidSpec" });
+  expect(stalled.message).toBe("spec.payload.text tag {% if x %} not closed (line 1, column 1)");
   await stage.plane.apply(template("bad", "other", { payload: { text: "others go on" } }));
   await eventually("the other's edit is there", () => JSON.stringify(entryOf(kubelet, "template:acme/other")).includes("others go on"));
   expect(JSON.stringify(entryOf(kubelet, "template:acme/hello"))).toContain("hello");

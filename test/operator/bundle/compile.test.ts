@@ -151,7 +151,30 @@ describe("templates that servers could not use", () => {
     bundle.entries.flatMap((entry) => (entry.kind === "template" ? [[entry.id, entry.uid]] : []));
 
   test.each([
-    ["an engine that is not there", { engine: "Liquid" }, "NotSupported", "spec.engine Liquid"],
+    [
+      "Liquid that does not compile",
+      { engine: "Liquid", payload: { items: [{ text: "one\n {% if x %}" }] } },
+      "InvalidSpec",
+      "spec.payload.items[0].text tag {% if x %} not closed (line 2, column 2)",
+    ],
+    [
+      "a Liquid key that does not compile",
+      { engine: "Liquid", locales: [{ locale: "de", payload: { "{{ a | nope }}": 1 } }] },
+      "InvalidSpec",
+      "spec.locales[0].payload.{{ a | nope }} undefined filter: nope",
+    ],
+    [
+      "one Liquid text that does not compile",
+      { engine: "Liquid", payload: undefined, payloadText: "{% layout 'x' %}" },
+      "InvalidSpec",
+      'spec.payloadText tag "layout" not found (line 1, column 1)',
+    ],
+    [
+      "a partial named by a variable",
+      { engine: "Liquid", payload: { a: "{% render x %}" } },
+      "InvalidSpec",
+      "spec.payload.a the partial's name must be a quoted template id (line 1, column 1)",
+    ],
     [
       "a number readers would change",
       { payload: { a: [1, 9007199254740994] } },
@@ -164,7 +187,7 @@ describe("templates that servers could not use", () => {
       "a locale over the quota",
       { locales: [{ locale: "de", payload: { a: "ü".repeat(150) } }] },
       "InvalidSpec",
-      "spec.locales[de].payload has 308 bytes",
+      "spec.locales[0].payload has 308 bytes",
     ],
     [
       "one locale twice",
@@ -204,6 +227,23 @@ describe("templates that servers could not use", () => {
     ]);
     expect(templatesOf(compile(same("z", { uid: "1" }), same("a", { uid: "2" })))).toEqual([["acme/same", "1"]]);
     expect(compile(same("z", { uid: "" }), same("a", { uid: "" })).rejected.map(({ name }) => name)).toEqual(["z"]);
+  });
+
+  test("takes Liquid in both forms; the text is the payload", () => {
+    const source = "[{% for i in items %}{{ i | json }}{% endfor %}]";
+    const forms = { engine: "Liquid", payload: undefined, payloadText: source, variables: [{ name: "items", type: "array" }] };
+    const locales = [
+      { locale: "fr", payload: { a: "{% include 'footer' %}" } },
+      { locale: "de", payloadText: "[]" },
+    ];
+    const { entries, rejected, warnings } = compile(aTemplate("list", { ...forms, locales }));
+    expect([rejected, warnings]).toEqual([[], []]);
+    const spec = entries.flatMap((entry) => (entry.kind === "template" ? [entry.spec] : []))[0];
+    expect(spec).toMatchObject({ engine: "Liquid", payload: source });
+    expect(spec?.locales).toEqual([
+      { locale: "de", payload: "[]" },
+      { locale: "fr", payload: { a: "{% include 'footer' %}" } },
+    ]);
   });
 
   test("warns of placeholders nobody declared and of variables nobody uses, and refuses neither", () => {

@@ -247,6 +247,24 @@ export const CASES: readonly Case[] = [
   ofTemplate("a payload that is nested and odd", template({ payload: { "{{key}}": [1, null, { deep: true }], off: "Off" } })),
   ofTemplate("a default that is null", template({ variables: [{ name: "n", type: "any", default: null }] })),
   ofTemplate("no payload", { tenantRef: { name: "t" }, eventType: "x" }, { field: "spec.payload", says: "" }),
+  ofTemplate("one text as payload, also in a locale", {
+    ...{ tenantRef: { name: "t" }, eventType: "x", engine: "Liquid", payloadText: "[{{ a }}]" },
+    locales: [
+      { locale: "de", payloadText: "[]" },
+      { locale: "fr", payload: {} },
+    ],
+  }),
+  ofTemplate("payload in both forms", template({ engine: "Liquid", payloadText: "x" }), { field: "spec.payload", says: "instead of it" }),
+  ofTemplate(
+    "one text with Simple",
+    { tenantRef: { name: "t" }, eventType: "x", payloadText: "x" },
+    { field: "spec.payloadText", says: "needs engine: Liquid" },
+  ),
+  ofTemplate("one text with Simple in a locale", template({ locales: [{ locale: "de", payloadText: "x" }] }), {
+    field: "spec.locales",
+    says: "needs engine: Liquid",
+  }),
+  ofTemplate("a locale without payload", template({ locales: [{ locale: "de" }] }), { field: "spec.locales[0].payload", says: "required" }),
   ofTemplate("an empty event type", template({ eventType: "" }), { field: "spec.eventType", says: "1" }),
   ofTemplate("an unknown priority", template({ priority: "Urgent" }), { field: "spec.priority", says: "Critical" }),
   ofTemplate("an unknown engine", template({ engine: "Handlebars" }), { field: "spec.engine", says: "Liquid" }),

@@ -1,6 +1,7 @@
 // Why: a misspelled variable renders as `{{naem}}` on somebody's screen. Nothing forbids it (undeclared variables are allowed),
 // so it is a warning, never a refusal. Pure; names only what stands in the spec.
 import type { TemplateSpec } from "@nexus/protocol/resources/template.ts";
+import { payloadsOf } from "../payload.ts";
 
 const PLACEHOLDER = /\{\{([^{}\s]+)\}\}/g;
 const MAX_WARNINGS = 8;
@@ -23,10 +24,10 @@ function collect(value: unknown, into: Set<string>): void {
  */
 export function placeholderWarnings(spec: TemplateSpec): readonly string[] {
   const declared = new Set((spec.variables ?? []).map((variable) => variable.name));
-  if (declared.size === 0) return [];
+  // Liquid makes names of its own (assign, for), so nothing can be said of those it uses.
+  if (declared.size === 0 || spec.engine === "Liquid") return [];
   const used = new Set<string>();
-  collect(spec.payload, used);
-  for (const { payload } of spec.locales ?? []) collect(payload, used);
+  for (const [, payload] of payloadsOf(spec)) collect(payload, used);
   const covered = (name: string) => declared.has(name) || declared.has(name.split(".")[0] ?? "");
   const undeclared = [...used].filter((name) => !covered(name)).sort();
   const names = new Set([...used, ...[...used].map((name) => name.split(".")[0] ?? "")]);
