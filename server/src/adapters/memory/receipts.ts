@@ -2,53 +2,24 @@
 // It must never be asked on the way of a delivery, and never tell one tenant of another's.
 import { AgingMap } from "../../core/aging-map.ts";
 import type { Clock } from "../../core/ports.ts";
-import type { AckCounts, Receipt, ReceiptFacts, Receipts } from "../../core/record-ports.ts";
+import type { AckCounts, Receipts } from "../../core/record-ports.ts";
+import { AckTally, Awaited, Follower, KeptReceipt } from "./receipt.ts";
 
 const DAY_MS = 86_400_000;
-/** Receipts, listed targets and users together; 100-300 bytes each. */
-const MAX_WEIGHT = 300_000;
-const MAX_LISTED = 100;
-
-class Tally {
-  tracked = 0;
-  acknowledged = 0;
-  expired = 0;
-  latencyMs = 0;
-}
-
-/** One user and one notification. `waiting`: where it is while its ACK is awaited. */
-type Follower = { readonly until: number; readonly tally: Tally; waiting: Waiting | undefined; acknowledged: boolean };
-type Waiting = AgingMap<Follower, Follower>;
-
-class Kept {
-  readonly facts: ReceiptFacts;
-  readonly targets: Receipt["targets"][number][] = [];
-  readonly acknowledgements: Receipt["acknowledgements"][number][] = [];
-  /** By user: those it reached, and whoever acknowledged it without. */
-  readonly followers = new Map<string, Follower>();
-  targetCount = 0;
-  deliveredTo = 0;
-  acknowledgementCount = 0;
-
-  constructor(facts: ReceiptFacts) {
-    this.facts = facts;
-  }
-
-  get weight(): number {
-    return 1 + this.targets.length + this.followers.size;
-  }
-}
+/** Receipts, further targets and users together; 100-300 bytes each. */
+const MAX_WEIGHT = 200_000;
 
 export class MemoryReceipts implements Receipts {
   readonly #clock: Pick<Clock, "now">;
   readonly #maxWeight: number;
   /** In order of publishing. */
-  readonly #kept = new AgingMap<string, Kept>();
+  readonly #kept = new AgingMap<string, KeptReceipt>();
   #weight = 0;
-  /** Those whose ACK is awaited, by the timeout they were published with, so that each list is in the order of its ends. */
-  readonly #waiting = new Map<number, Waiting>();
-  readonly #tallies = new Map<string, Tally>();
+  /** By the timeout they were published with. */
+  readonly #awaited = new Map<number, Awaited>();
+  readonly #tallies = new Map<string, AckTally>();
 
+  /** `maxWeight`: how many receipts, further targets and users are kept together. */
   constructor(clock: Pick<Clock, "now">, maxWeight = MAX_WEIGHT) {
     this.#clock = clock;
     this.#maxWeight = maxWeight;
@@ -58,25 +29,21 @@ export class MemoryReceipts implements Receipts {
     const now = this.#clock.now();
     this.#settle(now);
     const name = nameOf(tenant, facts.notificationId);
-    const known = this.#kept.get(name);
-    const kept = known ?? new Kept(facts);
-    if (known) this.#weight -= known.weight;
-    else this.#kept.set(name, kept);
-    kept.targetCount++;
-    kept.deliveredTo += facts.deliveredTo;
-    if (kept.targets.length < MAX_LISTED) {
-      kept.targets.push({ stream: facts.stream, deliveredTo: facts.deliveredTo, queued: facts.queued });
+    let kept = this.#kept.get(name);
+    const before = kept?.weight ?? 0;
+    if (kept) kept.addTarget(facts);
+    else {
+      kept = new KeptReceipt(facts);
+      this.#kept.set(name, kept);
     }
     const { stream } = facts;
-    if (stream.kind === "inbox" && facts.deliveredTo > 0 && !kept.followers.has(stream.user)) {
-      const tally = this.#tallyOf(tenant);
-      tally.tracked++;
-      const waiting = this.#waitingFor(ackTimeoutMs);
-      const follower: Follower = { until: now + ackTimeoutMs, tally, waiting, acknowledged: false };
-      waiting.set(follower, follower);
-      kept.followers.set(stream.user, follower);
+    if (stream.kind === "inbox" && facts.deliveredTo > 0 && !kept.followerOf(stream.user)) {
+      const follower = new Follower(stream.user, this.#tallyOf(tenant), now + ackTimeoutMs);
+      follower.tally.tracked++;
+      kept.follow(follower);
+      this.#awaitedFor(ackTimeoutMs).add(follower);
     }
-    this.#weight += kept.weight;
+    this.#weight += kept.weight - before;
     this.#forget(now);
   };
 
@@ -85,45 +52,30 @@ export class MemoryReceipts implements Receipts {
     this.#settle(now);
     const kept = this.#kept.get(nameOf(tenant, notificationId));
     if (!kept) return;
-    let follower = kept.followers.get(user);
+    let follower = kept.followerOf(user);
     if (follower?.acknowledged) return;
     if (!follower) {
-      follower = { until: now, tally: this.#tallyOf(tenant), waiting: undefined, acknowledged: false };
-      kept.followers.set(user, follower);
+      follower = new Follower(user, this.#tallyOf(tenant), now);
+      kept.follow(follower);
       this.#weight++;
     }
     follower.acknowledged = true;
-    kept.acknowledgementCount++;
-    if (kept.acknowledgements.length < MAX_LISTED) kept.acknowledgements.push({ user, at: now });
-    if (!follower.waiting) return; // too late, it was counted as expired; or it was away when it was published
-    follower.waiting.delete(follower);
-    follower.waiting = undefined;
+    kept.acknowledge(user, now);
+    if (!follower.awaited) return; // too late, it was counted as expired; or it was away when it was published
+    follower.awaited.remove(follower);
     follower.tally.acknowledged++;
     follower.tally.latencyMs += now - kept.facts.occurredAt;
   };
 
   find: Receipts["find"] = async (tenant, notificationId) => {
     this.#settle(this.#clock.now());
-    const kept = this.#kept.get(nameOf(tenant, notificationId));
-    if (!kept) return undefined;
-    const { facts, targets, targetCount, deliveredTo, acknowledgements, acknowledgementCount } = kept;
-    return {
-      notificationId,
-      occurredAt: facts.occurredAt,
-      eventType: facts.eventType,
-      expiresAt: facts.expiresAt,
-      targets: [...targets],
-      targetCount,
-      deliveredTo,
-      acknowledgements: [...acknowledgements],
-      acknowledgementCount,
-    };
+    return this.#kept.get(nameOf(tenant, notificationId))?.toReceipt();
   };
 
   acks: Receipts["acks"] = async (tenant) => {
     this.#settle(this.#clock.now());
     const sum = { tracked: 0, acknowledged: 0, expired: 0, pending: 0, latencyMs: 0 };
-    for (const tally of tenant === undefined ? this.#tallies.values() : [this.#tallies.get(tenant) ?? new Tally()]) {
+    for (const tally of tenant === undefined ? this.#tallies.values() : [this.#tallies.get(tenant) ?? new AckTally()]) {
       sum.tracked += tally.tracked;
       sum.acknowledged += tally.acknowledged;
       sum.expired += tally.expired;
@@ -135,9 +87,9 @@ export class MemoryReceipts implements Receipts {
   /** Ends what time has ended: receipts of a day ago, ACKs that did not come. */
   #settle(now: number): void {
     this.#forget(now);
-    for (const [timeout, waiting] of this.#waiting) {
-      for (let next = waiting.oldest(); next && next[0].until <= now; next = waiting.oldest()) expire(next[0]);
-      if (waiting.size === 0) this.#waiting.delete(timeout);
+    for (const [timeoutMs, awaited] of this.#awaited) {
+      awaited.expire(now);
+      if (awaited.isEmpty && this.#awaited.size > 1) this.#awaited.delete(timeoutMs);
     }
   }
 
@@ -147,33 +99,27 @@ export class MemoryReceipts implements Receipts {
       if (this.#weight <= this.#maxWeight && kept.facts.occurredAt + DAY_MS > now) return;
       this.#kept.delete(name);
       this.#weight -= kept.weight;
-      for (const follower of kept.followers.values()) if (follower.waiting) expire(follower); // nobody can acknowledge it any more
+      kept.end();
     }
   }
 
-  #waitingFor(timeoutMs: number): Waiting {
-    let waiting = this.#waiting.get(timeoutMs);
-    if (!waiting) {
-      waiting = new AgingMap();
-      this.#waiting.set(timeoutMs, waiting);
+  #awaitedFor(timeoutMs: number): Awaited {
+    let awaited = this.#awaited.get(timeoutMs);
+    if (!awaited) {
+      awaited = new Awaited();
+      this.#awaited.set(timeoutMs, awaited);
     }
-    return waiting;
+    return awaited;
   }
 
-  #tallyOf(tenant: string): Tally {
+  #tallyOf(tenant: string): AckTally {
     let tally = this.#tallies.get(tenant);
     if (!tally) {
-      tally = new Tally();
+      tally = new AckTally();
       this.#tallies.set(tenant, tally);
     }
     return tally;
   }
-}
-
-function expire(follower: Follower): void {
-  follower.waiting?.delete(follower);
-  follower.waiting = undefined;
-  follower.tally.expired++;
 }
 
 /** A tenant id holds no `/`. */
