@@ -2,6 +2,7 @@
 // afterwards is no REST: docs/reference/websocket.md has the frames, and this must never repeat them.
 import type { FailureCode } from "../failures.ts";
 import { SUBPROTOCOL, TOKEN_SUBPROTOCOL_PREFIX } from "../frames.ts";
+import { NAME_SCHEMAS } from "../names.ts";
 import { refusals } from "./openapi-failures.ts";
 import { headerRefs } from "./openapi-parameters.ts";
 import type { JsonObject } from "./openapi-schema.ts";
@@ -15,8 +16,6 @@ const ADMISSION: readonly FailureCode[] = [
 ];
 
 const string = (description: string) => ({ description, schema: { type: "string" } });
-const cursor = { type: "string", minLength: 1, maxLength: 4096 };
-
 const PARAMETERS: Readonly<Record<ListenPath, readonly JsonObject[]>> = {
   "/ws": [
     { name: "Upgrade", in: "header", required: true, description: "RFC 6455 section 4.1.", schema: { const: "websocket" } },
@@ -27,9 +26,12 @@ const PARAMETERS: Readonly<Record<ListenPath, readonly JsonObject[]>> = {
     },
   ],
   "/sse": [
-    { name: "channels", in: "query", ...string("Channel names to listen to, separated by commas.") },
-    { name: "cursor", in: "query", description: "The last `id` that came, to go on from there.", schema: cursor },
-    { name: "Last-Event-ID", in: "header", description: "The same, as EventSource sends it when it reconnects; it wins.", schema: cursor },
+    {
+      ...{ name: "channels", in: "query", style: "form", explode: false, schema: { type: "array", items: NAME_SCHEMAS.channel } },
+      description: "Channels to listen to. One that cannot be had is told by an `error` event.",
+    },
+    { name: "cursor", in: "query", ...string("The last `id` that came, to go on from there. A bad one is told by an `error` event.") },
+    { name: "Last-Event-ID", in: "header", ...string("The same, as EventSource sends it when it reconnects; it wins.") },
   ],
 };
 
@@ -47,18 +49,13 @@ const OPENED: Readonly<Record<ListenPath, JsonObject>> = {
   },
 };
 
-const FAILURES: Readonly<Record<ListenPath, readonly FailureCode[]>> = {
-  "/ws": ADMISSION,
-  "/sse": [...ADMISSION, "subscription_error", "invalid_cursor"],
-};
-
 const LISTENER = [{ bearer: [] }, { token: [] }, { ticket: [] }];
 
 /** Path items by path. */
 export function listenPaths(tag: string): JsonObject {
   return Object.fromEntries(
     LISTEN_ENDPOINTS.map(({ path, summary, served }) => {
-      const codes: readonly FailureCode[] = served ? FAILURES[path] : ["unauthorized", "rate_limited", "not_implemented", "internal"];
+      const codes: readonly FailureCode[] = served ? ADMISSION : ["unauthorized", "rate_limited", "not_implemented", "internal"];
       const responses = { ...(served ? OPENED[path] : {}), ...refusals(codes, false) };
       const get = { operationId: path.slice(1), summary, tags: [tag], security: LISTENER, parameters: PARAMETERS[path], responses };
       return [path, { get }];

@@ -40,10 +40,12 @@ describe("the document", () => {
   });
 
   test("has nothing to complain about for a strict linter", async () => {
-    // Health never fails, and an operation that is not served yet has no answer but 501; /ws answers 101.
-    const rules = { "operation-4xx-response": "off", "operation-2xx-response": "off" } as const;
-    const config = await createConfig({ extends: ["recommended-strict"], rules });
-    const problems = await lintFromString({ source: text, absoluteRef: "openapi.json", config });
+    const config = await createConfig({ extends: ["recommended-strict"] });
+    const found = await lintFromString({ source: text, absoluteRef: "openapi.json", config });
+    // A socket opens with 101, which the rule does not know.
+    const problems = found.filter(
+      ({ ruleId, location }) => !(ruleId === "operation-2xx-response" && location[0]?.pointer === "#/paths/~1ws/get/responses"),
+    );
     expect(problems.map(({ ruleId, message, location }) => `${ruleId}: ${message} (${location[0]?.pointer})`)).toEqual([]);
   });
 
