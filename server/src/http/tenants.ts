@@ -1,11 +1,13 @@
 // Why: whoever runs the platform sees its tenants and servers, and each tenant sees itself.
 // It must never tell a tenant key whether another tenant exists.
+import { isUserId, USER_RULE } from "@nexus/protocol/names.ts";
 import type { OperationId } from "@nexus/protocol/rest/operations.ts";
 import type { ClusterStatus, ClusterUser, TenantInfo, TenantList } from "@nexus/protocol/rest/tenants.ts";
 import type { Engine } from "../core/engine.ts";
 import type { PresenceCounts, Tenants } from "../core/ports.ts";
 import type { Counters } from "../core/record-ports.ts";
 import type { Handler } from "./call.ts";
+import { invalidPath } from "./query.ts";
 import { numbersOf } from "./scope.ts";
 
 export type TenantHandlerDeps = {
@@ -18,7 +20,7 @@ export type TenantHandlerDeps = {
 /** How many tenants are counted between two turns of the event loop. */
 const LOT = 256;
 
-/** `getTenant` refuses with `tenant_access_denied` (a tenant key, any other id) and `tenant_not_found`. */
+/** `getTenant` refuses with `tenant_access_denied` (a tenant key, any other id) and `tenant_not_found`, `clusterUser` with `validation_error`. */
 export function tenantHandlers({ tenants, engine, node }: TenantHandlerDeps): Partial<Record<OperationId, Handler>> {
   const { directory, stats } = engine;
 
@@ -73,6 +75,7 @@ export function tenantHandlers({ tenants, engine, node }: TenantHandlerDeps): Pa
 
     async clusterUser({ caller, params }) {
       const { id = "" } = params;
+      if (!isUserId(id)) return invalidPath("id", `must be ${USER_RULE}`);
       const places = await directory.userSessions(caller.tenant, id);
       const sessions = places.map(({ session, node: holder, channels }) => ({
         connection_id: session.sessionId,

@@ -148,6 +148,7 @@ describe("the fleet", () => {
     expect(await ask("away", "key-of-acme")).toEqual(nowhere("away"));
     expect(await ask("ann", OTHER)).toEqual(nowhere("ann"));
     expect(await ask("ann", PLATFORM)).toEqual(nowhere("ann"));
+    expectProblem(await get(`/api/v1/cluster/users/${"x".repeat(257)}`, SHAPES.user), "validation_error"); // nobody can be called so
   });
 });
 
