@@ -14,7 +14,10 @@ if (!hasCurl) process.stderr.write("skipped: curl is not installed\n");
 
 const SECRET = "a secret that signs tokens here";
 const KEY = "key-of-acme";
-const ENTRIES = [clusterEntry(), tenantEntry("acme", { api_keys: [apiKey("backend", KEY)], issuers: [secretIssuer(SECRET)] })];
+const ENTRIES = [
+  clusterEntry({ limits: { upgradesPerMinutePerAddress: 0 } }),
+  tenantEntry("acme", { api_keys: [apiKey("backend", KEY)], issuers: [secretIssuer(SECRET)] }),
+];
 
 type Answer = { readonly status: number; readonly headers: ReadonlyMap<string, string>; readonly body: string };
 
@@ -125,5 +128,38 @@ describe.skipIf(!hasCurl)("curl", () => {
       expect([status, headers.get("content-type"), headers.get("www-authenticate")]).toEqual([401, "application/problem+json", "Bearer"]);
       expect(JSON.parse(body)).toMatchObject({ error: { code: "UNAUTHORIZED" } });
     }
+  });
+
+  describe("--no-buffer", () => {
+    const listen = (query: string, ...args: string[]) => curl(`/sse${query}`, "--no-buffer", "--max-time", "0.5", ...args);
+
+    test("shows a stream as text, with headers that keep proxies from holding it back", async () => {
+      await send("--data", '{"target_user_id":"sse-curl","event_type":"hello","payload":{"n":1}}');
+      const { status, headers, body } = await listen(`?token=${signed(SECRET, "sse-curl")}&channels=a,b`);
+      expect([status, headers.get("content-type")]).toEqual([200, "text/event-stream"]);
+      expect([headers.get("cache-control"), headers.get("x-accel-buffering")]).toEqual(["no-cache, no-transform", "no"]);
+      const [greeting, ...rest] = body.split("\n\n").filter((event) => event !== "");
+      expect(greeting).toMatch(/^retry: \d+\nevent: connected\nid: [A-Za-z0-9_-]+\ndata: \{"type":"connected",.*\}$/);
+      expect(rest.map((event) => event.split("\n")[0])).toEqual(["event: notification", "event: subscribed"]);
+      expect(rest[0]).toContain('"payload":{"n":1}');
+    });
+
+    test("a token in a header, and none: 401 and a problem, or 204 for who comes back", async () => {
+      const authorization = ["--header", `Authorization: Bearer ${signed(SECRET, "header-curl")}`];
+      expect((await listen("", ...authorization)).body).toContain('"user_id":"header-curl"');
+      const refused = await listen("");
+      expect([refused.status, refused.headers.get("content-type")]).toEqual([401, "application/problem+json"]);
+      const back = await listen("?token=wrong", "--header", "Last-Event-ID: AQ");
+      expect([back.status, back.body]).toEqual([204, ""]);
+    });
+
+    test("a ticket instead of a token works once", async () => {
+      const bearer = ["--header", `Authorization: Bearer ${signed(SECRET, "ticket-curl")}`];
+      const made = await curl("/api/v1/tickets", "--request", "POST", ...bearer, ...JSON_TYPE);
+      expect(made.status).toBeLessThan(300);
+      const { ticket } = JSON.parse(made.body) as { readonly ticket: string }; // the contract's shape
+      expect((await listen(`?ticket=${ticket}`)).body).toContain('"user_id":"ticket-curl"');
+      expect((await listen(`?ticket=${ticket}`)).status).toBe(401);
+    });
   });
 });
