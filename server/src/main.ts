@@ -119,7 +119,7 @@ const nodeName = ({ node }: ServerConfig): string => node || hostname();
 
 /** The engine the configuration names, with what `/health` says of it. */
 async function createEngine({ config, log }: Parts) {
-  const node = config.node || hostname();
+  const node = nodeName(config);
   if (config.engine === "sqlite") return await createSqliteEngine({ clock, ids, log, node, ...config.sqlite });
   const engine = createMemoryEngine({ clock, ids, node, maxBytes: config.memory.maxBytes });
   return { ...engine, degraded: () => false };
@@ -129,7 +129,7 @@ async function createEngine({ config, log }: Parts) {
 async function startApp(parts: Parts, extra: HttpDeps["extra"]): Promise<App> {
   const { config, live, metrics, log } = parts;
   const startedAt = clock.monotonic();
-  const engine = createMemoryEngine({ clock, ids, maxBytes: config.memory.maxBytes, node: nodeName(config) });
+  const engine = await createEngine(parts);
   const verifier = createTokenVerifier({ tenants: live, clock, jwks: parts.jwks });
   const diagnostics = config.http.publicDiagnostics ? createOps(parts) : undefined;
   const health = ({ sessions }: App["node"]): HealthFacts => ({
