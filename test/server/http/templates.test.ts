@@ -218,6 +218,16 @@ describe("refusals", () => {
     expectProblem(await rest("GET", `${ALL}/x`, ghost), "not_found");
     expectProblem(await rest("POST", `${ALL}/x/preview`, { ...ghost, body: {} }), "not_found");
   });
+
+  test("an Idempotency-Key makes one of two", async () => {
+    const body = fresh();
+    const headers = { "idempotency-key": "once" };
+    const first = await rest("POST", ALL, { body, headers });
+    const again = await rest("POST", ALL, { body, headers });
+    expect([first.status, again.status]).toEqual([201, 201]);
+    expect(again.headers.get("idempotency-replayed")).toBe("true");
+    expect(again.body).toEqual(first.body);
+  });
 });
 
 describe("a template of the configuration", () => {
