@@ -16,6 +16,7 @@ describe("a key that can be used", () => {
     ["ES256", ec],
     ["RS256", rsa],
     ["EdDSA", okp],
+    ["RSA of 4096 bits", { ...rsa, n: Buffer.alloc(512, 0xff).toString("base64url") }],
     ["one that says nothing about its use", { ...ec, use: undefined, alg: undefined }],
     ["one for verifying", { ...ec, use: undefined, key_ops: ["verify"] }],
     ["one without a name", { ...ec, kid: undefined }],
