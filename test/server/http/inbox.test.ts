@@ -181,6 +181,16 @@ describe("deleting", () => {
     expect([(await listener.next("notification")).event_type, (await listener.next("notification")).event_type]).toEqual(["d1", "d3"]);
   });
 
+  test("twice under one Idempotency-Key answers the same twice", async () => {
+    const user = freshUser();
+    const [id = ""] = await send(user, ["one"]);
+    const headers = { "idempotency-key": `delete-${id}` };
+    const first = await rest("DELETE", `${inboxPath(user)}/${id}`, { headers, shape: ENTRY_SHAPE });
+    const again = await rest("DELETE", `${inboxPath(user)}/${id}`, { headers, shape: ENTRY_SHAPE });
+    expect([first.status, first.headers.get("idempotency-replayed")]).toEqual([204, null]);
+    expect([again.status, again.headers.get("idempotency-replayed")]).toEqual([204, "true"]);
+  });
+
   test("what was never there is not found", async () => {
     const user = freshUser();
     const [id = ""] = await send(user, ["one"]);
