@@ -87,6 +87,20 @@ describe("a session", () => {
   });
 });
 
+test("the same Idempotency-Key ends nobody twice, and answers the same", async () => {
+  const headers = { "idempotency-key": "send-eve-away" };
+  await using first = await server.listen("eve");
+  const answer = await remove(USER, "eve", { headers });
+  expect([answer.body.disconnected, (await first.closed()).code]).toEqual([1, close]);
+  await using second = await server.listen("eve");
+  const again = await remove(USER, "eve", { headers });
+  expect([again.body, again.headers.get("idempotency-replayed")]).toEqual([answer.body, "true"]);
+  second.send({ type: "Ping" });
+  await second.next("pong");
+  expectProblem(await remove(USER, "ann", { headers }), "idempotency_conflict");
+  expectProblem(await remove(USER, "eve", { headers: { "idempotency-key": "not visible" } }), "invalid_header");
+});
+
 test("what waits is written before the close", async () => {
   await using ann = await server.listen("last");
   await server.rest("POST", "/api/v1/notifications/send", { body: { target_user_id: "last", event_type: "bye", payload: null } });
