@@ -122,6 +122,8 @@ test(`nothing acknowledged is lost or doubled by ${KILLS} kills under load`, asy
         expect(held.map(({ id, key }) => ({ id, key })).sort(byKey)).toEqual(expected.map(({ id, key }) => ({ id, key })).sort(byKey));
       }
       expect(running.lines.filter(({ level }) => level === "error" || level === "warn")).toEqual([]);
+      const health = await (await fetch(`http://127.0.0.1:${running.port}/health`)).json();
+      expect(health).toMatchObject({ status: "healthy", queue: { backend: "sqlite", total_messages: acknowledged.size } });
       if (kill === KILLS) break;
 
       const enough = acknowledged.size + 20 + Math.floor(Math.random() * 150);

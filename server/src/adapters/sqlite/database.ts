@@ -4,7 +4,7 @@ import { Database } from "bun:sqlite";
 import { closeSync, fdatasync, mkdirSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
-import { migrate } from "./schema.ts";
+import { isEmpty, migrate } from "./schema.ts";
 
 /** Larger files are not read through at start: what is damaged in them is found when it is used. */
 const CHECKED_BYTES = 64 * 1024 * 1024;
@@ -35,13 +35,14 @@ export function openDatabase(file: string): OpenDatabase {
     db = new Database(file, { readwrite: true, create: false });
     db.run(`PRAGMA busy_timeout = ${LOCK_WAIT_MS}`);
     db.run("PRAGMA locking_mode = EXCLUSIVE");
+    const isNew = isEmpty(db, file); // before anything is changed in a file that may be somebody else's
     db.query("PRAGMA journal_mode = WAL").get();
     // The log is written at every commit and brought to the disk by `sync`, in a thread of its own.
     db.run("PRAGMA synchronous = NORMAL");
     db.run("PRAGMA temp_store = MEMORY"); // the root file system may be read-only
     db.run(`PRAGMA journal_size_limit = ${LOG_BYTES}`);
     if (statSync(file).size <= CHECKED_BYTES) check(db);
-    const isNew = migrate(db, file);
+    migrate(db);
     db.run("BEGIN IMMEDIATE");
     db.run("UPDATE meta SET value = value WHERE name = ''"); // takes the lock for good, and makes the log
     db.run("COMMIT");

@@ -2,18 +2,7 @@
 // It must never announce or acknowledge what a crash could take back (with `FULL`: also a power cut).
 
 import type { Engine } from "../../core/engine.ts";
-import type {
-  Bus,
-  BusListener,
-  Clock,
-  Entry,
-  Ids,
-  Log,
-  PublishOutcome,
-  PublishRecord,
-  PublishRequest,
-  StreamStore,
-} from "../../core/ports.ts";
+import type { Bus, BusListener, Clock, Ids, StreamStore } from "../../core/ports.ts";
 import { streamKey } from "../../core/streams.ts";
 import { MemoryDirectory } from "../memory/directory.ts";
 import { MemoryRateLimits } from "../memory/rate-limits.ts";
@@ -21,9 +10,9 @@ import { MemoryReceipts } from "../memory/receipts.ts";
 import { MemoryStats } from "../memory/stats.ts";
 import { MemoryTickets } from "../memory/tickets.ts";
 import { GroupCommit } from "./group-commit.ts";
-import { openStore } from "./open-store.ts";
+import { type OpenStoreOptions, openStore } from "./open-store.ts";
 import { PublishRecords } from "./publish-records.ts";
-import type { Synchronous } from "./seal.ts";
+import { createPublish } from "./publishing.ts";
 import { StreamTable } from "./stream-table.ts";
 import { Sweep } from "./sweep.ts";
 import { SqliteTemplateStore } from "./template-store.ts";
@@ -34,12 +23,9 @@ import { SqliteWriteRecords } from "./write-records.ts";
  * `file`: the database; `file-wal` and `file-seal` lie beside it. `synchronous`: `FULL` acknowledges what a power cut
  * leaves, `NORMAL` what a crash of the process leaves. `maxBytes`: what rows may take. `node`: its name in answers.
  */
-export type SqliteEngineOptions = {
+export type SqliteEngineOptions = OpenStoreOptions & {
   readonly clock: Clock;
   readonly ids: Ids;
-  readonly log: Log;
-  readonly file: string;
-  readonly synchronous: Synchronous;
   readonly maxBytes: number;
   readonly node?: string;
 };
@@ -78,46 +64,8 @@ export async function createSqliteEngine(options: SqliteEngineOptions): Promise<
   let closing: Promise<void> | undefined;
   let lastWaiting: WaitingCounts = { messages: 0, users: 0 };
 
-  /** Inside a transaction. */
-  function accept(request: PublishRequest, key: string): PublishOutcome {
-    const { stream, notification, retention, idempotency } = request;
-    const now = clock.now();
-    const earlier = idempotency && records.find(key, idempotency, now);
-    if (earlier) return earlier;
-    const record = place(request, () => streams.append(stream, notification, { retention, now }));
-    if (idempotency) records.keep(key, idempotency, { record, now });
-    return { kind: "published", record };
-  }
-
-  function place({ stream, notification, retention }: PublishRequest, append: () => Entry): PublishRecord {
-    const facts = { notificationId: notification.id, occurredAt: notification.occurredAt };
-    if (notification.metadata.ttl === 0) return { ...facts, deliveredTo: 0, queued: false };
-    const deliveredTo = directory.count(stream, notification.metadata.audience);
-    if (retention.entries === 0) return { ...facts, deliveredTo, queued: false };
-    const { position } = append();
-    return { ...facts, deliveredTo, queued: deliveredTo === 0 && stream.kind === "inbox", ...(position ? { position } : {}) };
-  }
-
-  function announce({ stream, notification }: PublishRequest, key: string, outcome: PublishOutcome): void {
-    if (outcome.kind !== "published" || notification.metadata.ttl === 0) return;
-    const { position } = outcome.record;
-    listeners.get(key)?.onEntry(position ? { stream, notification, position } : { stream, notification });
-  }
-
   const store: StreamStore = {
-    publish: async (request) => {
-      const key = streamKey(request.stream);
-      if (!needsFile(request)) {
-        commit.assertOpen();
-        const outcome: PublishOutcome = { kind: "published", record: place(request, neverAppends) };
-        announce(request, key, outcome);
-        return outcome;
-      }
-      return await commit.write(
-        () => accept(request, key),
-        (outcome) => announce(request, key, outcome),
-      );
-    },
+    publish: createPublish({ commit, streams, records, directory, listeners, clock }),
     read: (stream, since) => commit.read(() => streams.read(stream, since, clock.now())),
     top: (stream) => commit.read(() => streams.top(stream)),
     unread: (inbox) => commit.read(() => streams.unread(inbox, clock.now())),
@@ -177,12 +125,4 @@ export async function createSqliteEngine(options: SqliteEngineOptions): Promise<
     degraded: () => commit.isFailing,
     close: () => (closing ??= end()),
   };
-}
-
-/** Live only and without a record: it goes on while the file cannot be written. */
-const needsFile = ({ retention, notification, idempotency }: PublishRequest): boolean =>
-  idempotency !== undefined || (retention.entries > 0 && notification.metadata.ttl !== 0);
-
-function neverAppends(): never {
-  throw new Error("an entry without history was to be appended"); // a bug: `needsFile` and `place` disagree
 }

@@ -13,6 +13,9 @@ type Write = {
   readonly fail: (error: Failure) => void;
 };
 
+/** Writes of one transaction: what waits beyond has to wait for the next, so that sockets get their turn. */
+const MAX_GROUP = 512;
+
 export type GroupCommitOptions = {
   readonly db: Database;
   readonly file: string;
@@ -25,6 +28,8 @@ export type GroupCommitOptions = {
   readonly settled: (isCommitted: boolean) => void;
 };
 
+type Transacted = { readonly values: readonly unknown[]; readonly hasChanged: boolean };
+
 export class GroupCommit {
   readonly #options: GroupCommitOptions;
   #waiting: Write[] = [];
@@ -36,6 +41,8 @@ export class GroupCommit {
   #broken: Failure | undefined;
   #isClosed = false;
   readonly #statements: Record<"begin" | "commit" | "rollback", () => void>;
+  /** Rows that were ever changed. */
+  readonly #changes: () => number;
 
   constructor(options: GroupCommitOptions) {
     this.#options = options;
@@ -44,6 +51,8 @@ export class GroupCommit {
       return () => void prepared.run();
     };
     this.#statements = { begin: statement("BEGIN IMMEDIATE"), commit: statement("COMMIT"), rollback: statement("ROLLBACK") };
+    const changes = options.db.query<{ count: number }, []>("SELECT total_changes() AS count");
+    this.#changes = () => changes.get()?.count ?? 0;
   }
 
   /** Whether the last transaction failed. */
@@ -107,22 +116,25 @@ export class GroupCommit {
   }
 
   #flush(): void {
-    const batch = this.#waiting;
+    const batch = this.#waiting.splice(0, MAX_GROUP);
     if (batch.length === 0) return;
-    this.#waiting = [];
-    let values: readonly unknown[];
+    let done: Transacted;
     try {
-      values = this.#transact(batch);
+      done = this.#transact(batch);
     } catch (error) {
       const failure = this.#failure(error, "write");
       for (const write of batch) write.fail(failure);
+      if (this.#waiting.length > 0) this.#schedule();
       return;
     }
-    if (!this.#options.sync) {
+    const { values, hasChanged } = done;
+    const { sync } = this.#options;
+    if (!sync || !hasChanged) {
       this.#finish(batch, values);
+      if (this.#waiting.length > 0) this.#schedule();
       return;
     }
-    this.#syncing = this.#options.sync().then(
+    this.#syncing = sync().then(
       () => {
         this.#syncing = undefined;
         this.#finish(batch, values);
@@ -137,15 +149,17 @@ export class GroupCommit {
     );
   }
 
-  #transact(batch: readonly Write[]): readonly unknown[] {
+  #transact(batch: readonly Write[]): Transacted {
     const { begin, commit, rollback } = this.#statements;
     begin();
     try {
+      const before = this.#changes();
       const values = batch.map((write) => write.run());
       this.#options.seal();
+      const hasChanged = this.#changes() !== before;
       commit();
       this.#options.settled(true);
-      return values;
+      return { values, hasChanged };
     } catch (error) {
       this.#options.settled(false);
       if (this.#options.db.inTransaction) rollback(); // SQLite has rolled back by itself after some failures

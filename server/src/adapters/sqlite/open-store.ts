@@ -11,6 +11,8 @@ export type OpenStoreOptions = {
   readonly synchronous: Synchronous;
   readonly ids: Pick<Ids, "epoch">;
   readonly log: Log;
+  /** Tests put a disk in its place that is full or fails. */
+  readonly open?: typeof openDatabase;
 };
 
 export type OpenStore = {
@@ -24,8 +26,8 @@ export type OpenStore = {
 };
 
 /** @throws Error, fit to be shown, when the file cannot be used */
-export async function openStore({ file, synchronous, ids, log }: OpenStoreOptions): Promise<OpenStore> {
-  const { db, isNew, sync, close } = openDatabase(file);
+export async function openStore({ file, synchronous, ids, log, open = openDatabase }: OpenStoreOptions): Promise<OpenStore> {
+  const { db, isNew, sync, close } = open(file);
   try {
     const meta = new Meta(db, ids);
     const seal = new Seal(file, meta);

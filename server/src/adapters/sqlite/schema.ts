@@ -66,19 +66,25 @@ export const MIGRATIONS: readonly string[] = [
 ];
 
 /**
- * Brings a file to the newest version, one migration per transaction. Answers whether the file was empty before.
+ * Whether there is nothing in the file yet. Changes nothing.
  * @throws Error when the file is no Nexus database, or a newer Nexus wrote it
  */
-export function migrate(db: Database, file: string, migrations: readonly string[] = MIGRATIONS): boolean {
+export function isEmpty(db: Database, file: string, migrations: readonly string[] = MIGRATIONS): boolean {
   const application = pragma(db, "application_id");
   const version = pragma(db, "user_version");
-  const isEmpty = application === 0 && version === 0 && !db.query("SELECT 1 FROM sqlite_schema LIMIT 1").get();
-  if (!isEmpty && application !== APPLICATION_ID) throw new Error(`${file} is a database, but not one of Nexus; name another file`);
+  if (application === 0 && version === 0 && !db.query("SELECT 1 FROM sqlite_schema LIMIT 1").get()) return true;
+  if (application !== APPLICATION_ID) throw new Error(`${file} is a database, but not one of Nexus; name another file`);
   if (version > migrations.length) {
     throw new Error(
       `${file} was written by a newer Nexus (schema ${version}, this one knows ${migrations.length}); start that one, or name another file`,
     );
   }
+  return false;
+}
+
+/** Brings a file that `isEmpty` has not refused to the newest version, one migration per transaction. */
+export function migrate(db: Database, migrations: readonly string[] = MIGRATIONS): void {
+  const version = pragma(db, "user_version");
   for (const [at, sql] of migrations.entries()) {
     if (at < version) continue;
     db.transaction(() => {
@@ -87,7 +93,6 @@ export function migrate(db: Database, file: string, migrations: readonly string[
       db.run(`PRAGMA user_version = ${at + 1}`);
     }).immediate();
   }
-  return isEmpty;
 }
 
 /** The value of a pragma that is one number. */

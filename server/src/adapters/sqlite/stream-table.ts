@@ -19,7 +19,7 @@ export class StreamTable {
     this.#sql = statements(db);
   }
 
-  append(stream: StreamId, notification: Notification, { retention, now }: { retention: Retention; now: number }): Entry {
+  append(stream: StreamId, notification: Notification, { retention, now }: { retention: Retention; now: number }): Position {
     const row = this.#find(stream) ?? this.#create(stream, now);
     const position = { epoch: row.epoch, offset: row.top + 1 };
     const entry: Entry = { stream, notification, position };
@@ -32,7 +32,7 @@ export class StreamTable {
     const trimmed = cut > row.gone ? this.#sql.trim.all(row.id, cut) : [];
     const lost = trimmed.reduce((most, one) => (one.own_expires_at > now ? Math.max(most, one.offset) : most), row.lost);
     this.#sql.advance.run(position.offset, lost, cut, now, row.id);
-    return entry;
+    return position;
   }
 
   top(stream: StreamId): Position {
