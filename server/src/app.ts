@@ -26,6 +26,8 @@ export type AppDeps = {
   readonly ids: Ids;
   /** Makes the REST handler, once the node is there. */
   readonly http: (node: NexusNode) => HttpHandler;
+  /** Holds the gather window still, in milliseconds, for measurements; absent: it follows the load. */
+  readonly gatherWindowMs?: number;
 };
 
 export type App = {

@@ -31,6 +31,8 @@ export type StartOptions = {
   readonly extra?: HttpDeps["extra"];
   /** Somebody asked for the end on the admin port. Without it the server drains and stops by itself. */
   readonly onDrainRequest?: () => void;
+  /** Holds the gather window still, in milliseconds, for measurements. */
+  readonly gatherWindowMs?: number;
 };
 
 export type RunningServer = {
@@ -68,7 +70,7 @@ export async function startServer(config: ServerConfig, options: StartOptions): 
   };
   try {
     if (config.boot.directory !== "") await loadBootCopy(live, config.boot.directory, log);
-    app = await startApp(parts, options.extra);
+    app = await startApp(parts, options);
     const { url, port, node } = app;
     const draining = drainOf(parts, node);
     const drain = async () => {
@@ -126,7 +128,7 @@ async function createEngine({ config, log }: Parts) {
 }
 
 /** The public port: REST and sockets over the engine. */
-async function startApp(parts: Parts, extra: HttpDeps["extra"]): Promise<App> {
+async function startApp(parts: Parts, { extra, gatherWindowMs }: StartOptions): Promise<App> {
   const { config, live, metrics, log } = parts;
   const startedAt = clock.monotonic();
   const engine = await createEngine(parts);
@@ -140,6 +142,7 @@ async function startApp(parts: Parts, extra: HttpDeps["extra"]): Promise<App> {
   try {
     return createApp({
       ...{ config, live, engine, verifier, metrics, log, clock, ids },
+      ...(gatherWindowMs === undefined ? {} : { gatherWindowMs }),
       http: (node) =>
         createHttp({
           ...{ tenants: live, publisher: node.publisher, sessions: node.sessions, engine, verifier, metrics, log, clock, ids },

@@ -1,11 +1,23 @@
 // Why: `npm run bench [name…]`: figures with the floor beside them, printed, never asserted.
 import { bundleEdit } from "./bundle-edit.ts";
+import { fanOut } from "./fan-out.ts";
+import { gatherWindow } from "./gather-window.ts";
 import { idleMemory } from "./idle-memory.ts";
+import { latency } from "./latency.ts";
+import { reconnect } from "./reconnect.ts";
+import { restPublish } from "./rest-publish.ts";
+import { singleUser } from "./single-user.ts";
 import { sqlitePublish } from "./sqlite-publish.ts";
 import { startup } from "./startup.ts";
 
 const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   "idle-memory": () => idleMemory(),
+  "fan-out": fanOut,
+  "gather-window": gatherWindow,
+  "single-user": singleUser,
+  latency,
+  "rest-publish": restPublish,
+  reconnect,
   startup,
   "bundle-edit": async () => bundleEdit(),
   "sqlite-publish": sqlitePublish,

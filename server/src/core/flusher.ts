@@ -24,6 +24,8 @@ export type FlusherDeps = {
   /** Live: what may wait for one session, in bytes. */
   readonly sendQueueBytes: () => number;
   readonly end: (session: Session, code: FailureCode) => void;
+  /** Holds the window still, in milliseconds; absent: it follows the load. */
+  readonly gatherWindowMs?: number | undefined;
 };
 
 export class Flusher {
@@ -165,7 +167,7 @@ export class Flusher {
     this.#scheduled = true;
     this.#deps.defer(() => {
       if (this.#scheduled) this.run(); // not when a Critical entry ended this window early
-    }, this.#windowMs);
+    }, this.#deps.gatherWindowMs ?? this.#windowMs);
   }
 
   #adapt(startedAt: number, endedAt: number): void {

@@ -22,6 +22,7 @@ export type NodeDeps = {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly defer: Defer;
+  readonly gatherWindowMs?: number;
 };
 
 export type NexusNode = {

@@ -30,6 +30,7 @@ export type SessionsDeps = {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly defer: Defer;
+  readonly gatherWindowMs?: number;
 };
 
 export class Sessions {
@@ -50,7 +51,7 @@ export class Sessions {
     const sendQueueBytes = () => tenants.cluster().limits.sendQueueBytes;
     const end = (session: Session, code: FailureCode) => this.end(session, code);
     this.#marks = new Marks(store, log, defer);
-    this.#flusher = new Flusher({ clock, metrics, defer, marks: this.#marks, sendQueueBytes, end });
+    this.#flusher = new Flusher({ clock, metrics, defer, marks: this.#marks, sendQueueBytes, end, gatherWindowMs: deps.gatherWindowMs });
     const overflow = (session: Session) => this.end(session, "slow_consumer");
     this.#hub = new Hub({ bus, store, tenants, clock, log, flusher: this.#flusher, sendQueueBytes, overflow });
     const joining = new Joining({ hub: this.#hub, flusher: this.#flusher, marks: this.#marks, tenants, store, sendQueueBytes });

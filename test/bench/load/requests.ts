@@ -1,0 +1,81 @@
+// Why: HTTP load that costs less than the server it measures: prepared requests on kept connections, answers counted and
+// not parsed. Closed: each connection asks again when it was answered. Open: so many a second, whatever the answers do.
+import type { Socket } from "bun";
+
+export type RequestsOptions = {
+  readonly url: string;
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly connections: number;
+  readonly bodyOf: (count: number) => string;
+};
+
+export type RequestsResult = { readonly answered: number; readonly refused: number; readonly seconds: number };
+
+type State = { awaited: number; rest: number };
+
+const OK = Buffer.from("HTTP/1.1 200");
+
+/** Asks until `seconds` have passed. `perSecond`: open load at that rate; absent: closed. */
+export async function runRequests(options: RequestsOptions, seconds: number, perSecond?: number): Promise<RequestsResult> {
+  const { hostname, port } = new URL(options.url);
+  const head = Object.entries({ Host: `${hostname}:${port}`, "Content-Type": "application/json", ...options.headers })
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join("");
+  let asked = 0;
+  let answered = 0;
+  let refused = 0;
+  let running = true;
+  const request = () => {
+    const body = options.bodyOf(asked++);
+    return `POST ${options.path} HTTP/1.1\r\n${head}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+  };
+  const ask = (socket: Socket<State>) => {
+    socket.data.awaited++;
+    socket.write(request());
+  };
+  const sockets = await Promise.all(
+    Array.from({ length: options.connections }, () =>
+      Bun.connect<State>({
+        hostname,
+        port: Number(port),
+        data: { awaited: 0, rest: 0 },
+        socket: {
+          data(socket, chunk) {
+            // Answers are small and end with their chunk; several may share one.
+            for (let at = chunk.indexOf("HTTP/1.1 "); at >= 0; at = chunk.indexOf("HTTP/1.1 ", at + 9)) {
+              socket.data.awaited--;
+              if (chunk.compare(OK, 0, OK.length, at, at + OK.length) === 0) answered++;
+              else refused++;
+            }
+            if (running && perSecond === undefined) while (socket.data.awaited <= 0) ask(socket);
+          },
+          close: () => undefined,
+          error: (_socket, error) => {
+            throw error;
+          },
+        },
+      }),
+    ),
+  );
+  const began = performance.now();
+  if (perSecond === undefined) {
+    for (const socket of sockets) ask(socket);
+    await Bun.sleep(seconds * 1000);
+  } else {
+    for (let now = began; now - began < seconds * 1000; now = performance.now()) {
+      const due = Math.floor(((now - began) / 1000) * perSecond);
+      while (asked < due) {
+        const socket = sockets[asked % sockets.length];
+        if (socket) ask(socket);
+      }
+      await Bun.sleep(1);
+    }
+  }
+  running = false;
+  const took = (performance.now() - began) / 1000;
+  const counted = { answered, refused };
+  await Bun.sleep(100); // what is on its way may still arrive
+  for (const socket of sockets) socket.terminate();
+  return { ...counted, seconds: took };
+}

@@ -1,0 +1,39 @@
+// Why: the server as it ships, with the memory engine and a tenant whose credentials the benchmark knows, limits off. It
+// must never measure anything: whoever started it looks from outside. `--window <ms>` holds the gather window still.
+import { randomBytes } from "node:crypto";
+import { makeBuckets } from "@nexus/protocol/bundle.ts";
+import { parseConfig } from "@nexus/protocol/config-parse.ts";
+import { TenantQuotas } from "@nexus/protocol/resources/settings.ts";
+import { systemClock } from "@nexus/server/adapters/clock.ts";
+import { createLog } from "@nexus/server/adapters/log.ts";
+import { startServer } from "@nexus/server/main.ts";
+import { Value } from "@sinclair/typebox/value";
+import { apiKey, clusterEntry, secretIssuer, tenantEntry } from "../../support/bundle-entries.ts";
+
+const LOOPBACK = { host: "127.0.0.1", port: 0 };
+const at = process.argv.indexOf("--window");
+const windowMs = at < 0 ? undefined : Number(process.argv[at + 1]);
+const historySize = process.argv.includes("--history") ? 100 : 0;
+
+const parsed = parseConfig({ env: {}, defaults: { http: LOOPBACK, ops: LOOPBACK, admin: LOOPBACK } });
+if (!parsed.ok) throw new Error(parsed.errors.join("\n"));
+const log = createLog({ level: "warn", clock: systemClock, write: (line) => process.stderr.write(`${line}\n`) });
+const server = await startServer(parsed.config, windowMs === undefined ? { log } : { log, gatherWindowMs: windowMs });
+const secret = randomBytes(32).toString("hex");
+const key = randomBytes(16).toString("hex");
+server.live.load(
+  makeBuckets([
+    clusterEntry({
+      limits: { requestsPerSecond: 0, upgradesPerMinutePerAddress: 0, connectionsPerPod: 100_000, sendQueueBytes: 16_777_216 },
+      channels: [
+        { match: "*", history: { size: historySize, ttlSeconds: 300 }, slowConsumer: "Disconnect", subscribe: "Anyone", publish: "Nobody" },
+      ],
+    }),
+    tenantEntry("default", {
+      issuers: [secretIssuer(secret)],
+      api_keys: [apiKey("bench", key)],
+      quotas: Value.Default(TenantQuotas, { connectionsPerUser: 10 }) as TenantQuotas, // the schema fills what is left out
+    }),
+  ]),
+);
+process.stdout.write(`${JSON.stringify({ url: server.url, pid: process.pid, secret, key })}\n`);
