@@ -16,7 +16,7 @@ export type AutobahnHome =
   | { readonly ok: false; readonly reason: string };
 
 /**
- * The suite, installed at first use (about a minute; two packages are compiled) and kept in the cache per list of pins.
+ * The suite, installed at first use (seconds to a minute; one package is compiled) and kept in the cache per list of pins.
  * @returns why there can be none on this machine, else what to run
  */
 export async function autobahnHome(): Promise<AutobahnHome> {
