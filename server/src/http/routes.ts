@@ -19,6 +19,7 @@ import { isRecorded, type Once, once, REPLAYED } from "./idempotency.ts";
 import { inboxHandlers } from "./inbox.ts";
 import { notificationHandlers } from "./notification.ts";
 import { openApiHandler } from "./openapi.ts";
+import { parametersError } from "./path-parameters.ts";
 import { methodsOf, routePath, SHADOWED } from "./paths.ts";
 import { presenceHandlers } from "./presence.ts";
 import { publishHandlers } from "./publish.ts";
@@ -108,6 +109,8 @@ export function createHttp(deps: HttpDeps): Http {
     if (refusal) return refusal;
     const handler = operation.served ? handlers[operation.id as OperationId] : undefined;
     if (!handler || !caller) return notServed;
+    const malformed = parametersError(params);
+    if (malformed) return malformed;
     const call: Call = { operation, request, params, caller };
     if (!isRecorded(operation)) return await handler(call);
     return await onceOnly(
