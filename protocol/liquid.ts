@@ -1,9 +1,9 @@
 // Why: what a `Liquid` template may use is said once, for the server that renders and for those who only check (operator,
 // `nexus validate`). It must never import the engine: the client's SDK is made from this package.
 
-/** One budget for everything one payload renders: a character written or held is 1 unit, a tag or output executed 16. */
+/** One budget for everything one payload renders: a character written or held is 1 unit, a tag or output executed 32. */
 export const LIQUID_UNITS = 1_048_576;
-export const LIQUID_STEP_UNITS = 16;
+export const LIQUID_STEP_UNITS = 32;
 /** The back-stop behind the budget, in milliseconds. */
 export const LIQUID_RENDER_MS = 100;
 /** A partial may render a partial, this deep. */

@@ -2,34 +2,37 @@
 // not first when somebody sends it. The engine is the servers', narrowed alike, and here it only parses. Pure.
 import { faultText, isLiquid, LIQUID_OPTIONS, liquidFault, narrowLiquid, PARTIAL_RULE } from "@nexus/protocol/liquid.ts";
 import type { Complaint } from "@nexus/protocol/resources/rules.ts";
-import { IncludeTag, Liquid, type Parser, RenderTag, type TagToken, type TopLevelToken } from "liquidjs";
+import type { Liquid, Parser, TagToken, TopLevelToken } from "liquidjs";
 
-/** A memo: made when the first Liquid template is seen. */
+/** A memo: loaded and made when the first Liquid text is seen, so that commands which see none do not pay for it. */
 let engine: Liquid | undefined;
-
-function theEngine(): Liquid {
-  if (engine) return engine;
-  engine = new Liquid(LIQUID_OPTIONS);
-  engine.registerTag(
-    "render",
-    class extends RenderTag {
-      constructor(token: TagToken, rest: TopLevelToken[], liquid: Liquid, parser: Parser) {
-        super(token, rest, liquid, parser);
-        if (!this.partialScope()) throw new Error(PARTIAL_RULE);
-      }
-    },
-  );
-  engine.registerTag(
-    "include",
-    class extends IncludeTag {
-      constructor(token: TagToken, rest: TopLevelToken[], liquid: Liquid, parser: Parser) {
-        super(token, rest, liquid, parser);
-        if (!this.partialScope()) throw new Error(PARTIAL_RULE);
-      }
-    },
-  );
-  narrowLiquid(engine);
+const theEngine = (): Liquid => {
+  engine ??= createEngine(require("liquidjs"));
   return engine;
+};
+
+function createEngine(lib: typeof import("liquidjs")): Liquid {
+  const made = new lib.Liquid(LIQUID_OPTIONS);
+  made.registerTag(
+    "render",
+    class extends lib.RenderTag {
+      constructor(token: TagToken, rest: TopLevelToken[], liquid: Liquid, parser: Parser) {
+        super(token, rest, liquid, parser);
+        if (!this.partialScope()) throw new Error(PARTIAL_RULE);
+      }
+    },
+  );
+  made.registerTag(
+    "include",
+    class extends lib.IncludeTag {
+      constructor(token: TagToken, rest: TopLevelToken[], liquid: Liquid, parser: Parser) {
+        super(token, rest, liquid, parser);
+        if (!this.partialScope()) throw new Error(PARTIAL_RULE);
+      }
+    },
+  );
+  narrowLiquid(made);
+  return made;
 }
 
 /** The first text or key in a payload that does not compile, with line and column in that text. */

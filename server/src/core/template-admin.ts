@@ -40,6 +40,9 @@ export type TemplateAdminDeps = {
   readonly clock: Pick<Clock, "now">;
 };
 
+/** One of many writers wins each round, so only a store that never says `replaced` gets this far. */
+const MAX_ATTEMPTS = 100;
+
 const NO_TENANT: Refusal = { code: "not_found", detail: "No such tenant" };
 const NOT_FOUND: Refusal = { code: "template_not_found", detail: "The tenant has no such template" };
 const MANAGED: Refusal = { code: "template_managed", detail: "A Template resource has this id: change it there" };
@@ -86,7 +89,7 @@ export function createTemplateAdmin({ tenants, store, clock }: TemplateAdminDeps
     async update(tenantId, id, change) {
       const tenant = tenants.tenant(tenantId);
       if (!tenant) return NO_TENANT;
-      for (;;) {
+      for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
         if (tenants.template(tenantId, id)) return MANAGED;
         const before = await store.get(tenantId, id);
         if (!before) return NOT_FOUND;
@@ -101,6 +104,7 @@ export function createTemplateAdmin({ tenants, store, clock }: TemplateAdminDeps
         if (outcome === "replaced") return viewOf(after);
         if (outcome === "missing") return NOT_FOUND;
       }
+      throw new Error(`a template was changed by others ${MAX_ATTEMPTS} times in a row`);
     },
 
     async remove(tenantId, id) {

@@ -225,8 +225,8 @@ describe("limits", () => {
   });
 
   test("one budget holds for all texts of a payload", () => {
-    const loop = "{% for i in (1..10000) %}.{% endfor %}";
-    expect(text(loop)).toEqual([".".repeat(10_000)]);
+    const loop = "{% for i in (1..2000) %}.{% endfor %}";
+    expect(text(loop)).toEqual([".".repeat(2_000)]);
     expect(outcome(liquid(Array.from({ length: 20 }, () => loop)))).toMatch(STOPPED);
   });
 

@@ -6,7 +6,14 @@ import { join } from "node:path";
 import { readYaml } from "@nexus/cli/files/yaml.ts";
 import { templateEntry } from "@nexus/operator/desired/bundle.ts";
 import type { TemplateSettings } from "@nexus/protocol/bundle.ts";
-import { LIQUID_FILTERS, LIQUID_PARTIAL_DEPTH, LIQUID_RENDER_MS, LIQUID_TAGS, LIQUID_UNITS } from "@nexus/protocol/liquid.ts";
+import {
+  LIQUID_FILTERS,
+  LIQUID_PARTIAL_DEPTH,
+  LIQUID_RENDER_MS,
+  LIQUID_STEP_UNITS,
+  LIQUID_TAGS,
+  LIQUID_UNITS,
+} from "@nexus/protocol/liquid.ts";
 import { checkResource } from "@nexus/protocol/resources/schema.ts";
 import { renderTemplate } from "@nexus/server/core/templates.ts";
 import { accepted, acceptedTemplate, aTenant } from "../../operator/bundle/fixtures.ts";
@@ -56,6 +63,7 @@ describe("docs/templates.md", () => {
     const section = page.slice(page.indexOf("### What Liquid may use"), page.indexOf("## Limits"));
     for (const name of [...LIQUID_FILTERS, ...LIQUID_TAGS]) expect(section).toMatch(name === "#" ? /\{% # / : new RegExp(`\`${name}\``));
     expect(page).toContain(`${LIQUID_UNITS.toLocaleString("en-US")} units`);
+    expect(page).toContain(`${LIQUID_STEP_UNITS} for each tag and output executed`);
     expect(page).toContain(`| ${LIQUID_RENDER_MS} ms |`);
     expect(LIQUID_PARTIAL_DEPTH).toBe(8);
   });
