@@ -92,7 +92,7 @@ export async function createSqliteEngine(options: SqliteEngineOptions): Promise<
       while (closing === undefined && (await commit.write(() => sweeper.step(clock.now()))));
       if (closing === undefined) await seal.write();
     } catch (error) {
-      log.debug("sqlite.sweep_failed", { error }); // the commit has told why
+      log.debug("sqlite.sweep_failed", { error }); // a failed write was told by the commit; a seal that lags behind is safe
     } finally {
       sweeping = undefined;
     }

@@ -96,6 +96,6 @@ export function migrate(db: Database, migrations: readonly string[] = MIGRATIONS
 }
 
 /** The value of a pragma that is one number. */
-export function pragma(db: Database, name: "application_id" | "user_version" | "page_count" | "freelist_count" | "page_size"): number {
+export function pragma(db: Database, name: "application_id" | "user_version" | "page_size"): number {
   return db.query<Record<string, number>, []>(`PRAGMA ${name}`).get()?.[name] ?? 0;
 }

@@ -13,17 +13,17 @@ const STREAM_LIFE_MS = 30 * 86_400_000;
 const WRITE_LIFE_MS = 86_400_000;
 
 export class Sweep {
-  readonly #db: Database;
   readonly #meta: Meta;
+  readonly #pageBytes: number;
   readonly #maxPages: number;
   readonly #sql: ReturnType<typeof statements>;
   #walkedTo = 0;
   #evicted = 0;
 
   constructor(db: Database, meta: Meta, maxBytes: number) {
-    this.#db = db;
     this.#meta = meta;
-    this.#maxPages = Math.floor(maxBytes / pragma(db, "page_size"));
+    this.#pageBytes = pragma(db, "page_size");
+    this.#maxPages = Math.floor(maxBytes / this.#pageBytes);
     this.#sql = statements(db);
   }
 
@@ -34,7 +34,7 @@ export class Sweep {
 
   /** What the rows take, in bytes; pages the file holds for later are not counted. */
   bytes(): number {
-    return this.#pages() * pragma(this.#db, "page_size");
+    return this.#pages() * this.#pageBytes;
   }
 
   /** Lets go of what time has ended. True when there may be more. Only inside a transaction. */
@@ -59,7 +59,7 @@ export class Sweep {
   }
 
   #pages(): number {
-    return pragma(this.#db, "page_count") - pragma(this.#db, "freelist_count");
+    return this.#sql.pages.get()?.used ?? 0;
   }
 
   /** Remembers per stream how far entries left while they could still have been read, and where the oldest one is now. */
@@ -95,6 +95,7 @@ function statements(db: Database) {
     `DELETE FROM ${table} WHERE ${key} IN (SELECT ${key} FROM ${table} WHERE ${where} LIMIT ?2)`;
   const gone = "RETURNING stream, offset, own_expires_at";
   return {
+    pages: db.query<{ used: number }, []>("SELECT page_count - freelist_count AS used FROM pragma_page_count, pragma_freelist_count"),
     expired: db.query<GoneRow, [number, number]>(`${some("entries", "seq", "expires_at <= ?1 ORDER BY expires_at")} ${gone}`),
     oldest: db.query<GoneRow, [number]>(`DELETE FROM entries WHERE seq IN (SELECT seq FROM entries ORDER BY seq LIMIT ?1) ${gone}`),
     publishes: db.query<unknown, [number, number]>(some("publishes", "name", "expires_at <= ?1 ORDER BY expires_at")),
