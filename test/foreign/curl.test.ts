@@ -29,8 +29,8 @@ describe.skipIf(!hasCurl)("curl", () => {
     folder = await mkdtemp(join(tmpdir(), "nexus-curl-"));
   });
   afterAll(async () => {
-    await real[Symbol.asyncDispose]();
     await rm(folder, { recursive: true, force: true });
+    await real[Symbol.asyncDispose](); // last: it throws when the server logged an error
   });
 
   /** `--disable`: nobody's settings. A socket never ends by itself, so the time is bounded and running out is no failure. */
