@@ -62,6 +62,16 @@ describe("a ticket", () => {
     expect(again.status).toBe(401);
   });
 
+  test("opens one event stream too", async () => {
+    const { body } = await buy(await bearer("ann", { roles: ["ops"] }));
+    const address = `${real.url}/sse?ticket=${body.ticket}`;
+    const leave = new AbortController();
+    const stream = await fetch(address, { signal: leave.signal });
+    expect([stream.status, stream.headers.get("content-type")?.split(";")[0]]).toEqual([200, "text/event-stream"]);
+    expect((await fetch(address)).status).toBe(401);
+    leave.abort();
+  });
+
   test("does not outlive its token", async () => {
     const now = Math.floor(Date.now() / 1000);
     const { body } = await buy(await bearer("ann", { exp: now + 20 }));
