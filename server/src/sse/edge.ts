@@ -95,7 +95,7 @@ const originHeaders = ({ origin }: SseRequest): Record<string, string> =>
 
 function refused(refusal: Refusal, asked: SseRequest, requestId: string): Response {
   const headers = { ...originHeaders(asked), "x-request-id": requestId };
-  // WHATWG HTML section 9.2.3: 204 makes an EventSource stop for good; anything else it would try again.
+  // WHATWG HTML section 9.2.3: an EventSource stops at any answer that is no stream; 204 is the one that says so on purpose.
   if (asked.isReturning && FAILURES[refusal.code].status === 401) return new Response(null, { status: 204, headers });
   const challenge = refusal.code === "unauthorized" ? { "www-authenticate": "Bearer" } : {};
   return problemResponse(refusal, { ...headers, ...challenge }, requestId);
