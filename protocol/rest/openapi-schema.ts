@@ -2,8 +2,7 @@
 // gets plain JSON Schema 2020-12 with one definition for what is shared. It must never change what a schema accepts.
 import type { TSchema } from "@sinclair/typebox";
 import { canonicalJson, type Json } from "../canonical.ts";
-import { NAME_SCHEMAS } from "../names.ts";
-import { NAME_KEYWORD } from "./wire-name.ts";
+import { TOLD_KEYWORD } from "./told.ts";
 
 export type JsonObject = { readonly [key: string]: Json };
 
@@ -55,8 +54,8 @@ export function createSchemaWriter(shared: Readonly<Record<string, TSchema>>): S
 
 /** Without symbols, functions and identifiers of TypeBox's own. */
 function plain(schema: object): JsonObject {
-  const { $id: _, [NAME_KEYWORD]: name, ...bare } = JSON.parse(JSON.stringify(schema)) as Record<string, Json>; // JSON of an object is an object
-  const copy = isNameKind(name) ? { ...NAME_SCHEMAS[name], ...bare } : bare;
+  const { $id: _, [TOLD_KEYWORD]: told, ...bare } = JSON.parse(JSON.stringify(schema)) as Record<string, Json>; // JSON of an object is an object
+  const copy = isObject(told) ? { ...bare, ...told } : bare;
   if ("$ref" in copy) throw new Error(`a schema refers to ${String(copy.$ref)}, which the document does not hold`);
   return mapSchemas(copy, plain);
 }
@@ -77,9 +76,6 @@ function mapSchemas(schema: JsonObject, map: (inner: JsonObject) => JsonObject):
   });
   return Object.fromEntries(entries);
 }
-
-const isNameKind = (name: Json | undefined): name is keyof typeof NAME_SCHEMAS =>
-  typeof name === "string" && Object.hasOwn(NAME_SCHEMAS, name);
 
 const isObject = (value: Json | undefined): value is JsonObject => typeof value === "object" && value !== null && !Array.isArray(value);
 

@@ -1,13 +1,23 @@
 // Why: operations that send, declared once. Limits, names and templates are the server's to judge.
 import { type Static, type TSchema, Type } from "@sinclair/typebox";
 import { Audience } from "../frames.ts";
-import { BatchResult, ChannelResult, ChannelsResult, Content, PublishResult, UsersResult } from "./content.ts";
+import { NAME_SCHEMAS } from "../names.ts";
+import {
+  BatchResult,
+  ChannelResult,
+  ChannelsResult,
+  Content,
+  MAX_TARGET_CHANNELS,
+  MAX_TARGET_USERS,
+  PublishResult,
+  UsersResult,
+} from "./content.ts";
+import type { JsonObject } from "./openapi-schema.ts";
 import type { Operation } from "./operation.ts";
-import { wireName } from "./wire-name.ts";
+import { told, wireName } from "./told.ts";
 
-/** Told by the document and judged by core, which says what is missing. */
-const CONTENT_RULE = { anyOf: [{ required: ["event_type", "payload"] }, { required: ["template_id"] }] };
-const open = { additionalProperties: true, ...CONTENT_RULE };
+/** Core says what is missing. */
+const open = { additionalProperties: true, ...told({ anyOf: [{ required: ["event_type", "payload"] }, { required: ["template_id"] }] }) };
 const target = (fields: Record<string, TSchema>, description: string) =>
   Type.Composite([Type.Object(fields), Content], { ...open, description });
 
@@ -24,6 +34,7 @@ export const BroadcastBody = target(
 export const UsersBody = target(
   {
     target_user_ids: Type.Array(wireName("user", "JWT `sub`."), {
+      ...told({ maxItems: MAX_TARGET_USERS }),
       description: "JWT `sub` of each receiver, at most 10,000; one named twice counts once, none is 200 with `success` false.",
     }),
   },
@@ -32,6 +43,7 @@ export const UsersBody = target(
 export const ChannelsBody = target(
   {
     channels: Type.Array(wireName("channel", "Channel name."), {
+      ...told({ maxItems: MAX_TARGET_CHANNELS }),
       description: "Channel names, at most 100; one named twice counts once, none is 200 with `success` false.",
     }),
   },
@@ -42,17 +54,32 @@ export const ChannelsBody = target(
 export const MAX_BATCH_ITEMS = 100;
 
 const TARGET_TYPES = ["user", "users", "broadcast", "channel", "channels"] as const;
+const targetOf = (type: (typeof TARGET_TYPES)[number], value: JsonObject) => ({
+  properties: { type: { const: type }, value },
+  required: ["value"],
+});
+/** Which value belongs to which type. */
+const TARGETS = [
+  targetOf("user", NAME_SCHEMAS.user),
+  targetOf("users", { type: "array", items: NAME_SCHEMAS.user, maxItems: MAX_TARGET_USERS }),
+  targetOf("channel", NAME_SCHEMAS.channel),
+  targetOf("channels", { type: "array", items: NAME_SCHEMAS.channel, maxItems: MAX_TARGET_CHANNELS }),
+  { properties: { type: { const: "broadcast" } } },
+];
 const BatchItem = Type.Composite(
   [
     Type.Object({
-      target: Type.Object({
-        type: Type.Union(TARGET_TYPES.map((value) => Type.Literal(value))),
-        value: Type.Optional(
-          Type.Union([Type.String(), Type.Array(Type.String())], {
-            description: "A text for user and channel, a list for users and channels, nothing for broadcast.",
-          }),
-        ),
-      }),
+      target: Type.Object(
+        {
+          type: Type.Union(TARGET_TYPES.map((value) => Type.Literal(value))),
+          value: Type.Optional(
+            Type.Union([Type.String(), Type.Array(Type.String())], {
+              description: "A text for user and channel, a list for users and channels, nothing for broadcast.",
+            }),
+          ),
+        },
+        told({ anyOf: TARGETS }),
+      ),
       audience: Type.Optional(Audience),
     }),
     Content,
@@ -62,6 +89,7 @@ const BatchItem = Type.Composite(
 export const BatchBody = Type.Object(
   {
     notifications: Type.Array(BatchItem, {
+      ...told({ minItems: 1, maxItems: MAX_BATCH_ITEMS }),
       description: "1 to 100. One that does not match the contract refuses the whole batch; an unknown template only itself.",
     }),
     options: Type.Optional(

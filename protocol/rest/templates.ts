@@ -4,9 +4,14 @@ import { type Static, type TSchema, Type } from "@sinclair/typebox";
 import { VARIABLE_TYPES } from "../bundle.ts";
 import { Priority } from "../frames.ts";
 import type { Operation } from "./operation.ts";
+import { told, wireName } from "./told.ts";
 
 const TTL = { minimum: 0, maximum: 2147483647 };
 const open = { additionalProperties: true };
+const MAX_LIST = 64;
+const VARIABLE_NAME = { minLength: 1, maxLength: 128, pattern: "^[^{}\\s]+$" };
+const LOCALE_TAG = { minLength: 2, maxLength: 35, pattern: "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$" };
+const eventType = Type.String({ description: "1-256 characters.", ...told({ minLength: 1, maxLength: 256 }) });
 /** A member that may be left out; `null` says the same. */
 const maybe = <T extends TSchema>(schema: T) =>
   Type.Optional(Type.Union([schema, Type.Null()], schema.description === undefined ? {} : { description: schema.description }));
@@ -18,31 +23,39 @@ const ANY_PAYLOAD = "Any JSON value; texts and keys in it are templates. With Li
 
 const VariableInput = Type.Object(
   {
-    name: Type.String({ description: "1-128 characters without braces and spaces." }),
+    name: Type.String({ description: "1-128 characters without braces and spaces.", ...told(VARIABLE_NAME) }),
     type: Type.Optional(type),
     required: Type.Optional(Type.Boolean()),
     default: Type.Optional(Type.Unknown()),
   },
   open,
 );
-const LocaleInput = Type.Object({ locale: Type.String({ description: "BCP 47 tag." }), payload: Type.Unknown() }, open);
+const LocaleInput = Type.Object(
+  { locale: Type.String({ description: "BCP 47 tag.", ...told(LOCALE_TAG) }), payload: Type.Unknown() },
+  open,
+);
 
 const changeable = {
-  name: maybe(Type.String({ description: "For people, 1-256 characters; absent: the id." })),
-  description: maybe(Type.String({ description: "For people, at most 1024 characters." })),
+  name: maybe(Type.String({ description: "For people, 1-256 characters; absent: the id.", ...told({ minLength: 1, maxLength: 256 }) })),
+  description: maybe(Type.String({ description: "For people, at most 1024 characters.", ...told({ maxLength: 1024 }) })),
   default_priority: maybe(Priority),
   priority: maybe(Priority),
   default_ttl: maybe(Type.Integer({ ...TTL, description: "Seconds." })),
   ttl: maybe(Type.Integer({ ...TTL, description: "The same as default_ttl, which wins." })),
   engine: maybe(engine),
-  variables: maybe(Type.Array(VariableInput, { description: "What a send may fill in, at most 64." })),
-  locales: maybe(Type.Array(LocaleInput, { description: "Other languages, at most 64; the longest matching tag wins." })),
+  variables: maybe(Type.Array(VariableInput, { description: "What a send may fill in, at most 64.", ...told({ maxItems: MAX_LIST }) })),
+  locales: maybe(
+    Type.Array(LocaleInput, {
+      description: "Other languages, at most 64; the longest matching tag wins.",
+      ...told({ maxItems: MAX_LIST }),
+    }),
+  ),
 };
 
 export const CreateTemplateBody = Type.Object(
   {
-    id: Type.String({ description: "1-64 of A-Z a-z 0-9 _ -." }),
-    event_type: Type.String({ description: "1-256 characters." }),
+    id: wireName("template", "1-64 of A-Z a-z 0-9 _ -."),
+    event_type: eventType,
     payload_template: Type.Unknown({ description: ANY_PAYLOAD }),
     ...changeable,
   },
@@ -52,7 +65,7 @@ export type CreateTemplateBody = Static<typeof CreateTemplateBody>;
 
 export const UpdateTemplateBody = Type.Object(
   {
-    event_type: maybe(Type.String({ description: "1-256 characters." })),
+    event_type: maybe(eventType),
     payload_template: Type.Optional(Type.Unknown({ description: ANY_PAYLOAD })),
     ...changeable,
   },

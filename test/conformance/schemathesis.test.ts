@@ -16,7 +16,6 @@ if (!home.ok) process.stderr.write(`skipped: schemathesis ${home.reason}\n`);
 const SECRET = new TextEncoder().encode("a secret of some length, for tests");
 const KEY = "key-of-acme";
 const PLATFORM_KEY = "platform-key";
-const KNOWN = ["ada", "news", "acme", "welcome"];
 /** Two answer with something that does not end; the document itself is left out by schemathesis unless asked for alone. */
 const LEFT_OUT = ["ws", "sse", "openapi"];
 /** What one example costs at most, with its shrinking. */
@@ -44,7 +43,7 @@ beforeAll(async () => {
   real = await startRealServer({ entries: ENTRIES });
   token = await new SignJWT({ sub: "ada", tenant_id: "acme" }).setProtectedHeader({ alg: "HS256" }).setExpirationTime("1h").sign(SECRET);
   ada = await WsClient.connect(`${real.url.replace("http", "ws")}/ws?token=${token}`, { protocols: ["nexus.v1.json"] });
-  ada.send({ type: "Subscribe", payload: { channels: ["news"] } });
+  await ada.ask({ type: "Subscribe", payload: { channels: ["news"] } }, "subscribed");
   const document = (await (await fetch(`${real.url}/openapi.json`)).json()) as Document; // test/server/http/openapi.test.ts judges it
   const all = Object.values(document.paths).flatMap((item) => Object.values(item));
   const unserved = all.filter(({ responses }) => "501" in responses).map(({ operationId }) => operationId);
@@ -67,7 +66,14 @@ test.skipIf(!home.ok).each(callers)(
     if (!home.ok) return;
     const settings = fuzzSettings(operations);
     const { report, output } = await runSchemathesis({
-      ...{ python: home.python, url: real.url, exclude, known: KNOWN, seed: settings.seed, timeoutMs: fuzzTimeoutMs(MS_PER_STEP) },
+      ...{
+        python: home.python,
+        url: real.url,
+        exclude,
+        known: await prepare(),
+        seed: settings.seed,
+        timeoutMs: fuzzTimeoutMs(MS_PER_STEP),
+      },
       headers: { ...key, Authorization: `Bearer ${token}` },
       maxExamples: settings.numRuns,
     });
@@ -79,12 +85,27 @@ test.skipIf(!home.ok).each(callers)(
     if (!clean) process.stderr.write(`${output}\n`);
     expect(told).toEqual({ tested: operations, failures: [], errors: [] });
     // Enough of them got past the door: a run of refusals would prove little.
-    expect(acceptedPublishes(report)).toBeGreaterThan(5);
+    expect(acceptedOf(report).length).toBeGreaterThan(operations / 2);
   },
   fuzzTimeoutMs(MS_PER_STEP) + 10_000,
 );
 
-function acceptedPublishes(report: Report | undefined): number {
-  const publishes = Object.entries(report?.valid_rates ?? {}).filter(([label]) => label.startsWith("POST /api/v1/notifications/"));
-  return publishes.flatMap(([, phases]) => Object.values(phases).map(({ accepted }) => accepted)).reduce((sum, one) => sum + one, 0);
+/** Things to ask for: names, a notification, an entry somebody kept, a template this API may change. Each is there again for each caller. */
+async function prepare(): Promise<readonly string[]> {
+  const post = async (path: string, body: object): Promise<Readonly<Record<string, unknown>>> => {
+    const headers = { "x-api-key": KEY, "content-type": "application/json" };
+    const answer = await fetch(`${real.url}/api/v1/${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+    if (!answer.ok && answer.status !== 409) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+    return (await answer.json()) as Readonly<Record<string, unknown>>; // every answer is a JSON object
+  };
+  const content = { event_type: "greeting", payload: { text: "hi" } };
+  const { notification_id } = await post("notifications/send", { target_user_id: "ben", ...content });
+  await post("templates", { id: "own", event_type: "greeting", payload_template: { text: "hi {{name}}" } });
+  return ["ada", "ben", "news", "acme", "welcome", "own", String(notification_id)];
+}
+
+/** Operations that accepted a request. */
+function acceptedOf(report: Report | undefined): readonly string[] {
+  const rates = Object.entries(report?.valid_rates ?? {});
+  return rates.flatMap(([label, phases]) => (Object.values(phases).some(({ accepted }) => accepted > 0) ? [label] : []));
 }

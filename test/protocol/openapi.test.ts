@@ -7,7 +7,7 @@ import { openApiDocument } from "@nexus/protocol/rest/openapi.ts";
 import { createSchemaWriter } from "@nexus/protocol/rest/openapi-schema.ts";
 import type { Operation } from "@nexus/protocol/rest/operation.ts";
 import { OPERATIONS } from "@nexus/protocol/rest/operations.ts";
-import { wireName } from "@nexus/protocol/rest/wire-name.ts";
+import { wireName } from "@nexus/protocol/rest/told.ts";
 import { Type } from "@sinclair/typebox";
 import Ajv2020 from "ajv/dist/2020";
 import fc from "fast-check";
