@@ -14,6 +14,9 @@ const decompress = promisify(zstdDecompress);
 /** A bucket after decompression; a Secret holds at most 1 MiB of it compressed. */
 const MAX_BUCKET_BYTES = 64 * 1024 * 1024;
 
+/** Text read between two collections. What parsing leaves behind would otherwise grow the process once and for all. */
+const COLLECT_EVERY_BYTES = 16 * 1024 * 1024;
+
 /** A bucket whose entries are known by their envelope only: each is judged by itself when it is loaded. */
 const BucketShell = Type.Object({ ...Bucket.properties, entries: Type.Array(EntryEnvelope) });
 
@@ -23,18 +26,27 @@ const BucketShell = Type.Object({ ...Bucket.properties, entries: Type.Array(Entr
  */
 export async function readBootCopy(directory: string, options: { log: Log; take: (bucket: Bucket) => void }): Promise<number> {
   let failed = 0;
+  let bytes = 0;
   for (let index = 0; index < BUCKET_COUNT; index++) {
     const read = await readBucket(directory, index);
     if (read === undefined) continue;
     if ("reason" in read) {
       failed++;
       options.log.error("boot.bucket_unreadable", { bucket: index, reason: read.reason });
-    } else options.take(read);
+      continue;
+    }
+    options.take(read.bucket);
+    bytes += read.bytes;
+    if (bytes < COLLECT_EVERY_BYTES) continue;
+    bytes = 0;
+    Bun.gc(true);
   }
   return failed;
 }
 
-async function readBucket(directory: string, index: number): Promise<Bucket | { reason: string } | undefined> {
+type ReadBucket = { readonly bucket: Bucket; readonly bytes: number } | { readonly reason: string };
+
+async function readBucket(directory: string, index: number): Promise<ReadBucket | undefined> {
   let compressed: Buffer;
   try {
     compressed = await readFile(join(directory, bucketName(index)));
@@ -43,14 +55,17 @@ async function readBucket(directory: string, index: number): Promise<Bucket | { 
     return code === "ENOENT" || code === "ENOTDIR" ? undefined : { reason: `cannot be read (${code ?? "unknown"})` };
   }
   let value: unknown;
+  let bytes: number;
   try {
+    const text = await decompress(compressed, { maxOutputLength: MAX_BUCKET_BYTES });
+    bytes = text.byteLength;
     // A file that was cut off decompresses without complaint: then the text is no JSON.
-    value = JSON.parse((await decompress(compressed, { maxOutputLength: MAX_BUCKET_BYTES })).toString());
+    value = JSON.parse(text.toString());
   } catch {
     return { reason: "is not JSON compressed with zstd" };
   }
   if (!Value.Check(BucketShell, value)) return { reason: "is not a bucket" };
   if (value.index !== index) return { reason: `says it is bucket ${value.index}` };
   // Entries are checked one by one when they are loaded; here they are only carried.
-  return value as Bucket;
+  return { bucket: value as Bucket, bytes };
 }

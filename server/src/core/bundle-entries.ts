@@ -88,7 +88,7 @@ function identityError(entry: BundleEntry, bucket: number): string | undefined {
 const refused = (reason: string): ReadEntry => ({ ok: false, reason });
 
 /**
- * How an entry is held. Templates are many and mostly idle, so they are kept as compact JSON text and parsed on use;
+ * How an entry is held. Templates are many and mostly idle, so they are kept as compact JSON text, without what the id says, and parsed on use;
  * the few others stay objects.
  */
 export type HeldSpec =
@@ -102,12 +102,19 @@ export function holdSpec(entry: BundleEntry): HeldSpec {
       return { kind: "cluster", spec: entry.spec };
     case "tenant":
       return { kind: "tenant", id: entry.id, spec: entry.spec };
-    case "template":
-      return { kind: "template", id: entry.id, json: JSON.stringify(entry.spec) };
+    case "template": {
+      const { tenant_id, template_id, ...rest } = entry.spec; // both are in the id
+      return { kind: "template", id: entry.id, json: JSON.stringify(rest) };
+    }
     default:
       return entry satisfies never;
   }
 }
 
 /** The settings of a held template. Its text was checked when it was taken in. */
-export const parseTemplate = (json: string): TemplateSettings => JSON.parse(json) as TemplateSettings;
+export function parseTemplate(id: string, json: string): TemplateSettings {
+  const slash = id.indexOf("/"); // a tenant's id holds none
+  return { tenant_id: id.slice(0, slash), template_id: id.slice(slash + 1), ...(JSON.parse(json) as RestOfTemplate) };
+}
+
+type RestOfTemplate = Omit<TemplateSettings, "tenant_id" | "template_id">;

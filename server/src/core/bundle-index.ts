@@ -59,7 +59,7 @@ export class BundleIndex {
     }
     const json = this.#templates.get(key);
     if (json === undefined) return undefined;
-    const settings = parseTemplate(json);
+    const settings = parseTemplate(key, json);
     this.#remember(key, settings);
     return settings;
   }
