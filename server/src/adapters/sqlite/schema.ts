@@ -38,12 +38,14 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX entries_place ON entries (stream, offset, id);
   CREATE INDEX entries_expiry ON entries (expires_at);
   CREATE TABLE publishes (
-    name TEXT PRIMARY KEY,
+    id INTEGER PRIMARY KEY,
+    hash INTEGER NOT NULL,
+    name TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
     record TEXT NOT NULL,
     expires_at INTEGER NOT NULL
-  ) STRICT, WITHOUT ROWID;
-  CREATE INDEX publishes_expiry ON publishes (expires_at);
+  ) STRICT;
+  CREATE INDEX publishes_name ON publishes (hash);
   CREATE TABLE writes (
     name TEXT PRIMARY KEY,
     fingerprint TEXT NOT NULL,

@@ -98,10 +98,12 @@ function statements(db: Database) {
     pages: db.query<{ used: number }, []>("SELECT page_count - freelist_count AS used FROM pragma_page_count, pragma_freelist_count"),
     expired: db.query<GoneRow, [number, number]>(`${some("entries", "seq", "expires_at <= ?1 ORDER BY expires_at")} ${gone}`),
     oldest: db.query<GoneRow, [number]>(`DELETE FROM entries WHERE seq IN (SELECT seq FROM entries ORDER BY seq LIMIT ?1) ${gone}`),
-    publishes: db.query<unknown, [number, number]>(some("publishes", "name", "expires_at <= ?1 ORDER BY expires_at")),
-    oldestPublishes: db.query<unknown, [number]>(
-      "DELETE FROM publishes WHERE name IN (SELECT name FROM publishes ORDER BY expires_at LIMIT ?1)",
+    // In the order of their end, so the first ones are all there is to look at.
+    publishes: db.query<unknown, [number, number]>(
+      `DELETE FROM publishes WHERE id IN
+         (SELECT id FROM (SELECT id, expires_at FROM publishes ORDER BY id LIMIT ?2) WHERE expires_at <= ?1)`,
     ),
+    oldestPublishes: db.query<unknown, [number]>("DELETE FROM publishes WHERE id IN (SELECT id FROM publishes ORDER BY id LIMIT ?1)"),
     writes: db.query<unknown, [number, number]>(some("writes", "name", "begun_at <= ?1 ORDER BY begun_at")),
     left: db.query<unknown, [number, number]>(
       `UPDATE streams SET lost = max(lost, ?1),
