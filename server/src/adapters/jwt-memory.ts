@@ -1,6 +1,7 @@
 // Why: a storm of reconnects presents tokens that were verified a moment ago. They are known again by their hash, as long
 // as everything that made them good is still so. It must never keep a token in the clear or a refusal at all.
 import type { TenantSettings } from "@nexus/protocol/bundle.ts";
+import { AgingMap } from "../core/aging-map.ts";
 import type { Clock, Identity, Tenants } from "../core/ports.ts";
 import type { Jwks } from "./jwks.ts";
 import type { JwksKey } from "./jwks-keys.ts";
@@ -24,7 +25,7 @@ export type VerifiedTokensDeps = {
 /** By a token's hash; the oldest goes first when there are too many. */
 export class VerifiedTokens {
   readonly #deps: VerifiedTokensDeps;
-  readonly #known = new Map<string, Verified>();
+  readonly #known = new AgingMap<string, Verified>();
 
   constructor(deps: VerifiedTokensDeps) {
     this.#deps = deps;
@@ -45,13 +46,9 @@ export class VerifiedTokens {
   /** What was verified against settings that are no longer the live ones is not kept. */
   remember(name: string, verified: Verified): void {
     if (!this.#stands(verified)) return;
-    if (this.#known.size >= REMEMBERED) {
-      for (const oldest of this.#known.keys()) {
-        this.#known.delete(oldest);
-        break;
-      }
-    }
     this.#known.set(name, verified);
+    const oldest = this.#known.size > REMEMBERED ? this.#known.oldest() : undefined;
+    if (oldest) this.#known.delete(oldest[0]);
   }
 
   #stands({ identity, settings, tenancy, source }: Verified): boolean {

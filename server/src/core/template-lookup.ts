@@ -1,6 +1,8 @@
 // Why: a template is looked for in the live configuration first, then among those made by REST; a send that names one of
 // the first must not wait for a store. It must never let a stored one replace one of the configuration.
+
 import type { TemplateSettings } from "@nexus/protocol/bundle.ts";
+import { AgingMap } from "./aging-map.ts";
 import type { Tenants } from "./ports.ts";
 import type { TemplateStore } from "./record-ports.ts";
 
@@ -17,7 +19,7 @@ const REMEMBERED = 1024;
  * with the object of last time. The store is asked every time: there is nothing to go stale.
  */
 export function createTemplateLookup({ tenants, store }: TemplateLookupDeps): TemplateLookup {
-  const remembered = new Map<string, { readonly json: string; readonly settings: TemplateSettings }>();
+  const remembered = new AgingMap<string, { readonly json: string; readonly settings: TemplateSettings }>();
 
   async function fromStore(tenant: string, id: string): Promise<TemplateSettings | undefined> {
     const key = `${tenant}/${id}`;
@@ -28,15 +30,9 @@ export function createTemplateLookup({ tenants, store }: TemplateLookupDeps): Te
     const json = JSON.stringify(stored.settings);
     const current = last?.json === json ? last : { json, settings: stored.settings };
     remembered.set(key, current);
-    if (remembered.size > REMEMBERED) forgetOldest();
+    const oldest = remembered.size > REMEMBERED ? remembered.oldest() : undefined;
+    if (oldest) remembered.delete(oldest[0]);
     return current.settings;
-  }
-
-  function forgetOldest(): void {
-    for (const oldest of remembered.keys()) {
-      remembered.delete(oldest);
-      return;
-    }
   }
 
   return (tenant, id) => tenants.template(tenant, id) ?? fromStore(tenant, id);
