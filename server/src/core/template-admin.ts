@@ -80,6 +80,7 @@ export function createTemplateAdmin({ tenants, store, clock }: TemplateAdminDeps
 
     async get(tenantId, id) {
       if (!tenants.tenant(tenantId)) return NO_TENANT;
+      if (!isTemplateId(id)) return NOT_FOUND;
       const declared = tenants.template(tenantId, id);
       if (declared) return declaredView(declared);
       const stored = await store.get(tenantId, id);
@@ -89,6 +90,7 @@ export function createTemplateAdmin({ tenants, store, clock }: TemplateAdminDeps
     async update(tenantId, id, change) {
       const tenant = tenants.tenant(tenantId);
       if (!tenant) return NO_TENANT;
+      if (!isTemplateId(id)) return NOT_FOUND;
       for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
         if (tenants.template(tenantId, id)) return MANAGED;
         const before = await store.get(tenantId, id);
@@ -109,6 +111,7 @@ export function createTemplateAdmin({ tenants, store, clock }: TemplateAdminDeps
 
     async remove(tenantId, id) {
       if (!tenants.tenant(tenantId)) return NO_TENANT;
+      if (!isTemplateId(id)) return NOT_FOUND;
       if (tenants.template(tenantId, id)) return MANAGED;
       return (await store.delete(tenantId, id)) ? undefined : NOT_FOUND;
     },

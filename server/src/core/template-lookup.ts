@@ -2,6 +2,7 @@
 // the first must not wait for a store. It must never let a stored one replace one of the configuration.
 
 import type { TemplateSettings } from "@nexus/protocol/bundle.ts";
+import { isTemplateId } from "@nexus/protocol/names.ts";
 import { AgingMap } from "./aging-map.ts";
 import type { Tenants } from "./ports.ts";
 import type { TemplateStore } from "./record-ports.ts";
@@ -35,5 +36,6 @@ export function createTemplateLookup({ tenants, store }: TemplateLookupDeps): Te
     return current.settings;
   }
 
-  return (tenant, id) => tenants.template(tenant, id) ?? fromStore(tenant, id);
+  // What can be no id is asked of nobody.
+  return (tenant, id) => (isTemplateId(id) ? (tenants.template(tenant, id) ?? fromStore(tenant, id)) : undefined);
 }

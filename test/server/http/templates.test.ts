@@ -2,7 +2,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { makeBuckets } from "@nexus/protocol/bundle.ts";
 import type { FailureCode } from "@nexus/protocol/failures.ts";
+import fc from "fast-check";
 import { apiKey, clusterEntry, platformKey, templateEntry, tenantEntry, tenantSettings } from "../../support/bundle-entries.ts";
+import { fuzzSettings } from "../../support/fuzz.ts";
 import { type RealServer, startRealServer } from "../../support/real-server.ts";
 import { expectProblem, type Rest, restOf } from "../../support/rest.ts";
 
@@ -314,5 +316,38 @@ describe("rendering", () => {
     await remove(body.id);
     await create({ ...body, payload_template: "third" });
     expect((await preview(body.id)).body.payload).toBe("third");
+  });
+
+  test("whatever is stored, asked for and filled in, no answer is a failure of the server", async () => {
+    const piece = fc.oneof(
+      fc.string({ maxLength: 10 }),
+      fc.constantFrom(
+        "{{ a }}",
+        "{{a}}",
+        "{% for i in a %}",
+        "{% endfor %}",
+        "{{ a | json }}",
+        "{% render 'declared-footer' %}",
+        "[",
+        "]",
+        ",",
+        "}}",
+      ),
+    );
+    const source = fc.array(piece, { maxLength: 6 }).map((pieces) => pieces.join(""));
+    const payload = fc.oneof(source, fc.dictionary(source, source, { maxKeys: 3 }), fc.jsonValue());
+    const engine = fc.constantFrom("Simple", "Liquid");
+    await fc.assert(
+      fc.asyncProperty(payload, engine, fc.jsonValue(), fc.string({ maxLength: 40 }), async (payload_template, one, a, locale) => {
+        const body = fresh({ payload_template, engine: one });
+        const created = await create(body);
+        expect([201, 400]).toContain(created.status);
+        const shown = await preview(body.id, { variables: { a }, locale });
+        expect(created.status === 201 ? [200, 413, 422] : [404, 422]).toContain(shown.status);
+        expect([204, 404]).toContain((await remove(body.id)).status);
+        expect([404, 422]).toContain((await rest("GET", `${ALL}/${encodeURIComponent(locale || "x")}`)).status);
+      }),
+      fuzzSettings(5),
+    );
   });
 });
