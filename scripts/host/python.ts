@@ -38,21 +38,24 @@ export async function pythonWith(packages: readonly string[]): Promise<PythonHom
     cachePath("python", "install.lock"),
     async () => {
       if (existsSync(marker(folder))) return home;
-      const problem = await install(found.python, folder, wanted);
+      const problem = (await install(found.python, folder, wanted)) ?? (await unpinned(folder, pins));
+      if (problem === undefined) await Bun.write(marker(folder), `${wanted.join("\n")}\n`);
       return problem === undefined ? home : { ok: false, reason: problem };
     },
     waiting,
   );
 }
 
-/** `name==version` lines by lower-case name. */
+/** `name==version` lines by name, spelled one way (PEP 503). */
 export function pinsOf(text: string): ReadonlyMap<string, string> {
   const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
-  return new Map(lines.map((line) => [(line.split("==")[0] ?? line).toLowerCase(), line]));
+  return new Map(lines.map((line) => [nameOf(line), line]));
 }
 
+const nameOf = (line: string): string => (line.split("==")[0] ?? line).toLowerCase().replace(/[-_.]+/g, "-");
+
 function pinned(pins: ReadonlyMap<string, string>, name: string): string {
-  const pin = pins.get(name.toLowerCase());
+  const pin = pins.get(nameOf(name));
   if (pin === undefined) throw new Error(`${name} is not pinned in scripts/host/python-packages.txt`);
   return pin;
 }
@@ -94,8 +97,15 @@ async function install(python: string, folder: string, wanted: readonly string[]
   const pip = [interpreterIn(folder), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--constraint", PYTHON_PINS];
   const got = await run([...pip, ...wanted]);
   if (got.code !== 0) return `pip could not install ${wanted.join(" ")}: ${lastLines(got.stderr)}`;
-  await Bun.write(marker(folder), `${wanted.join("\n")}\n`);
   return undefined;
+}
+
+/** What pip brought along although the list does not name it: another day it would bring another version. */
+async function unpinned(folder: string, pins: ReadonlyMap<string, string>): Promise<string | undefined> {
+  const { code, stdout, stderr } = await run([interpreterIn(folder), "-m", "pip", "--disable-pip-version-check", "freeze"]);
+  if (code !== 0) return `pip freeze failed: ${lastLines(stderr)}`;
+  const extra = stdout.split("\n").filter((line) => line.includes("==") && !pins.has(nameOf(line)));
+  return extra.length === 0 ? undefined : `scripts/host/python-packages.txt does not pin ${extra.join(" ")}, which pip installed too`;
 }
 
 const marker = (folder: string) => join(folder, "nexus-installed");
