@@ -29,7 +29,7 @@ const request = (n: number, isIdempotent: boolean): PublishRequest => ({
     metadata: { source: "bench", priority: "Normal" },
   },
   retention: { entries: 100, ttlSeconds: 3600 },
-  ...(isIdempotent ? { idempotency: { key: `key-${n}`, fingerprint: "f" } } : {}),
+  ...(isIdempotent ? { idempotency: { key: crypto.randomUUID(), fingerprint: "f" } } : {}),
 });
 
 type Load = { readonly inFlight: number; readonly isIdempotent: boolean };
