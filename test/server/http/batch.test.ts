@@ -1,7 +1,9 @@
 // Why: a batch as existing clients send it: they branch on its odd details, so each has a test, over real requests.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type BatchItemAnswer, NIL_UUID } from "@nexus/protocol/rest/content.ts";
+import fc from "fast-check";
 import { apiKey, clusterEntry, secretIssuer, templateEntry, tenantEntry, tenantSettings } from "../../support/bundle-entries.ts";
+import { fuzzSettings, fuzzTimeoutMs } from "../../support/fuzz.ts";
 import { Listener } from "../../support/listener.ts";
 import { type RealServer, startRealServer } from "../../support/real-server.ts";
 import { expectProblem, type Rest, type RestAnswer, restOf, TOKEN_SECRET, token } from "../../support/rest.ts";
@@ -246,3 +248,37 @@ describe("the whole batch is refused, and nothing is sent,", () => {
     expect((await fetch(`${real.url}${BATCH}`, { method: "POST", body: raw, headers })).status).toBe(200);
   });
 });
+
+test(
+  "garbage in the shape of a batch is the caller's mistake, never ours",
+  async () => {
+    const value = fc.oneof(fc.constantFrom("ada", "", "no spaces", "__proto__"), fc.array(fc.string(), { maxLength: 3 }), fc.jsonValue());
+    const some = fc.record(
+      {
+        target: fc.oneof(fc.record({ type: fc.constantFrom("user", "users", "broadcast", "channel", "channels"), value }), fc.jsonValue()),
+        event_type: fc.oneof(fc.string(), fc.jsonValue()),
+        payload: fc.jsonValue(),
+        template_id: fc.oneof(fc.constantFrom("welcome", "none"), fc.jsonValue()),
+        variables: fc.oneof(fc.dictionary(fc.string(), fc.jsonValue()), fc.jsonValue()),
+        audience: fc.jsonValue(),
+        ttl: fc.oneof(fc.integer(), fc.double()),
+      },
+      { requiredKeys: ["target"] },
+    );
+    const options = fc.oneof(fc.record({ stop_on_error: fc.boolean(), deduplicate: fc.boolean() }), fc.jsonValue());
+    const body = fc.record(
+      { notifications: fc.oneof(fc.array(some, { maxLength: 4 }), fc.jsonValue()), options },
+      { requiredKeys: ["notifications"] },
+    );
+    await fc.assert(
+      fc.asyncProperty(body, fc.option(fc.constantFrom("k", "l"), { nil: undefined }), async (sent, key) => {
+        const headers = key === undefined ? {} : { "idempotency-key": key };
+        const answer = await rest("POST", BATCH, { body: sent, headers });
+        expect([200, 400, 413, 422]).toContain(answer.status);
+        if (answer.status === 200) expect(resultsOf(answer)).toHaveLength((sent.notifications as unknown[]).length); // a batch that was taken
+      }),
+      fuzzSettings(),
+    );
+  },
+  fuzzTimeoutMs(20),
+);
