@@ -6,13 +6,13 @@ import {
   isLiquid,
   LIQUID_OPTIONS,
   LIQUID_RENDER_MS,
-  LIQUID_STEP_UNITS,
   LIQUID_UNITS,
   liquidFault,
   narrowLiquid,
   PARTIAL_RULE,
 } from "@nexus/protocol/liquid.ts";
-import type { Context, Emitter, Liquid, Parser, TagToken, Template, TopLevelToken } from "liquidjs";
+import type { Context, Liquid, Parser, TagToken, Template, TopLevelToken } from "liquidjs";
+import { contextsOf, meterLiquid } from "./liquid-limits.ts";
 import type { TextCompiler, TextRenderer } from "./payload-tree.ts";
 import type { Variables } from "./simple-template.ts";
 
@@ -43,6 +43,8 @@ export type LiquidText = {
 export type Partials = ReadonlyMap<string, LiquidText>;
 
 const LONE = /^\s*\{\{-?\s*([^{}\s|]+?)\s*-?\}\}\s*$/;
+
+const LIMITS = { memoryLimit: LIQUID_UNITS, renderLimit: LIQUID_RENDER_MS };
 
 type Machine = {
   parse(source: string): { readonly templates: Template[]; readonly partials: ReadonlySet<string> };
@@ -98,15 +100,14 @@ function createMachine(lib: typeof import("liquidjs")): Machine {
     if (!partial) throw new Error("a partial is missing"); // found before rendering: see templates.ts
     return partial.templates;
   };
-  meter(liquid, lib);
+  meterLiquid(liquid, lib);
   return {
     parse(source) {
       found = new Set();
       const templates = liquid.parse(source);
       return { templates, partials: found };
     },
-    context: (variables) =>
-      new lib.Context(variables, liquid.options, { sync: true, memoryLimit: LIQUID_UNITS, renderLimit: LIQUID_RENDER_MS }, { liquid }),
+    context: contextsOf(liquid, lib, LIMITS),
     render(templates, context, partials) {
       available = partials;
       // What `increment` changes is this text's own; a null prototype has nothing to find.
@@ -114,34 +115,6 @@ function createMachine(lib: typeof import("liquidjs")): Machine {
       return String(lib.toValueSync(liquid._render(templates, context.spawn(scope), {})));
     },
   };
-}
-
-/** The engine's own limits leave out what is written and what runs empty; here both are paid for. */
-function meter(liquid: Liquid, { toValue }: typeof import("liquidjs")): void {
-  const { renderer } = liquid;
-  const run = renderer.renderTemplates.bind(renderer);
-  renderer.renderTemplates = (templates, context, emitter = emitterFor(context)) => {
-    context.memoryLimit.use(LIQUID_STEP_UNITS * (templates.length + 1));
-    return run(templates, context, emitter);
-  };
-
-  function emitterFor(context: Context): Emitter {
-    return {
-      buffer: "",
-      write(value: unknown) {
-        const text = asText(toValue(value));
-        context.memoryLimit.use(text.length);
-        this.buffer += text;
-      },
-    };
-  }
-}
-
-/** As in `Simple`: text as it is, nothing for `null`, everything else as its compact JSON. */
-function asText(value: unknown): string {
-  if (typeof value === "string") return value;
-  if (value === undefined || value === null) return "";
-  return JSON.stringify(value) ?? "";
 }
 
 /** Compiles one text. `pointer`: where it stands in the payload. @throws TemplateFault with line and column */

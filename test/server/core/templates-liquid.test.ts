@@ -224,6 +224,34 @@ describe("limits", () => {
     expect(performance.now() - startedAt).toBeLessThan(2_000);
   });
 
+  const grown = (change: string) => `{% assign l = 'a,b' | split: ',' %}{% for i in (1..50) %}{% assign l = l | ${change} %}{% endfor %}`;
+  test.each([
+    ["a list pushed into itself", `${grown("push: l")}{{ l }}`],
+    ["groups of groups", `${grown("concat: l | group_by: 'name'")}{{ l | json }}`],
+    ["a property that is a list", "{{ big | map: big }}"],
+    ["a value that is a list", "{{ big | where: 'a', big }}"],
+    ["a key that is a list", "{% cycle o[big], o[big] %}{% for i in (1..9000) %}{% if o[big] %}{% endif %}{% endfor %}"],
+    ["a count of 60,000 digits", "{{ big | slice: digits }}"],
+    ["many comparisons in one tag", `{% case big %}{% when ${Array.from({ length: 2000 }, () => "big2").join(", ")} %}x{% endcase %}`],
+    ["many sorts in one output", `{{ big${" | reverse | sort_natural".repeat(1000)} | size }}`],
+    ["lists that are sorted", "{{ lists | sort_natural | size }}"],
+  ])("hold for %s", (_, source) => {
+    const big = Array.from({ length: 20_000 }, (_unused, i) => i);
+    const variables = { big, big2: [...big.slice(1), 0], o: {}, digits: "9".repeat(60_000), lists: [[1], [2]] };
+    const startedAt = performance.now();
+    expect(JSON.stringify(text(source, variables))).toMatch(/^"refused: |^\[".{0,4}"\]$/);
+    expect(performance.now() - startedAt).toBeLessThan(2_000);
+  });
+
+  test("leave ordinary lists alone", () => {
+    const items = Array.from({ length: 500 }, (_, i) => ({ name: `n${i % 7}`, at: { y: 500 - i }, on: i % 2 === 0 }));
+    const source = "{{ items | where: 'on', true | sort: 'at.y' | map: 'name' | uniq | join: ', ' }} {{ items | group_by: 'name' | size }}";
+    expect(text(source, { items })).toEqual(["n1, n6, n4, n2, n0, n5, n3 7"]);
+    expect(text("{{ x | default: 'no', allow_false: true }} {{ 'a b' | truncate: 2, '' }} {{ 1.55 | round: 1 }}", { x: false })).toEqual([
+      "false a  1.6",
+    ]);
+  });
+
   test("one budget holds for all texts of a payload", () => {
     const loop = "{% for i in (1..2000) %}.{% endfor %}";
     expect(text(loop)).toEqual([".".repeat(2_000)]);
