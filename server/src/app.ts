@@ -10,7 +10,7 @@ import { BEAT_MS, createNode, type NexusNode } from "./core/node.ts";
 import type { Clock, Ids, Log, Metrics, TokenVerifier } from "./core/ports.ts";
 import type { Session } from "./core/session.ts";
 import { createSseEdge } from "./sse/edge.ts";
-import { createSocketEdge } from "./ws/edge.ts";
+import { createSocketEdge, type SocketLimits } from "./ws/edge.ts";
 
 /** Answers whatever is no socket. */
 export type HttpHandler = { fetch(request: Request, server: Server<Session>): Response | Promise<Response> };
@@ -53,25 +53,33 @@ export function createApp(deps: AppDeps): App {
   const { config, live, engine, log, ids } = deps;
   const node = createNode({ ...deps, tenants: live, defer: realDefer });
   const addressOf = createAddressOf(config.http.trustedProxies);
-  const edge = createSocketEdge({ node, ids, log, addressOf }, live.cluster().delivery.staleSeconds);
+  const edge = createSocketEdge({ node, ids, log, addressOf });
   const sse = createSseEdge({ node, tenants: live, ids, log, random: Math.random, addressOf });
   const http = deps.http(node);
+  const fetch = (request: Request, listener: Server<Session>) => {
+    if (isPath(request.url, "/ws")) return edge.upgrade(request, listener);
+    if (request.method === "GET" && isPath(request.url, "/sse")) return sse.fetch(request, listener);
+    return http.fetch(request, listener);
+  };
+  let limits = socketLimits(live);
   const server = Bun.serve<Session>({
     hostname: config.http.host,
     port: config.http.port,
     reusePort: false,
     idleTimeout: 30,
     maxRequestBodySize: MAX_BODY_BYTES,
-    fetch(request, listener) {
-      if (isPath(request.url, "/ws")) return edge.upgrade(request, listener);
-      if (request.method === "GET" && isPath(request.url, "/sse")) return sse.fetch(request, listener);
-      return http.fetch(request, listener);
-    },
-    websocket: edge.handler,
+    fetch,
+    websocket: edge.handler(limits),
   });
   const beat = setInterval(() => node.beat(), BEAT_MS);
   beat.unref();
-  const stopWatching = live.onChange(() => node.sessions.revalidate());
+  const stopWatching = live.onChange(() => {
+    node.sessions.revalidate();
+    const now = socketLimits(live);
+    if (now.frameBytes === limits.frameBytes && now.staleSeconds === limits.staleSeconds) return;
+    limits = now;
+    server.reload({ fetch, websocket: edge.handler(limits) }); // holds for open sockets too
+  });
 
   let stopping: Promise<void> | undefined;
   const stop = async () => {
@@ -89,6 +97,11 @@ export function createApp(deps: AppDeps): App {
     node,
     stop: () => (stopping ??= stop()),
   };
+}
+
+function socketLimits(live: LiveConfig): SocketLimits {
+  const { limits, delivery } = live.cluster();
+  return { frameBytes: limits.frameBytes, staleSeconds: delivery.staleSeconds };
 }
 
 /** Whether the address has this path, found without parsing the whole of it: this runs for every request. */

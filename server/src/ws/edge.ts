@@ -1,7 +1,7 @@
 // Why: sockets on raw Bun.serve, because an Elysia wrapper would triple the memory of a silent one. It decodes a
 // handshake, asks core, and hands the socket over as core's outlet. It must never hold a rule of its own.
 import { decodeCursor } from "@nexus/protocol/cursor.ts";
-import type { Refusal } from "@nexus/protocol/failures.ts";
+import { FAILURES, type Refusal } from "@nexus/protocol/failures.ts";
 import { SUBPROTOCOL } from "@nexus/protocol/frames.ts";
 import type { Server, WebSocketHandler } from "bun";
 import type { AddressOf } from "../core/client-address.ts";
@@ -13,28 +13,34 @@ import { isUpgrade, readHandshake } from "./handshake.ts";
 
 /** Above this Bun would drop what is sent. Core stops at the first write that does not leave, so it is never reached. */
 const BACKPRESSURE_LIMIT_BYTES = 256 * 1024 * 1024;
-/** The most `limits.frameBytes` may say. The live limit is checked by core: Bun cannot change its own while it listens. */
-const MAX_FRAME_BYTES = 16_777_216;
+/**
+ * Bun gathers a message before core sees it, so what it gathers is bounded too: at this many times `limits.frameBytes` it
+ * closes with 1009 by itself. Between the two core does, and counts it.
+ */
+const GATHERED_FRAMES = 2;
 /** Bun's own bound. */
 const MAX_IDLE_TIMEOUT_SECONDS = 960;
 /** Close code of a socket that vanished (RFC 6455 section 7.1.5). */
 const ABNORMAL_CLOSE = 1006;
+/** What Bun says to us when it has closed with 1009 by itself; the code it says is 1006. */
+const TOO_BIG = "Received too big message";
 
 export type SocketEdgeDeps = { readonly node: NexusNode; readonly ids: Ids; readonly log: Log; readonly addressOf: AddressOf };
 
 export type SocketEdge = {
   /** Answers a request for `/ws`; undefined when it became a socket. */
   upgrade(request: Request, server: Server<Session>): Promise<Response | undefined>;
-  readonly handler: WebSocketHandler<Session>;
+  /** What Bun is to do with sockets under the limits that hold now; a listener that is reloaded with it uses it for all. */
+  handler(limits: SocketLimits): WebSocketHandler<Session>;
 };
 
+export type SocketLimits = { readonly staleSeconds: number; readonly frameBytes: number };
+
 /**
- * One for the listener's life: limits are read live, where they apply. Silence is judged by core, live and for every
- * transport alike; Bun's own timeout is twice as patient and there for closed sockets whose peer never lets go, which
- * without it would keep their descriptor for ever. `staleSeconds` is what holds at the start.
+ * One for the listener's life. Silence is judged by core, for every transport alike; Bun's own timeout is twice as patient
+ * and there for closed sockets whose peer never lets go, which without it would keep their descriptor for ever.
  */
-export function createSocketEdge(deps: SocketEdgeDeps, staleSeconds: number): SocketEdge {
-  const idleTimeoutSeconds = Math.min(Math.max(2 * staleSeconds, 240), MAX_IDLE_TIMEOUT_SECONDS);
+export function createSocketEdge(deps: SocketEdgeDeps): SocketEdge {
   const { sessions } = deps.node;
   const guard = (session: Session, what: () => void) => {
     try {
@@ -46,10 +52,10 @@ export function createSocketEdge(deps: SocketEdgeDeps, staleSeconds: number): So
   };
   return {
     upgrade: (request, server) => upgrade(deps, request, server),
-    handler: {
-      maxPayloadLength: MAX_FRAME_BYTES,
+    handler: ({ staleSeconds, frameBytes }) => ({
+      maxPayloadLength: GATHERED_FRAMES * frameBytes,
       backpressureLimit: BACKPRESSURE_LIMIT_BYTES,
-      idleTimeout: idleTimeoutSeconds,
+      idleTimeout: Math.min(Math.max(2 * staleSeconds, 240), MAX_IDLE_TIMEOUT_SECONDS),
       sendPings: true,
       // Without a window of its own for each socket: negotiated where asked for, paid for by large frames only.
       perMessageDeflate: { compress: "shared", decompress: "shared" },
@@ -58,9 +64,14 @@ export function createSocketEdge(deps: SocketEdgeDeps, staleSeconds: number): So
       drain: (socket) => guard(socket.data, () => sessions.drained(socket.data)),
       pong: (socket) => sessions.seen(socket.data),
       ping: (socket) => sessions.seen(socket.data),
-      close: (socket, code) => guard(socket.data, () => sessions.closed(socket.data, code === 0 ? ABNORMAL_CLOSE : code)),
-    },
+      close: (socket, code, reason) => guard(socket.data, () => sessions.closed(socket.data, closeCode(code, reason))),
+    }),
   };
+}
+
+function closeCode(code: number, reason: string): number {
+  if (code === ABNORMAL_CLOSE && reason === TOO_BIG) return FAILURES.frame_too_large.close;
+  return code === 0 ? ABNORMAL_CLOSE : code;
 }
 
 async function upgrade(deps: SocketEdgeDeps, request: Request, server: Server<Session>): Promise<Response | undefined> {

@@ -15,13 +15,13 @@ const SILENT = { debug: ignore, info: ignore, warn: ignore, error: ignore };
 
 export function startEcho(): Echo {
   const server = startServer();
-  const edge = createSocketEdge({ node: server.app.node, ids: systemIds, log: SILENT, addressOf: () => "127.0.0.1" }, 120);
+  const edge = createSocketEdge({ node: server.app.node, ids: systemIds, log: SILENT, addressOf: () => "127.0.0.1" });
   const echo = Bun.serve<Session>({
     hostname: "127.0.0.1",
     port: 0,
     fetch: (request, listener) => edge.upgrade(request, listener),
     websocket: {
-      ...edge.handler,
+      ...edge.handler({ staleSeconds: 120, frameBytes: 16_777_216 }),
       ...{ open: ignore, close: ignore, drain: ignore, ping: ignore, pong: ignore },
       // Compressed whenever that was negotiated, however small.
       message: (socket, message) => void socket.send(message, true),
