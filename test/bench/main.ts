@@ -2,6 +2,7 @@
 import { bundleEdit } from "./bundle-edit.ts";
 import { fanOut } from "./fan-out.ts";
 import { gatherWindow } from "./gather-window.ts";
+import { hostile } from "./hostile.ts";
 import { idleMemory } from "./idle-memory.ts";
 import { latency } from "./latency.ts";
 import { reconnect } from "./reconnect.ts";
@@ -18,6 +19,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   latency,
   "rest-publish": restPublish,
   reconnect,
+  hostile,
   startup,
   "bundle-edit": async () => bundleEdit(),
   "sqlite-publish": sqlitePublish,

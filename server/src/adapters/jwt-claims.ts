@@ -85,8 +85,11 @@ export function judgeClaims(claims: Token["claims"], issuer: TenantIssuer, now: 
 
 const audiencesOf = (aud: unknown): readonly string[] => (typeof aud === "string" ? [aud] : (textsOf(aud) ?? []));
 
+/** One for all: most tokens have no such claims. */
+const NONE: readonly string[] = [];
+
 function textsOf(value: unknown): readonly string[] | undefined {
-  if (value === undefined || value === null) return [];
+  if (value === undefined || value === null) return NONE;
   if (!Array.isArray(value) || value.length > MAX_LIST) return undefined;
   return value.every((item): item is string => typeof item === "string") ? value : undefined;
 }

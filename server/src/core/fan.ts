@@ -19,8 +19,16 @@ export class Fan {
   constructor(stream: StreamId) {
     this.stream = stream;
     this.key = streamKey(stream);
-    this.wire = wireName(stream);
-    this.wireJson = JSON.stringify(this.wire);
-    this.hash = streamHash(this.wire);
+    ({ wire: this.wire, wireJson: this.wireJson, hash: this.hash } = namesOf(stream));
   }
 }
+
+type Names = { readonly wire: string; readonly wireJson: string; readonly hash: bigint };
+
+function name(wire: string): Names {
+  return { wire, wireJson: JSON.stringify(wire), hash: streamHash(wire) };
+}
+
+/** Every user has an inbox, and all are called the same: the names are shared. */
+const INBOX = name("user");
+const namesOf = (stream: StreamId): Names => (stream.kind === "inbox" ? INBOX : name(wireName(stream)));

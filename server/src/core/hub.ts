@@ -13,6 +13,8 @@ import { slowConsumerPolicy, streamKey } from "./streams.ts";
 
 /** How long a stream without listeners stays subscribed, in milliseconds: reconnecting clients find it ready. */
 const LINGER_MS = 5000;
+/** One for all streams that announcements flow for. */
+const LISTENING = Promise.resolve();
 
 /** A stream with the sessions of this node that listen to it. */
 class LiveFan extends Fan {
@@ -76,6 +78,7 @@ export class Hub {
     fan.listening ??= this.#deps.bus.listen(stream, this.#listener);
     try {
       await fan.listening;
+      fan.listening = LISTENING;
     } catch (error) {
       fan.listening = undefined;
       this.leave(session, fan);

@@ -33,7 +33,7 @@ export class Members<T> {
   }
 
   /** Iterates what was there when it started. */
-  [Symbol.iterator](): Iterator<T> {
+  [Symbol.iterator](): ArrayIterator<T> | SetIterator<T> {
     return this.#items[Symbol.iterator]();
   }
 }

@@ -5,6 +5,7 @@ import type { Position } from "@nexus/protocol/cursor.ts";
 import type { Listener } from "./audience.ts";
 import type { Fan } from "./fan.ts";
 import type { Frame } from "./frame.ts";
+import type { Members } from "./members.ts";
 import type { Outlet } from "./outlet.ts";
 import type { Identity, SessionInfo, Transport } from "./ports.ts";
 
@@ -51,7 +52,7 @@ export class Session implements SessionInfo, Listener {
   // What it listens to.
   inbox: Fan | undefined;
   broadcast: Fan | undefined;
-  channels: Set<string> | undefined;
+  channels: Members<string> | undefined;
   joining: Map<Fan, Held> | undefined;
   /** Where the client says it stands, by hash of a stream's name; taken out as streams are joined. */
   resume: ResumePoints | undefined;

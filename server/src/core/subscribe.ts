@@ -9,6 +9,7 @@ import type { Flusher } from "./flusher.ts";
 import { controlFrame, errorFrame, NOWHERE } from "./frame.ts";
 import type { Hub } from "./hub.ts";
 import { type Joining, type Located, placeOf } from "./joining.ts";
+import { Members } from "./members.ts";
 import type { Directory, StreamId, Tenants } from "./ports.ts";
 import type { Session } from "./session.ts";
 import { channelRule } from "./streams.ts";
@@ -98,7 +99,7 @@ async function joinAll(deps: SubscribeDeps, session: Session, asked: readonly As
 async function joinOne(deps: SubscribeDeps, session: Session, { name, since }: Asked): Promise<Joined> {
   const stream = channelStream(session, name);
   const held = session.holdsChannel(name);
-  session.channels ??= new Set();
+  session.channels ??= new Members();
   session.channels.add(name); // before the first await: a session that ends meanwhile gives back what it holds
   let fan = held ? deps.hub.find(stream) : undefined;
   try {

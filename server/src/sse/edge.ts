@@ -8,13 +8,11 @@ import type { Ids, Log, Tenants } from "../core/ports.ts";
 import { problemResponse, refusalOf } from "../core/problem.ts";
 import type { Session } from "../core/session.ts";
 import { SseEncoder } from "./encoder.ts";
-import { createSseOutlet } from "./outlet.ts";
+import { SseOutlet } from "./outlet.ts";
 import { readSseRequest, type SseRequest } from "./request.ts";
 
 /** Shortest wait before a client comes back, in milliseconds; the rest is spread by the cluster's jitter. */
 const MIN_RETRY_MS = 1000;
-/** What metrics call a connection that the client let go (RFC 6455 section 7.4.1 "going away"). */
-const GOING_AWAY = 1001;
 
 export type SseEdgeDeps = {
   readonly node: NexusNode;
@@ -69,16 +67,9 @@ async function tryOpen(deps: SseEdgeDeps, { request, server, asked, requestId }:
   });
   const refusal = await sessions.reserve(session);
   if (refusal) return refusal;
-  const gone = () => sessions.closed(session, GOING_AWAY);
-  if (request.signal.aborted) {
-    gone();
-    return { code: "invalid_header", detail: "The client is gone" };
-  }
-  request.signal.addEventListener("abort", gone, { once: true });
-  const outlet = createSseOutlet({ onDrain: () => sessions.drained(session), onGone: gone });
+  const outlet = new SseOutlet(sessions, session);
   server.timeout(request, 0); // silence is core's to judge
-  sessions.opened(session, outlet, asked.channels);
-  return new Response(outlet.body, {
+  const response = new Response(outlet.stream(), {
     headers: {
       ...originHeaders(asked),
       "content-type": "text/event-stream",
@@ -87,6 +78,8 @@ async function tryOpen(deps: SseEdgeDeps, { request, server, asked, requestId }:
       "x-request-id": requestId,
     },
   });
+  sessions.opened(session, outlet, asked.channels);
+  return response;
 }
 
 /** The origin was judged by admission; whoever is refused there may still read why. */

@@ -1,8 +1,7 @@
 // Why: what an SSE connection gets for a frame (WHATWG HTML section 9.2): the same object as over a WebSocket, with the
 // cursor of all its streams as `id`. It must never write a line break that is not its own: our JSON has none.
-import { encodeHashes, type Position } from "@nexus/protocol/cursor.ts";
-import type { Fan } from "../core/fan.ts";
-import { type Frame, NOWHERE } from "../core/frame.ts";
+import { encodeHashes } from "@nexus/protocol/cursor.ts";
+import { type Frame, NOWHERE, type Place } from "../core/frame.ts";
 import type { FrameEncoder } from "../core/session.ts";
 
 /** One event. `id` is a cursor, `retryMs` how long the client waits before it comes back. */
@@ -17,8 +16,8 @@ const COMMENT = ":\n\n";
 /** One per connection: it keeps where the connection stands. */
 export class SseEncoder implements FrameEncoder {
   readonly #retryMs: number;
-  /** Streams with history only. */
-  readonly #positions = new Map<Fan, Position>();
+  /** Streams with history only, in the order they were joined. A list: most have two or three. */
+  #places: Place[] = [];
 
   /** `retryMs`: told with `connected`. */
   constructor(retryMs: number) {
@@ -28,13 +27,10 @@ export class SseEncoder implements FrameEncoder {
   encode({ type, text, entry, places }: Frame): string {
     if (entry) {
       if (!entry.position) return encodeEvent(type, text);
-      this.#positions.set(entry.fan, entry.position);
+      this.#stand({ fan: entry.fan, position: entry.position });
       return encodeEvent(type, text, this.#cursor());
     }
-    for (const { fan, position } of places ?? []) {
-      if (position.epoch === NOWHERE.epoch) this.#positions.delete(fan);
-      else this.#positions.set(fan, position);
-    }
+    for (const place of places ?? []) this.#stand(place);
     switch (type) {
       case "connected":
         return encodeEvent(type, text, { ...this.#cursor(), retryMs: this.#retryMs });
@@ -47,11 +43,18 @@ export class SseEncoder implements FrameEncoder {
     }
   }
 
+  #stand(place: Place): void {
+    const at = this.#places.findIndex(({ fan }) => fan === place.fan);
+    if (place.position.epoch === NOWHERE.epoch) {
+      if (at >= 0) this.#places.splice(at, 1);
+    } else if (at >= 0) this.#places[at] = place;
+    else this.#places.push(place);
+  }
+
   /** Streams that were joined last are left out when a cursor would be too long: they start fresh, and are told so. */
   #cursor(): { readonly id?: string } {
-    const all = [...this.#positions].map(([fan, position]) => [fan.hash, position] as const);
-    for (let count = all.length; count > 0; count--) {
-      const id = encodeHashes(all.slice(0, count));
+    for (let count = this.#places.length; count > 0; count--) {
+      const id = encodeHashes(this.#places.slice(0, count).map(({ fan, position }) => [fan.hash, position] as const));
       if (id !== undefined) return { id };
     }
     return {};

@@ -15,6 +15,8 @@ export type Target = AsyncDisposable & {
   readonly name: string;
   readonly url: string;
   readonly pid: number;
+  /** What tokens are signed with; empty where there are none. */
+  readonly secret: string;
   /** Listeners `index` of a user each, with the channels it wants. */
   listen(
     count: number,
@@ -48,6 +50,7 @@ async function floor(kind: Exclude<TargetKind, "nexus">): Promise<Target> {
     name: kind,
     url,
     pid: started.pid,
+    secret: "",
     listen: (count, channelsOf, { transport, query: _query, ...how } = {}) =>
       openListeners({
         url,
@@ -80,6 +83,7 @@ async function nexus(flags: readonly string[]): Promise<Target> {
     name: "nexus",
     url,
     pid: started.pid,
+    secret,
     listen: (count, channelsOf, { transport, query = "", ...how } = {}) =>
       openListeners({
         url,

@@ -1,5 +1,6 @@
 // Why: the server as it ships, with the memory engine and a tenant whose credentials the benchmark knows, limits off. It
-// must never measure anything: whoever started it looks from outside. `--window <ms>` holds the gather window still.
+// must never measure anything: whoever started it looks from outside. `--window <ms>` holds the gather window still;
+// `--limits <json>` sets limits of the cluster.
 import { randomBytes } from "node:crypto";
 import { makeBuckets } from "@nexus/protocol/bundle.ts";
 import { parseConfig } from "@nexus/protocol/config-parse.ts";
@@ -13,6 +14,8 @@ import { apiKey, clusterEntry, secretIssuer, tenantEntry } from "../../support/b
 const LOOPBACK = { host: "127.0.0.1", port: 0 };
 const at = process.argv.indexOf("--window");
 const windowMs = at < 0 ? undefined : Number(process.argv[at + 1]);
+const limitsAt = process.argv.indexOf("--limits");
+const limits = limitsAt < 0 ? {} : (JSON.parse(process.argv[limitsAt + 1] ?? "{}") as Record<string, number>); // the schema judges it
 const historySize = process.argv.includes("--history") ? 100 : 0;
 
 const parsed = parseConfig({ env: {}, defaults: { http: LOOPBACK, ops: LOOPBACK, admin: LOOPBACK } });
@@ -24,7 +27,7 @@ const key = randomBytes(16).toString("hex");
 server.live.load(
   makeBuckets([
     clusterEntry({
-      limits: { requestsPerSecond: 0, upgradesPerMinutePerAddress: 0, connectionsPerPod: 100_000, sendQueueBytes: 16_777_216 },
+      limits: { requestsPerSecond: 0, upgradesPerMinutePerAddress: 0, connectionsPerPod: 100_000, sendQueueBytes: 16_777_216, ...limits },
       channels: [
         { match: "*", history: { size: historySize, ttlSeconds: 300 }, slowConsumer: "Disconnect", subscribe: "Anyone", publish: "Nobody" },
       ],

@@ -2,11 +2,12 @@
 // It must never count a session twice or keep one that left.
 import type { Audience } from "@nexus/protocol/frames.ts";
 import { isAddressed } from "../../core/audience.ts";
+import { Members } from "../../core/members.ts";
 import type { ChannelPresence, Clock, Directory, PresenceCounts, SessionInfo, SessionPlace, StreamId } from "../../core/ports.ts";
 
 class Present {
   readonly info: SessionInfo;
-  channels: Set<string> | undefined;
+  channels: Members<string> | undefined;
 
   constructor(info: SessionInfo) {
     this.info = info;
@@ -78,7 +79,7 @@ export class MemoryDirectory implements Directory {
     const tenant = this.#tenants.get(session.tenant);
     const present = tenant?.sessions.get(session.sessionId);
     if (!tenant || !present || present.holdsChannel(channel)) return;
-    present.channels ??= new Set();
+    present.channels ??= new Members();
     present.channels.add(channel);
     tenant.subscriptions++;
     const held = tenant.channels.get(channel);
