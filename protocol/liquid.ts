@@ -60,13 +60,22 @@ export const PARTIAL_RULE = "the partial's name must be a quoted template id";
 /** What is wrong, in words that quote the template's source only. `line` and `column` count from 1. */
 export type LiquidFault = { readonly message: string; readonly line: number; readonly column: number };
 
+/** What is said of a source that no stack can hold. */
+export const NESTED = "is nested too deep";
+
 const MAX_MESSAGE = 160;
 
 /** Reads what the engine threw: its errors carry the place as `token.getPosition()` and again at the end of the message. */
 export function liquidFault(thrown: unknown): LiquidFault {
   const [line, column] = positionOf(thrown);
+  if (isStackOverflow(thrown)) return { message: NESTED, line, column };
   const text = thrown instanceof Error ? thrown.message.replace(/(, (line|col):\d+)+$/, "") : "cannot be read";
   return { message: text.length > MAX_MESSAGE ? `${text.slice(0, MAX_MESSAGE)}…` : text, line, column };
+}
+
+function isStackOverflow(thrown: unknown): boolean {
+  const original = typeof thrown === "object" && thrown !== null && "originalError" in thrown ? thrown.originalError : thrown;
+  return original instanceof RangeError && original.message.startsWith("Maximum call stack");
 }
 
 function positionOf(thrown: unknown): readonly [number, number] {

@@ -8,6 +8,7 @@ import {
   LIQUID_RENDER_MS,
   LIQUID_UNITS,
   liquidFault,
+  NESTED,
   narrowLiquid,
   PARTIAL_RULE,
 } from "@nexus/protocol/liquid.ts";
@@ -152,12 +153,6 @@ function reason(error: unknown): string {
   const said = (message: string) => faultText({ ...fault, message });
   if (fault.message.startsWith("memory alloc limit")) return said("renders more than the limits allow: make its loops or texts smaller");
   if (fault.message.startsWith("template render limit")) return said(`takes longer than ${LIQUID_RENDER_MS} ms to render`);
-  if (isStackOverflow(error)) return said("is nested too deep");
-  const isRenderError = error instanceof Error && error.name === "RenderError";
-  return isRenderError ? said("cannot be rendered with these variables: a filter or tag refuses its input") : said(fault.message);
-}
-
-function isStackOverflow(error: unknown): boolean {
-  const original = typeof error === "object" && error !== null && "originalError" in error ? error.originalError : error;
-  return original instanceof RangeError && original.message.startsWith("Maximum call stack");
+  const isOfFilter = error instanceof Error && error.name === "RenderError" && fault.message !== NESTED;
+  return isOfFilter ? said("cannot be rendered with these variables: a filter or tag refuses its input") : said(fault.message);
 }

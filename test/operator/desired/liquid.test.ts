@@ -31,3 +31,9 @@ test("what is allowed is there: a newer engine that lost or renamed something is
   for (const filter of LIQUID_FILTERS) expect(liquidComplaint(`{{ x | ${filter} }}`, "")).toBeUndefined();
   for (const tag of LIQUID_TAGS) expect(liquidComplaint(`{% ${tag} %}`, "")?.message ?? "").not.toContain("not found");
 });
+
+test("a source that no stack can hold is refused by both", () => {
+  const source = `{% liquid ${"if a\n".repeat(100_000)}%}`;
+  expect(liquidComplaint(source, "")?.message).toStartWith("is nested too deep (line ");
+  expect(templateFault(settings(source))?.detail).toStartWith("is nested too deep (line ");
+});
