@@ -100,13 +100,13 @@ export function socketReference(): string {
 /** `docs/reference/failures.md`. */
 export function failureReference(): string {
   const rows = Object.entries(FAILURES).map(([code, one]) =>
-    row(`\`${code}\``, one.title, String(one.status), `\`${one.wire}\``, String(one.close), one.retry ? "yes" : "no"),
+    row(`\`${code}\``, one.title, String(one.status), `\`${one.wire}\``, "close" in one ? String(one.close) : "", one.retry ? "yes" : "no"),
   );
   return [
     `${HEADER}# Failures\n`,
     "One table for HTTP, sockets and the SDK. HTTP bodies are `application/problem+json` (RFC 9457) with `type`",
     `\`${problemType("internal").replace("internal", "<code>")}\`, and beside it \`error: {code, message}\`. Close codes 4000-4499 mean`,
-    "reconnect with back-off, 4500-4999 do not come back unchanged.\n",
+    "reconnect with back-off, 4500-4999 do not come back unchanged. A failure without one ends no session.\n",
     table(["code", "", "HTTP", "`error.code`", "close", "retry"], rows),
   ].join("\n");
 }

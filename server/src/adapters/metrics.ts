@@ -34,7 +34,14 @@ export type ServerMetrics = Metrics & {
   text(): Promise<string>;
 };
 
-const CLOSE_CODES = new Set<number>([1000, 1001, 1005, 1006, 1009, ...Object.values(FAILURES).map((row) => row.close)]);
+const CLOSE_CODES = new Set<number>([
+  1000,
+  1001,
+  1005,
+  1006,
+  1009,
+  ...Object.values(FAILURES).flatMap((row) => ("close" in row ? [row.close] : [])),
+]);
 
 export function createMetrics({ version }: { version: string }): ServerMetrics {
   const registry = new Registry();

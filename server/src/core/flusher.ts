@@ -1,7 +1,7 @@
 // Why: one write per socket costs more than everything else a delivery does, so entries are gathered and each session
 // with pending frames is written once per window: at once when the node is idle, up to 2 ms under load.
 // It must never drop a frame silently, nor write to a session that buffers.
-import type { FailureCode } from "@nexus/protocol/failures.ts";
+import type { ClosingCode } from "@nexus/protocol/failures.ts";
 import type { Defer } from "./defer.ts";
 import { CRITICAL_RANK, type Frame, gapFrame, NOWHERE } from "./frame.ts";
 import type { Marks } from "./marks.ts";
@@ -23,7 +23,7 @@ export type FlusherDeps = {
   readonly marks: Marks;
   /** Live: what may wait for one session, in bytes. */
   readonly sendQueueBytes: () => number;
-  readonly end: (session: Session, code: FailureCode) => void;
+  readonly end: (session: Session, code: ClosingCode) => void;
   /** Holds the window still, in milliseconds; absent: it follows the load. */
   readonly gatherWindowMs?: number | undefined;
 };

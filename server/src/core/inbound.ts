@@ -1,6 +1,6 @@
 // Why: what a session sends is taken one frame at a time, at a bounded rate, and a client that keeps sending what is
 // refused is let go. It must never let a throw or a rejection escape: a socket handler would lose it silently.
-import { Failure, type FailureCode, type Refusal } from "@nexus/protocol/failures.ts";
+import { type ClosingCode, Failure, type FailureCode, type Refusal } from "@nexus/protocol/failures.ts";
 import type { FrameId } from "@nexus/protocol/frames.ts";
 import { type AcknowledgeDeps, acknowledge } from "./acknowledge.ts";
 import { type ClientFrame, decodeFrame } from "./decode.ts";
@@ -33,7 +33,7 @@ export type InboundDeps = SubscribeDeps &
     readonly clock: Clock;
     readonly log: Log;
     readonly metrics: Pick<Metrics, "frame" | "refused">;
-    readonly end: (session: Session, code: FailureCode) => void;
+    readonly end: (session: Session, code: ClosingCode) => void;
   };
 
 export class Inbound {

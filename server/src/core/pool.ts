@@ -1,6 +1,6 @@
 // Why: all sessions of this node in one dense list, so that one timer serves them all: heartbeats, silence, expired
 // tokens. It must never hold a timer or a closure per session.
-import type { FailureCode } from "@nexus/protocol/failures.ts";
+import type { ClosingCode } from "@nexus/protocol/failures.ts";
 import type { Delivery } from "@nexus/protocol/resources/settings.ts";
 import type { Session } from "./session.ts";
 
@@ -48,7 +48,7 @@ export class Pool {
   }
 }
 
-export type Due = "heartbeat" | Extract<FailureCode, "token_expired" | "stale_session">;
+export type Due = "heartbeat" | Extract<ClosingCode, "token_expired" | "stale_session">;
 
 /** The first heartbeat comes between a half and a whole interval, so that a reconnect storm does not beat as one. */
 export function firstHeartbeat(monotonic: number, heartbeatMs: number, ordinal: number): number {

@@ -1,7 +1,7 @@
 // Why: the life of every session of this node, whatever its transport: enter, catch up, live, end. Edges create and feed
 // sessions, drain and configuration end them. It must never leave a listener, a lease or a place behind.
 
-import { FAILURES, Failure, type FailureCode, type Refusal } from "@nexus/protocol/failures.ts";
+import { type ClosingCode, FAILURES, Failure, type FailureCode, isClosing, type Refusal } from "@nexus/protocol/failures.ts";
 import { SHUTDOWN_REASON } from "@nexus/protocol/frames.ts";
 import type { Defer } from "./defer.ts";
 import { Endings } from "./endings.ts";
@@ -49,7 +49,7 @@ export class Sessions {
     const { tenants, clock, log, metrics, defer } = deps;
     const { store, bus, directory } = deps.engine;
     const sendQueueBytes = () => tenants.cluster().limits.sendQueueBytes;
-    const end = (session: Session, code: FailureCode) => this.end(session, code);
+    const end = (session: Session, code: ClosingCode) => this.end(session, code);
     this.#marks = new Marks(store, log, defer);
     this.#flusher = new Flusher({ clock, metrics, defer, marks: this.#marks, sendQueueBytes, end, gatherWindowMs: deps.gatherWindowMs });
     const overflow = (session: Session) => this.end(session, "slow_consumer");
@@ -143,7 +143,7 @@ export class Sessions {
    * Ends a session: what waits is written as far as the connection takes it, then it is closed with the failure's code.
    * A connection that still buffers is closed when it drained, or cut.
    */
-  end(session: Session, code: FailureCode): void {
+  end(session: Session, code: ClosingCode): void {
     if (session.ended) return;
     if (session.transport === "sse" && code !== "shutting_down") this.#sayWhy(session, code);
     this.#flusher.write(session);
@@ -154,7 +154,7 @@ export class Sessions {
   }
 
   /** Where there is no close code, an `error` says why; it waits like anything else where the connection buffers. */
-  #sayWhy(session: Session, code: FailureCode): void {
+  #sayWhy(session: Session, code: ClosingCode): void {
     const { title } = FAILURES[code];
     session.queue ??= [];
     session.queue.push(errorFrame({ code, detail: title }));
@@ -238,11 +238,11 @@ export class Sessions {
     if (session.ended) return;
     this.#deps.metrics.refused(refusal.code);
     this.#flusher.reply(session, errorFrame(refusal));
-    this.end(session, refusal.code);
+    this.end(session, closing(refusal.code));
   }
 
   #failed(session: Session, error: unknown): void {
-    const code = error instanceof Failure ? error.refusal.code : "internal";
+    const code = error instanceof Failure ? closing(error.refusal.code) : "internal";
     this.#deps.log.warn("session.open_failed", { sessionId: session.sessionId, code, error: String(error) });
     this.end(session, code);
     this.#leaveAll(session); // also when it had ended before, in the middle of joining
@@ -279,3 +279,6 @@ export class Sessions {
     session.channels = undefined;
   }
 }
+
+/** What a session ends with that could not be opened: a client has to learn from the close code whether to come back. */
+const closing = (code: FailureCode): ClosingCode => (isClosing(code) ? code : "internal");
