@@ -1,57 +1,78 @@
-// Why: what an application holds: one client per user, which is connected whenever it can be and says honestly when it is
-// not. All waiting and all decisions about coming back are here. It must never offer a refused token again, never hide that
-// notifications may be missing, and never hold more than its bounds.
-import { isRetryableClose } from "@nexus/protocol/failures.ts";
-import type { ServerFrame, StreamState } from "@nexus/protocol/frames.ts";
+// Why: what an application holds: one client per user, which goes on where it stood whenever it can be connected and says
+// honestly when it cannot. It must never hide that notifications may be missing, and never hold more than its bounds.
+import type { Priority, ServerFrame, StreamState } from "@nexus/protocol/frames.ts";
+import { AutoAck } from "./auto-ack.ts";
 import { backoffMs } from "./backoff.ts";
 import { type ChannelHandler, Channels } from "./channels.ts";
-import { Connection, type End, OWN_CLOSE } from "./connection.ts";
+import { OWN_CLOSE } from "./connection.ts";
 import { Duplicates } from "./duplicates.ts";
 import { NexusError } from "./error.ts";
-import { type ClientEvents, type ConnectionState, Emitter, type FrameOf } from "./events.ts";
+import { type ClientEvents, type ConnectionState, Emitter, type FrameOf, type Listener } from "./events.ts";
 import { channelOf } from "./frames.ts";
-import { diagnose } from "./handshake.ts";
+import { Link } from "./link.ts";
 import { type ClientOptions, type Settings, settingsOf } from "./options.ts";
+import { gapOf, lossOf, Positions, readCursor } from "./positions.ts";
 import { Requests } from "./requests.ts";
+import { claimsOf } from "./token.ts";
 
-type Waiter = { readonly resolve: () => void; readonly reject: (error: NexusError) => void };
-type Fate = { readonly code: number; readonly reason: string };
+/** `ttl` in seconds; 0 is never delivered. */
+export type PublishOptions = { readonly priority?: Priority; readonly ttl?: number; readonly correlationId?: string };
+/** `deliveredTo` counts sessions. */
+export type Published = { readonly notificationId: string; readonly deliveredTo: number };
+
+const AUTO_ACK_INTERVAL_MS = 1_000;
+/** Which wait of the back-off it is before channels are asked for again that the server could not join just now. */
+const ASK_AGAIN_AFTER = 3;
 
 export class NexusClient {
   readonly #settings: Settings;
   readonly #events = new Emitter();
-  readonly #channels = new Channels();
+  readonly #link: Link;
+  readonly #positions: Positions;
+  readonly #channels: Channels;
   readonly #acks: Requests;
   readonly #leaves: Requests;
+  readonly #publishes: Requests<Published>;
+  readonly #autoAck: AutoAck | undefined;
   readonly #duplicates: Duplicates;
-  #state: ConnectionState = "disconnected";
-  #isStarted = false;
-  #connection: Connection | undefined;
-  #connectedAt = 0;
-  #attempt = 0;
-  #retry: ReturnType<typeof setTimeout> | undefined;
-  /** From the last `shutdown` frame; used once. */
-  #comeBackMs: number | undefined;
-  #token = "";
-  #refusedToken: string | undefined;
-  #closedBecause: NexusError | undefined;
-  #waiters: Waiter[] = [];
-  #nextId = 1;
+  /** Whose streams the places are. */
+  #owner: string | undefined;
+  #maxFrameBytes = Number.POSITIVE_INFINITY;
+  #askAgain: ReturnType<typeof setTimeout> | undefined;
+  /** Told at `connect`, when somebody can listen. */
+  #badCursor = false;
 
   /** @throws TypeError for an address that cannot be one */
   constructor(options: ClientOptions) {
     this.#settings = settingsOf(options);
-    this.#acks = new Requests(this.#settings.pendingAcks);
-    this.#leaves = new Requests(this.#settings.pendingAcks);
-    this.#duplicates = new Duplicates(this.#settings.rememberedIds);
+    const { ack, cursor, pendingAcks, rememberedIds } = this.#settings;
+    const imported = cursor === undefined ? undefined : readCursor(cursor);
+    this.#badCursor = cursor !== undefined && imported === undefined;
+    this.#positions = new Positions(imported);
+    this.#channels = new Channels(this.#positions);
+    this.#acks = new Requests(pendingAcks);
+    this.#leaves = new Requests(pendingAcks);
+    this.#publishes = new Requests(pendingAcks);
+    this.#duplicates = new Duplicates(rememberedIds);
+    this.#link = new Link({
+      settings: this.#settings,
+      events: this.#events,
+      addressOf: (token) => this.#addressOf(token),
+      onFrame: (frame) => this.#onFrame(frame),
+      onLost: () => this.#onLost(),
+      onOver: (error) => this.#onOver(error),
+    });
+    if (ack !== "auto") return;
+    const send = (upTo: object) => void this.#link.send({ type: "Ack", payload: { up_to: upTo } });
+    this.#autoAck = new AutoAck({ send, intervalMs: AUTO_ACK_INTERVAL_MS, capacity: pendingAcks });
   }
 
   get state(): ConnectionState {
-    return this.#state;
+    return this.#link.state;
   }
 
   /** Listens to an event of {@link ClientEvents}; returns how to stop. */
-  on<K extends keyof ClientEvents>(name: K, listener: (event: ClientEvents[K]) => void): () => void {
+  on<K extends keyof ClientEvents>(name: K, listener: Listener<ClientEvents[K]>): () => void {
     return this.#events.on(name, listener);
   }
 
@@ -60,19 +81,26 @@ export class NexusClient {
    * Rejects with the reason (`UNAUTHORIZED`, a server's code, `CLOSED`) once it is closed for good.
    */
   connect(): Promise<void> {
-    if (this.#state === "connected") return Promise.resolve();
-    if (this.#closedBecause) return Promise.reject(this.#closedBecause);
-    const connected = new Promise<void>((resolve, reject) => this.#waiters.push({ resolve, reject }));
-    if (!this.#isStarted) {
-      this.#isStarted = true;
-      void this.#open();
+    if (this.#badCursor) {
+      this.#badCursor = false;
+      this.#events.emit("error", new NexusError("INVALID_CURSOR", "the cursor cannot be read: everything starts fresh"));
     }
-    return connected;
+    return this.#link.start();
   }
 
   /** Ends it for good. Everything that waits is rejected with `CLOSED`. */
   close(): void {
-    this.#finish(new NexusError("CLOSED", "closed by the application"), { code: OWN_CLOSE.bye, reason: "closed by the application" });
+    const reason = "closed by the application";
+    this.#link.finish(new NexusError("CLOSED", reason), { code: OWN_CLOSE.bye, reason });
+  }
+
+  /**
+   * Where the application stands in every stream that is kept, up to the notification its listeners were called for last
+   * (in the inbox with `ack: "auto"`: up to where they are done): for the option `cursor` of a later client of the same user, on the next page for example. Opaque text of letters,
+   * digits, `-`, `_` and `.`; undefined while there is nothing to go on from.
+   */
+  cursor(): string | undefined {
+    return this.#positions.export(this.#autoAck?.place());
   }
 
   /**
@@ -80,19 +108,20 @@ export class NexusClient {
    * stream stands; rejects with the server's code when it refuses, or `CLOSED`.
    */
   subscribe(channel: string, handler: ChannelHandler): Promise<StreamState | undefined> {
-    if (this.#closedBecause) return Promise.reject(this.#closedBecause);
+    const over = this.#link.overBecause;
+    if (over) return Promise.reject(over);
     const { isNew, ready } = this.#channels.add(channel, handler);
-    if (isNew && this.#state === "connected") this.#sendAll(this.#channels.ask([channel], this.#id));
+    if (isNew && this.state === "connected") this.#ask([channel]);
     return ready;
   }
 
   /** Without a handler all handlers of the channel go. Resolves when the server confirmed it, at once while not connected. */
   unsubscribe(channel: string, handler?: ChannelHandler): Promise<void> {
-    if (!this.#channels.remove(channel, handler) || this.#state !== "connected") return Promise.resolve();
-    const id = this.#id();
+    if (!this.#channels.remove(channel, handler) || this.state !== "connected") return Promise.resolve();
+    const id = this.#link.nextId();
     const frame = { type: "Unsubscribe", id, payload: { channels: [channel] } };
     const confirmed = this.#leaves.add(id, frame);
-    this.#sendAll([frame]);
+    this.#link.send(frame);
     return confirmed;
   }
 
@@ -101,70 +130,57 @@ export class NexusClient {
    * Rejects with `INVALID_ACK` (unknown id), `BUFFER_FULL`, `CLOSED`.
    */
   ack(notificationId: string): Promise<void> {
-    if (this.#closedBecause) return Promise.reject(this.#closedBecause);
-    const id = this.#id();
+    const over = this.#link.overBecause;
+    if (over) return Promise.reject(over);
+    const id = this.#link.nextId();
     const frame = { type: "Ack", id, payload: { notification_id: notificationId } };
     const acknowledged = this.#acks.add(id, frame);
-    if (this.#state === "connected") this.#sendAll([frame]);
+    this.#autoAck?.release(notificationId);
+    if (this.state === "connected") this.#link.send(frame);
     return acknowledged;
   }
 
-  readonly #id = (): string => `c${this.#nextId++}`;
-
-  /** A frame that cannot be taken means that the socket is stuck: what it was for is sent again on the next one. */
-  #sendAll(frames: readonly object[]): void {
-    for (const frame of frames) {
-      if (this.#connection?.send(frame) !== false) continue;
-      this.#connection.end(OWN_CLOSE.silent, "the connection takes nothing more");
-      return;
+  /**
+   * Publishes on a channel whose rule and whose token allow it. It is sent at once or not at all, and never twice.
+   * Rejects with the server's code (`FORBIDDEN`, `VALIDATION_ERROR`, `PAYLOAD_TOO_LARGE`, `RATE_LIMITED`, …), with `NOT_SENT`
+   * while there is no connection, with `UNANSWERED` when it ended before the answer (it may have been published),
+   * `BUFFER_FULL`, `CLOSED`.
+   */
+  async publish(channel: string, eventType: string, payload: unknown, options: PublishOptions = {}): Promise<Published> {
+    const over = this.#link.overBecause;
+    if (over) throw over;
+    if (this.state !== "connected") throw new NexusError("NOT_SENT", "there is no connection", { retry: true });
+    const { priority, ttl, correlationId } = options;
+    const id = this.#link.nextId();
+    const body = { channel, event_type: eventType, payload, priority, ttl, correlation_id: correlationId };
+    const frame = { type: "Publish", id, payload: body };
+    // The server would close a connection that sends it more.
+    if (new TextEncoder().encode(JSON.stringify(frame)).length > this.#maxFrameBytes) {
+      throw new NexusError("PAYLOAD_TOO_LARGE", `a frame may have ${this.#maxFrameBytes} bytes`);
     }
+    if (this.#publishes.isFull) throw this.#publishes.full();
+    if (!this.#link.send(frame)) throw new NexusError("NOT_SENT", "the connection takes nothing more", { retry: true });
+    if (this.#link.overBecause) throw this.#link.overBecause; // a listener for frames closed the client
+    return await this.#publishes.add(id, frame);
   }
 
-  #setState(state: ConnectionState, facts: Omit<ClientEvents["state"], "state" | "previous"> = {}): void {
-    const previous = this.#state;
-    this.#state = state;
-    if (previous !== state) this.#events.emit("state", { state, previous, ...facts });
+  #ask(names: readonly string[]): void {
+    this.#link.sendAll(this.#channels.ask(names, this.#link.nextId));
   }
 
-  async #open(): Promise<void> {
-    this.#setState("connecting");
-    const token = await this.#freshToken();
-    if (this.#closedBecause || token === undefined) return;
-    if (token === this.#refusedToken) {
-      const reason = "the server refused the token";
-      return this.#finish(new NexusError("UNAUTHORIZED", reason), { code: OWN_CLOSE.bye, reason });
+  #addressOf(token: string): string {
+    const { owner } = claimsOf(token);
+    // A provider may come with the token of somebody else: nothing of the one before counts then.
+    if (owner !== undefined && this.#owner !== undefined && owner !== this.#owner) {
+      this.#positions.clear();
+      this.#autoAck?.forget();
     }
-    this.#token = token;
-    const { socketUrl: url, openSocket, connectTimeoutMs, pongTimeoutMs } = this.#settings;
-    try {
-      this.#connection = new Connection(
-        { url, token, openSocket, connectTimeoutMs, pongTimeoutMs },
-        {
-          onFrame: (frame) => this.#onFrame(frame),
-          onInvalid: () => this.#events.emit("error", new NexusError("PROTOCOL", "the server sent a frame that cannot be read")),
-          onSent: (frame) => this.#events.emit("frame", { direction: "out", frame }),
-          onEnd: (end) => void this.#onEnd(end),
-        },
-      );
-    } catch (cause) {
-      // The runtime refuses the address or the token's characters: the same will happen again.
-      const reason = "the runtime refuses to open this connection";
-      this.#finish(new NexusError("PROTOCOL", reason, { cause }), { code: OWN_CLOSE.bye, reason });
-    }
-  }
-
-  /** Undefined when there is none now; the next attempt is planned then. */
-  async #freshToken(): Promise<string | undefined> {
-    const { token } = this.#settings;
-    if (typeof token === "string") return token;
-    try {
-      return await token();
-    } catch (cause) {
-      if (this.#closedBecause) return undefined;
-      this.#events.emit("error", new NexusError("TOKEN_PROVIDER", "the token provider failed", { cause, retry: true }));
-      this.#planRetry({ code: 0, reason: "the token provider failed" });
-      return undefined;
-    }
+    this.#owner = owner ?? this.#owner;
+    const cursor = this.#positions.query();
+    if (cursor === undefined) return this.#settings.socketUrl;
+    const url = new URL(this.#settings.socketUrl);
+    url.searchParams.set("cursor", cursor);
+    return url.href;
   }
 
   #onFrame(frame: ServerFrame): void {
@@ -180,27 +196,30 @@ export class NexusClient {
         this.#onSubscribed(frame);
         break;
       case "unsubscribed":
-        this.#leaves.settle(frame.id);
+        if (!this.#leaves.answer(frame.id, undefined)) this.#onUnsubscribed(frame.payload);
         break;
       case "acked":
-        this.#acks.settle(frame.id);
+        this.#acks.answer(frame.id, undefined);
+        break;
+      case "published":
+        this.#publishes.answer(frame.id, { notificationId: frame.notification_id, deliveredTo: frame.delivered_to });
+        break;
+      case "refreshed":
+        this.#link.refreshed(frame.id);
         break;
       case "error":
         this.#onError(frame);
         break;
       case "shutdown":
-        this.#comeBackMs = frame.reconnect_after_seconds * 1000;
+        this.#link.comeBackIn(frame.reconnect_after_seconds * 1000);
         this.#events.emit("shutdown", { reason: frame.reason, reconnectAfterSeconds: frame.reconnect_after_seconds });
         break;
-      case "gap": {
-        const channel = channelOf(frame.stream);
-        this.#channels.move(frame.stream, { epoch: frame.epoch, offset: frame.offset });
-        this.#events.emit("gap", { stream: frame.stream, reason: frame.reason, ...(channel === undefined ? {} : { channel }) });
+      case "gap":
+        this.#positions.move(frame.stream, frame);
+        if (frame.stream === "user") this.#autoAck?.join(frame);
+        this.#events.emit("gap", gapOf(frame.stream, frame.reason));
         break;
-      }
       case "resumed":
-      case "refreshed":
-      case "published":
       case "pong":
       case "heartbeat":
         break; // the connection has noted that the server is there
@@ -210,21 +229,30 @@ export class NexusClient {
   }
 
   #onConnected({ type: _type, ...facts }: FrameOf<"connected">): void {
-    this.#connectedAt = performance.now();
-    this.#comeBackMs = undefined;
-    this.#refusedToken = undefined;
-    this.#setState("connected");
-    this.#sendAll([...this.#channels.ask(this.#channels.names(), this.#id), ...this.#acks.frames()]);
-    if (this.#connectedAt === 0) return; // it took nothing, and is over already
+    this.#maxFrameBytes = facts.max_frame_bytes;
+    const losses = facts.streams.flatMap((state) => {
+      const wasHeld = this.#positions.get(state.stream) !== undefined;
+      this.#positions.join(state);
+      if (state.stream === "user") this.#autoAck?.join(state);
+      return (wasHeld && lossOf(state.stream, state)) || [];
+    });
+    this.#link.accepted();
+    this.#ask(this.#channels.names());
+    this.#link.sendAll(this.#acks.frames());
+    if (this.state !== "connected") return; // it took nothing, and is over already
     this.#events.emit("connected", facts);
-    for (const { resolve } of this.#waiters.splice(0)) resolve();
+    for (const loss of losses) this.#events.emit("gap", loss);
+    this.#link.ready();
   }
 
   #onNotification({ type: _type, ...notification }: FrameOf<"notification">): void {
-    const handlers = this.#channels.take(notification);
-    if (!this.#duplicates.isNew(notification.stream, notification.id)) return;
-    this.#events.emit("notification", notification);
-    for (const handler of handlers) this.#events.guard(() => handler(notification), `channel ${notification.stream}`);
+    const { stream, id, offset } = notification;
+    this.#positions.advance(stream, offset);
+    if (!this.#duplicates.isNew(stream, id)) return;
+    const handlers = this.#channels.handlersOf(notification);
+    const done = this.#events.has("notification") && this.#events.deliver("notification", notification);
+    for (const handler of handlers) void this.#events.guard(() => handler(notification), `channel ${stream}`);
+    if (stream === "user" && offset !== undefined) this.#autoAck?.track(id, offset, done);
   }
 
   #onSubscribed({ id, payload, streams = [] }: FrameOf<"subscribed">): void {
@@ -235,56 +263,38 @@ export class NexusClient {
     }
   }
 
+  #onUnsubscribed(names: readonly string[]): void {
+    for (const channel of names) {
+      const error = new NexusError("FORBIDDEN", `the token does not cover ${channel} any more`);
+      if (this.#channels.end(channel, error)) this.#events.emit("unsubscribed", { channel, error });
+    }
+  }
+
   #onError({ id, code, message, retry }: FrameOf<"error">): void {
     const error = new NexusError(code, message, { retry });
-    if (this.#acks.settle(id, error) || this.#leaves.settle(id, error) || this.#channels.refuse(id, error)) return;
-    this.#events.emit("error", error);
+    if (this.#link.refreshRefused(id, error)) return;
+    if ([this.#acks, this.#leaves, this.#publishes].some((requests) => requests.refuse(id, error))) return;
+    const refused = this.#channels.refuse(id, error);
+    if (!refused) return void this.#events.emit("error", error);
+    for (const channel of refused.lost) this.#events.emit("unsubscribed", { channel, error });
+    if (refused.again.length === 0) return;
+    const { random, backoff } = this.#settings;
+    const waitMs = backoffMs(ASK_AGAIN_AFTER, random(), backoff);
+    this.#askAgain = setTimeout(() => this.#ask(this.#channels.open(refused.again)), waitMs);
   }
 
-  async #onEnd(end: End): Promise<void> {
-    this.#connection = undefined;
+  #onLost(): void {
+    clearTimeout(this.#askAgain);
+    this.#autoAck?.pause();
     this.#channels.reset();
-    this.#leaves.settleAll();
-    if (this.#closedBecause) return;
-    if (this.#connectedAt > 0 && performance.now() - this.#connectedAt >= this.#settings.stableAfterMs) this.#attempt = 0;
-    this.#connectedAt = 0;
-    const token = this.#token;
-    if (end.phase === "handshake" && !end.own && this.#attempt === 0 && (await diagnose(this.#settings, token)) === "refused") {
-      return this.#tokenRefused(token, { code: end.code, reason: "the server refused the token" });
-    }
-    if (this.#closedBecause) return;
-    if (end.own && end.code === OWN_CLOSE.dialect) return this.#finish(new NexusError("PROTOCOL", end.reason), end);
-    if (end.own || end.phase === "handshake" || isRetryableClose(end.code)) return this.#planRetry(end);
-    if (end.code === 4501 || end.code === 4502) return this.#tokenRefused(token, end);
-    this.#finish(new NexusError("CLOSED", end.reason || `the server closed with code ${end.code}`), end);
+    this.#leaves.answerAll(undefined);
+    this.#publishes.failAll(new NexusError("UNANSWERED", "the connection ended before the answer"));
   }
 
-  /** A provider may have a better one; a text stays what it is. */
-  #tokenRefused(token: string, fate: Fate): void {
-    if (this.#closedBecause) return;
-    this.#refusedToken = token;
-    if (typeof this.#settings.token === "function") this.#planRetry(fate);
-    else this.#finish(new NexusError("UNAUTHORIZED", fate.reason || "the server refused the token"), fate);
-  }
-
-  #planRetry({ code, reason }: Fate): void {
-    const drawn = backoffMs(this.#attempt++, this.#settings.random(), this.#settings.backoff);
-    const retryInMs = this.#comeBackMs ?? drawn;
-    this.#comeBackMs = undefined;
-    // Planned first: a listener may close the client.
-    this.#retry = setTimeout(() => void this.#open(), retryInMs);
-    this.#setState("disconnected", { code, reason, retryInMs });
-  }
-
-  #finish(error: NexusError, fate: Fate): void {
-    if (this.#closedBecause) return;
-    this.#closedBecause = error;
-    clearTimeout(this.#retry);
-    this.#connection?.end(OWN_CLOSE.bye, "bye");
+  #onOver(error: NexusError): void {
+    clearTimeout(this.#askAgain);
+    this.#autoAck?.flush();
     this.#channels.failAll(error);
-    this.#acks.failAll(error);
-    this.#leaves.failAll(error);
-    for (const { reject } of this.#waiters.splice(0)) reject(error);
-    this.#setState("closed", fate);
+    for (const requests of [this.#acks, this.#leaves, this.#publishes]) requests.failAll(error);
   }
 }

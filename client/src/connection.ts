@@ -42,7 +42,7 @@ export type ConnectionHandlers = {
 };
 
 /** Close codes this side uses: private use, below the server's. */
-export const OWN_CLOSE = { bye: 1000, timeout: 3000, silent: 3001, dialect: 3002 } as const;
+export const OWN_CLOSE = { bye: 1000, timeout: 3000, silent: 3001, dialect: 3002, renewal: 3003 } as const;
 /** More than this waiting in the socket: the network is slower than the application. */
 const MAX_BUFFERED_BYTES = 1024 * 1024;
 

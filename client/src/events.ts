@@ -25,25 +25,32 @@ export type StateChange = {
   readonly retryInMs?: number;
 };
 
-/** Entries of `stream` may be missing: fetch what matters again. `channel` is set for a channel's stream. */
-export type Gap = { readonly stream: string; readonly channel?: string; readonly reason: string };
+/**
+ * Entries of `stream` may be missing and do not come by themselves: fetch what matters again. `channel` is set for a
+ * channel's stream. `reason`: the server's, or `not_kept` after a reconnect where the stream has no history.
+ */
+export type Gap = { readonly stream: string; readonly channel?: string; readonly reason: string; readonly recovered: false };
 
 export type ClientEvents = {
   readonly state: StateChange;
   readonly connected: Connected;
   /** Every notification once per stream, whatever its stream. */
   readonly notification: Notification;
+  /** After a reconnect every stream either goes on where it stood, or is told here, once. */
   readonly gap: Gap;
   readonly subscribed: { readonly channel: string; readonly state?: StreamState };
+  /** The server ended a subscription that nobody waits for: a new token does not cover it any more, for example. */
+  readonly unsubscribed: { readonly channel: string; readonly error: NexusError };
   /** The server is going away and said when to come back. */
   readonly shutdown: { readonly reason: string; readonly reconnectAfterSeconds: number };
   /** What no call of yours was waiting for. */
   readonly error: NexusError;
-  /** Every frame as it passes, for consoles and tests; a token is never in one. */
+  /** Every frame as it passes, for consoles and tests; a token is never in one (a `Refresh` is shown without it). */
   readonly frame: { readonly direction: "in" | "out"; readonly frame: unknown };
 };
 
-type Listener<T> = (event: T) => void;
+/** What it returns is awaited only to hear of its failure, and by `ack: "auto"`. */
+export type Listener<T> = (event: T) => unknown;
 
 export class Emitter {
   readonly #listeners = new Map<keyof ClientEvents, Set<Listener<never>>>();
@@ -60,22 +67,42 @@ export class Emitter {
   }
 
   emit<K extends keyof ClientEvents>(name: K, event: ClientEvents[K]): void {
+    void this.deliver(name, event);
+  }
+
+  /** As `emit`; true when every listener is through with it and none failed, or a promise of that while one still works. */
+  deliver<K extends keyof ClientEvents>(name: K, event: ClientEvents[K]): boolean | Promise<boolean> {
+    let allDone = true;
+    const working: Promise<boolean>[] = [];
     // The map holds under `name` only what `on` put there for that name.
     for (const listener of [...(this.#listeners.get(name) ?? [])] as Listener<ClientEvents[K]>[]) {
-      this.guard(() => listener(event), name);
+      const done = this.guard(() => listener(event), name);
+      if (typeof done === "boolean") allDone &&= done;
+      else working.push(done);
+    }
+    if (working.length === 0) return allDone;
+    return Promise.all(working).then((results) => allDone && results.every(Boolean));
+  }
+
+  /** Runs code of the application; what it throws, or rejects with, becomes an `error` event. As {@link deliver} answers. */
+  guard(run: () => unknown, where: string): boolean | Promise<boolean> {
+    try {
+      const result = run();
+      if (!(result instanceof Promise)) return true;
+      return result.then(
+        () => true,
+        (cause: unknown) => this.#failed(where, cause),
+      );
+    } catch (cause) {
+      return this.#failed(where, cause);
     }
   }
 
-  /** Runs code of the application; what it throws becomes an `error` event. */
-  guard(run: () => void, where: string): void {
-    try {
-      run();
-    } catch (cause) {
-      const error = new NexusError("HANDLER", `a listener for ${where} threw`, { cause });
-      // An error listener that throws must not be told about itself for ever.
-      if (where === "error" || !this.has("error")) reportLater(cause);
-      else this.emit("error", error);
-    }
+  #failed(where: string, cause: unknown): false {
+    // An error listener that fails must not be told about itself for ever.
+    if (where === "error" || !this.has("error")) reportLater(cause);
+    else this.emit("error", new NexusError("HANDLER", `a listener for ${where} failed`, { cause }));
+    return false;
   }
 }
 

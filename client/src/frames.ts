@@ -11,21 +11,29 @@ const isText = (value: unknown): value is string => typeof value === "string";
 const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every(isText);
 const isAmount = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value) && value >= 0;
 
+const isEpoch = (value: unknown): boolean => isText(value) && /^[A-Za-z0-9_-]{1,16}$/.test(value);
+const isPlace = (value: Record<string, unknown>): boolean => isEpoch(value.epoch) && isOffset(value.offset);
+const isOffset = (value: unknown): boolean => Number.isSafeInteger(value) && isAmount(value);
+const isStates = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((one) => isRecord(one) && isText(one.stream) && isText(one.outcome) && isPlace(one));
+const mayBe = (check: (value: unknown) => boolean, value: unknown): boolean => value === undefined || check(value);
+
 /** What each frame must have for this client to use it; more may be there. */
 const SHAPES: Readonly<Record<ServerFrame["type"], (frame: Record<string, unknown>) => boolean>> = {
-  connected: (frame) => isText(frame.connection_id) && isAmount(frame.heartbeat_seconds),
-  notification: (frame) => isText(frame.id) && isText(frame.event_type) && isText(frame.stream) && isRecord(frame.metadata),
-  subscribed: (frame) => isTexts(frame.payload),
+  connected: (frame) => isText(frame.connection_id) && isAmount(frame.heartbeat_seconds) && isStates(frame.streams),
+  notification: (frame) =>
+    isText(frame.id) && isText(frame.event_type) && isText(frame.stream) && isRecord(frame.metadata) && mayBe(isOffset, frame.offset),
+  subscribed: (frame) => isTexts(frame.payload) && mayBe(isStates, frame.streams),
   unsubscribed: (frame) => isTexts(frame.payload),
-  resumed: (frame) => Array.isArray(frame.streams),
+  resumed: (frame) => isStates(frame.streams),
   refreshed: () => true,
-  published: (frame) => isText(frame.notification_id),
+  published: (frame) => isText(frame.notification_id) && isAmount(frame.delivered_to),
   pong: () => true,
   heartbeat: () => true,
   acked: () => true,
   error: (frame) => isText(frame.code) && isText(frame.message),
   shutdown: (frame) => isAmount(frame.reconnect_after_seconds),
-  gap: (frame) => isText(frame.stream) && isText(frame.reason),
+  gap: (frame) => isText(frame.stream) && isText(frame.reason) && isPlace(frame),
 };
 
 /**

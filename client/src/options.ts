@@ -8,21 +8,32 @@ export type ClientOptions = {
   /** `http(s)://` or `ws(s)://` address of the server; `/ws` is added to the path unless it is there. */
   readonly url: string;
   /**
-   * A JWT, or a function that gives one. A function is asked before every attempt; a token that the server refused is
-   * never offered twice.
+   * A JWT, or a function that gives one. A function is asked before every attempt, and again shortly before the token
+   * expires, so that the connection goes on with the next one; a token that the server refused is never offered twice.
    */
   readonly token: string | TokenProvider;
+  /**
+   * What `client.cursor()` of an earlier client of the same user gave: this one goes on from there. One that cannot be read
+   * is told as an `error` event `INVALID_CURSOR`, and everything starts fresh.
+   */
+  readonly cursor?: string | undefined;
+  /**
+   * `auto` acknowledges a notification of the inbox, and all before it, once every `notification` listener is through with
+   * it: at most once a second. One whose listener failed stays unacknowledged, and holds back those after it, until
+   * `ack()` is called for it. Without a listener nothing is acknowledged. Default `manual`.
+   */
+  readonly ack?: "auto" | "manual";
   /** Base 500 ms, at most 30 s, full jitter. */
   readonly backoff?: Partial<BackoffOptions>;
   /** How long an attempt may take until the server's `connected`, in milliseconds (10,000). */
   readonly connectTimeoutMs?: number;
   /** How long the server may take to answer a ping before the connection counts as dead, in milliseconds (10,000). */
   readonly pongTimeoutMs?: number;
-  /** A connection that lived this long starts the back-off anew, in milliseconds (5,000). */
+  /** A connection that lived this long starts the back-off anew, in milliseconds (1,000). */
   readonly stableAfterMs?: number;
   /** Notifications remembered to drop repetitions (2,000). */
   readonly rememberedIds?: number;
-  /** Acknowledgements that may wait for an answer or a connection (1,000). */
+  /** Acknowledgements that may wait for an answer or a connection; the same for publishes (1,000). */
   readonly pendingAcks?: number;
   /** Opens a socket; default the runtime's `WebSocket`. */
   readonly openSocket?: OpenSocket;
@@ -32,7 +43,8 @@ export type ClientOptions = {
   readonly random?: () => number;
 };
 
-export type Settings = Required<Omit<ClientOptions, "url" | "token" | "backoff" | "openSocket">> & {
+export type Settings = Required<Omit<ClientOptions, "url" | "token" | "backoff" | "openSocket" | "cursor">> & {
+  readonly cursor?: string | undefined;
   readonly token: string | TokenProvider;
   readonly socketUrl: string;
   readonly backoff: BackoffOptions;
@@ -44,7 +56,8 @@ export function settingsOf(options: ClientOptions): Settings {
   return {
     connectTimeoutMs: 10_000,
     pongTimeoutMs: 10_000,
-    stableAfterMs: 5_000,
+    stableAfterMs: 1_000,
+    ack: "manual",
     rememberedIds: 2_000,
     pendingAcks: 1_000,
     fetch: (url, init) => globalThis.fetch(url, init),

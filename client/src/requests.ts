@@ -1,22 +1,29 @@
-// Why: a call that expects an answer keeps its frame until the answer comes, also across a reconnect. It must stay bounded,
-// and hold only what is safe to send twice.
+// Why: a call that expects an answer keeps its frame until the answer comes, also across a reconnect where it is safe to send
+// twice: that is the caller's to know. It must stay bounded.
 import { NexusError } from "./error.ts";
 
-type Waiting = { readonly frame: object; readonly resolve: () => void; readonly reject: (error: NexusError) => void };
+type Waiting<T> = { readonly frame: object; readonly resolve: (answer: T) => void; readonly reject: (error: NexusError) => void };
 
-export class Requests {
+export class Requests<T = void> {
   readonly #capacity: number;
-  readonly #waiting = new Map<string, Waiting>();
+  readonly #waiting = new Map<string, Waiting<T>>();
 
   constructor(capacity: number) {
     this.#capacity = capacity;
   }
 
+  get isFull(): boolean {
+    return this.#waiting.size >= this.#capacity;
+  }
+
+  /** What `add` rejects with when it is full. */
+  full(): NexusError {
+    return new NexusError("BUFFER_FULL", `${this.#capacity} calls wait for an answer already`, { retry: true });
+  }
+
   /** Resolves with the answer. Rejects with BUFFER_FULL, CLOSED, or the code of the server's error. */
-  add(id: string, frame: object): Promise<void> {
-    if (this.#waiting.size >= this.#capacity) {
-      return Promise.reject(new NexusError("BUFFER_FULL", `${this.#capacity} calls wait for an answer already`, { retry: true }));
-    }
+  add(id: string, frame: object): Promise<T> {
+    if (this.isFull) return Promise.reject(this.full());
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { frame, resolve, reject });
     });
@@ -28,19 +35,29 @@ export class Requests {
   }
 
   /** False when nobody waits for this id. */
-  settle(id: unknown, error?: NexusError): boolean {
-    if (typeof id !== "string") return false;
+  answer(id: unknown, value: T): boolean {
+    const waiting = this.#take(id);
+    waiting?.resolve(value);
+    return waiting !== undefined;
+  }
+
+  /** False when nobody waits for this id. */
+  refuse(id: unknown, error: NexusError): boolean {
+    const waiting = this.#take(id);
+    waiting?.reject(error);
+    return waiting !== undefined;
+  }
+
+  #take(id: unknown): Waiting<T> | undefined {
+    if (typeof id !== "string") return undefined;
     const waiting = this.#waiting.get(id);
-    if (!waiting) return false;
     this.#waiting.delete(id);
-    if (error) waiting.reject(error);
-    else waiting.resolve();
-    return true;
+    return waiting;
   }
 
   /** Counts as done: the connection that was asked is gone, and what was asked with it. */
-  settleAll(): void {
-    for (const { resolve } of this.#waiting.values()) resolve();
+  answerAll(value: T): void {
+    for (const { resolve } of this.#waiting.values()) resolve(value);
     this.#waiting.clear();
   }
 

@@ -59,6 +59,8 @@ describe("frames", () => {
     ["a type of a newer server", '{"type":"poke"}', "unknown"],
     ["a name every object has", '{"type":"toString"}', "unknown"],
     ["a notification without id", '{"type":"notification","event_type":"x","stream":"user","metadata":{}}', "invalid"],
+    ["a place of nonsense", '{"type":"gap","stream":"user","reason":"r","epoch":"no epoch","offset":1}', "invalid"],
+    ["half a place", '{"type":"subscribed","payload":["a"],"streams":[{"stream":"channel:a","epoch":"e","outcome":"fresh"}]}', "invalid"],
     ["a heartbeat of nonsense", '{"type":"connected","connection_id":"c","heartbeat_seconds":"soon"}', "invalid"],
   ])("%s", (_name, data, expected) => {
     expect(readFrame(data)).toBe(expected as ReturnType<typeof readFrame>);
@@ -82,7 +84,7 @@ test("calls that wait are bounded", async () => {
   const requests = new Requests(1);
   const first = requests.add("a", {});
   expect(await rejection(requests.add("b", {}))).toMatchObject({ code: "BUFFER_FULL", retry: true });
-  expect(requests.settle("a")).toBe(true);
-  expect(requests.settle("a")).toBe(false);
+  expect(requests.answer("a", undefined)).toBe(true);
+  expect(requests.answer("a", undefined)).toBe(false);
   await first;
 });

@@ -17,6 +17,7 @@ function clientOf(url: string, options: Partial<ClientOptions> = {}) {
     notification: [],
     gap: [],
     subscribed: [],
+    unsubscribed: [],
     shutdown: [],
     error: [],
     frame: [],
@@ -195,7 +196,7 @@ describe("after coming back", () => {
     expect(again.payload).toEqual({ channels: [{ name: "orders.1", since: { epoch: "e", offset: 5 } }] });
     second.send(subscribed(again.id, "orders.1", { offset: 9, outcome: "not_recovered", reason: "window_exceeded" }));
     await eventually("the gap is told", () => one.events.gap.length === 1);
-    expect(one.events.gap).toEqual([{ stream: "channel:orders.1", channel: "orders.1", reason: "window_exceeded" }]);
+    expect(one.events.gap).toEqual([{ stream: "channel:orders.1", channel: "orders.1", reason: "window_exceeded", recovered: false }]);
   });
 
   test("what was recovered is no gap, and what arrives twice is handed over once", async () => {

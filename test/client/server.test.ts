@@ -40,7 +40,7 @@ test("a refused name rejects its own call, the good ones go on", async () => {
   client.close();
 });
 
-test("comes back by itself when the node shuts it out, and hears of what it may have missed", async () => {
+test("comes back by itself when the node shuts it out, with what it missed; of what keeps nothing it hears so", async () => {
   await using server = startServer({ channels: [{ match: "orders.*", history: { size: 10, ttlSeconds: 60 } }] });
   const client = clientOf(server);
   const got: unknown[] = [];
@@ -48,14 +48,20 @@ test("comes back by itself when the node shuts it out, and hears of what it may 
   client.on("gap", (gap) => void gaps.push(gap));
   await client.connect();
   await client.subscribe("orders.1", ({ payload }) => void got.push(payload));
-  const again = Promise.withResolvers<void>();
-  client.on("subscribed", () => again.resolve());
+  await client.subscribe("live", () => undefined);
+  const away = Promise.withResolvers<void>();
+  client.on("state", ({ state }) => state === "disconnected" && away.resolve());
   server.app.node.sessions.shutdown(1, () => 0);
-  await again.promise;
+  await away.promise;
+  await server.publish({ kind: "channel", channel: "orders.1" }, { event_type: "t", payload: { n: 1 } });
+  await eventually("what was missed arrives", () => got.length === 1);
   await server.publish({ kind: "channel", channel: "orders.1" }, { event_type: "t", payload: { n: 2 } });
-  await eventually("delivered after the return", () => got.length === 1);
-  // This server starts channels fresh; the client asked to resume, so it says so.
-  expect(gaps).toEqual([{ stream: "channel:orders.1", channel: "orders.1", reason: "not_resumed" }]);
+  await eventually("live again", () => got.length === 2);
+  expect(got).toEqual([{ n: 1 }, { n: 2 }]);
+  expect(gaps.map(({ stream, reason }) => [stream, reason])).toEqual([
+    ["broadcast", "not_kept"],
+    ["channel:live", "not_kept"],
+  ]);
   client.close();
 });
 
