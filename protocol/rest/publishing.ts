@@ -96,7 +96,9 @@ export const BatchBody = Type.Object(
       Type.Object({
         stop_on_error: Type.Optional(Type.Boolean({ description: "Stop at the first item that reached nobody. Default false." })),
         deduplicate: Type.Optional(
-          Type.Boolean({ description: "Skip an item with the same target and the same content as an earlier one. Default false." }),
+          Type.Boolean({
+            description: "Skip an item with the same target and event type as an earlier one that was published. Default false.",
+          }),
         ),
       }),
     ),

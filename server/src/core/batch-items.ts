@@ -75,22 +75,14 @@ function namesWrong(target: BatchItem["target"], at: string): readonly FieldErro
 }
 
 /**
- * What `deduplicate` compares: the same target (a list in any order, doubles aside) and the same content as it would be
- * sent, `priority`, `ttl`, `correlation_id` and `source` included. The order of an object's members does not matter.
+ * What `deduplicate` compares (Ara's meaning, which its clients build on): the same target, a list in any order and doubles
+ * aside, and the same event type. Payloads do not count.
  */
-export function duplicateKey({ target, content }: BatchItem): string {
-  const { event_type, payload, template_id, variables = {}, locale, priority, ttl, correlation_id, source } = content;
-  const said = template_id === undefined ? { event_type, payload } : { template_id, variables, locale };
-  return JSON.stringify([sameTarget(target), said, priority, ttl, correlation_id, source], sortedMembers);
+export function duplicateKey(target: BatchItem["target"], eventType: string): string {
+  return JSON.stringify([sameTarget(target), eventType]);
 }
 
 function sameTarget(target: BatchItem["target"]): unknown {
   if (target.kind === "users") return { ...target, users: [...new Set(target.users)].sort() };
   return target.kind === "channels" ? { ...target, channels: [...new Set(target.channels)].sort() } : target;
-}
-
-/** Not `canonicalJson`: that refuses numbers beyond a double's range, which a body may hold and which travel as null. */
-function sortedMembers(_: string, value: unknown): unknown {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

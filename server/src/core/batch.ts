@@ -12,7 +12,7 @@ export type BatchInput = Keyed & {
   readonly items: readonly BatchItem[];
   /** Stop at the first item that reached nobody, whatever the reason. */
   readonly stopOnError: boolean;
-  /** Skip an item that says what an earlier one said that was published. */
+  /** Skip an item with the target and event type of an earlier one that was published. */
   readonly deduplicate: boolean;
   readonly source: string;
 };
@@ -32,7 +32,7 @@ export async function publishBatch(deps: PublisherDeps, input: BatchInput): Prom
   if ("code" in tenant) return tenant;
   const claim = claimOf(input);
   if (claim) return await keyedBatch(deps, input, claim);
-  const results = await walk(input, sender(deps, input, { claim, isQuotaTaken: false }));
+  const results = await walk(input, sender(deps, input, { claim, isQuotaTaken: false }), published(deps, input));
   return { kind: "batch", batchId: deps.ids.uuid(), occurredAt: deps.clock.now(), results, replayed: false };
 }
 
@@ -49,14 +49,16 @@ async function keyedBatch(deps: PublisherDeps, input: BatchInput, claim: Idempot
   if (begun.kind === "conflict") return CONFLICT;
   if (begun.kind === "in_flight") return IN_FLIGHT;
   if (begun.kind === "done") {
-    return answer(head, await walk(input, recaller(deps, input, { claim, refused: refusedIn(begun.answer.body) })), true);
+    const { refused, duplicates } = remembered(begun.answer.body);
+    const told: Duplicates = { has: async (_, index) => duplicates.has(index), add: async () => undefined };
+    return answer(head, await walk(input, recaller(deps, input, { claim, refused }), told), true);
   }
   let isOver = false;
   try {
     // The quota of a batch that was cut off was taken when it was first asked.
-    const results = await walk(input, sender(deps, input, { claim, isQuotaTaken: !head.isNew }));
+    const results = await walk(input, sender(deps, input, { claim, isQuotaTaken: !head.isNew }), published(deps, input));
     if (!results.some((result) => result.kind === "refused" && RETRIED.has(result.refusal.code))) {
-      await writes.finish(scope, claim.key, { status: 200, body: refusedOf(results) });
+      await writes.finish(scope, claim.key, { status: 200, body: toRemember(results) });
       isOver = true;
     }
     return answer(head, results, false);
@@ -72,34 +74,62 @@ const answer = (head: KeyHead, results: readonly BatchItemResult[], replayed: bo
 /** Items that failed because something broke: the batch is not over, and asking again sends them. */
 const RETRIED: ReadonlySet<FailureCode> = new Set(["internal", "broker_unavailable"]);
 
+/** Which items say what an earlier one said. */
+type Duplicates = { has(item: BatchItem, index: number): Promise<boolean>; add(item: BatchItem): Promise<void> };
+
+/** Of the items that were published in this walk. An item whose template nobody knows is like no other. */
+function published({ templates }: PublisherDeps, { tenant }: BatchInput): Duplicates {
+  const keys = new Set<string>();
+  async function keyOf({ target, content }: BatchItem): Promise<string | undefined> {
+    const { template_id, event_type } = content;
+    const eventType = template_id === undefined ? event_type : (await templates(tenant, template_id))?.event_type;
+    return eventType === undefined ? undefined : duplicateKey(target, eventType);
+  }
+  return {
+    async has(item) {
+      const key = await keyOf(item);
+      return key !== undefined && keys.has(key);
+    },
+    async add(item) {
+      const key = await keyOf(item);
+      if (key !== undefined) keys.add(key);
+    },
+  };
+}
+
 /** The order of a batch: what is skipped and where it stops, whoever sends. */
-async function walk({ items, stopOnError, deduplicate }: BatchInput, send: SendItem): Promise<readonly BatchItemResult[]> {
+async function walk(
+  { items, stopOnError, deduplicate }: BatchInput,
+  send: SendItem,
+  duplicates: Duplicates,
+): Promise<readonly BatchItemResult[]> {
   const results: BatchItemResult[] = [];
-  const published = new Set<string>();
   let isStopped = false;
   for (const [index, item] of items.entries()) {
-    const key = deduplicate && !isStopped ? duplicateKey(item) : "";
     if (isStopped) results.push({ kind: "stopped" });
-    else if (deduplicate && published.has(key)) results.push({ kind: "duplicate" });
+    else if (deduplicate && (await duplicates.has(item, index))) results.push({ kind: "duplicate" });
     else {
       const result = await send(item, index);
       results.push(result);
-      if (result.kind === "published") published.add(key);
+      if (deduplicate && result.kind === "published") await duplicates.add(item);
       isStopped = stopOnError && (result.kind === "refused" || result.deliveredTo === 0);
     }
   }
   return results;
 }
 
-/** What the refused items of an answered batch are remembered as: `[index, code, detail]`. */
-function refusedOf(results: readonly BatchItemResult[]): string {
-  const told = results.flatMap((result, index) =>
+/** What a replay cannot find in the records beside the streams. `refused`: `[index, code, detail]`. */
+type Remembered = { readonly refused: readonly (readonly [number, FailureCode, string])[]; readonly duplicates: readonly number[] };
+
+function toRemember(results: readonly BatchItemResult[]): string {
+  const refused = results.flatMap((result, index) =>
     result.kind === "refused" ? [[index, result.refusal.code, result.refusal.detail] as const] : [],
   );
-  return JSON.stringify(told);
+  const duplicates = results.flatMap(({ kind }, index) => (kind === "duplicate" ? [index] : []));
+  return JSON.stringify({ refused, duplicates } satisfies Remembered);
 }
 
-function refusedIn(body: string): ReadonlyMap<number, Refusal> {
-  const told = JSON.parse(body) as readonly (readonly [number, FailureCode, string])[]; // written by refusedOf
-  return new Map(told.map(([index, code, detail]) => [index, { code, detail }]));
+function remembered(body: string): { readonly refused: ReadonlyMap<number, Refusal>; readonly duplicates: ReadonlySet<number> } {
+  const told = JSON.parse(body) as Remembered; // written by toRemember
+  return { refused: new Map(told.refused.map(([index, code, detail]) => [index, { code, detail }])), duplicates: new Set(told.duplicates) };
 }

@@ -40,8 +40,11 @@ const target = fc.oneof(
   fc.record({ type: fc.constant("broadcast" as const) }),
 );
 const said = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ says: fc.nat({ max: 1 }) }) },
-  { weight: 1, arbitrary: fc.record({ says: fc.constant(0), template: fc.constantFrom("good", "late", "none") }) },
+  { weight: 4, arbitrary: fc.record({ says: fc.nat({ max: 1 }), eventType: fc.constantFrom("e", "f") }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ says: fc.constant(0), eventType: fc.constant("e"), template: fc.constantFrom("good", "late", "none") }),
+  },
 );
 const item = fc.record({ target, said });
 const ask: fc.Arbitrary<Ask> = fc.oneof(
@@ -190,8 +193,8 @@ class Real {
 
 type Keyed = { readonly tenant: string; readonly source: string; readonly idempotencyKey?: string; readonly fingerprint?: string };
 
-function itemOf({ target: aimed, said: { says, template } }: Item): BatchItem {
-  const content = template === undefined ? { event_type: "e", payload: { says } } : { template_id: template };
+function itemOf({ target: aimed, said: { says, eventType, template } }: Item): BatchItem {
+  const content = template === undefined ? { event_type: eventType, payload: { says } } : { template_id: template };
   switch (aimed.type) {
     case "user":
       return { content, target: { kind: "user", user: aimed.name } };

@@ -5,8 +5,8 @@ export type Target =
   | { readonly type: "user" | "channel"; readonly name: string }
   | { readonly type: "users" | "channels"; readonly names: readonly string[] }
   | { readonly type: "broadcast" };
-/** `says`: what makes content the same. A `template` may be unknown. */
-export type Said = { readonly says: number; readonly template?: string };
+/** `says`: its payload. `eventType`: of direct content; every template has `e`. A `template` may be unknown. */
+export type Said = { readonly says: number; readonly eventType: string; readonly template?: string };
 export type Item = { readonly target: Target; readonly said: Said };
 export type Ask =
   | { readonly kind: "one"; readonly item: Item }
@@ -80,9 +80,9 @@ export class Oracle {
     const said: string[] = [];
     let isStopped = false;
     for (const [index, item] of items.entries()) {
-      const words = JSON.stringify([item.target.type, namesOf(item.target).sort(), item.said]);
+      const words = JSON.stringify([item.target.type, namesOf(item.target).sort(), eventTypeOf(item.said)]);
       if (isStopped) fates.push({ kind: "stopped" });
-      else if (deduplicate && said.includes(words)) fates.push({ kind: "duplicate" });
+      else if (deduplicate && this.#knows(item.said) && said.includes(words)) fates.push({ kind: "duplicate" });
       else {
         const fate = this.#item(
           item,
@@ -174,3 +174,6 @@ function streamsOf(target: Target): string[] {
   if (target.type === "broadcast") return ["b/"];
   return namesOf(target).map((name) => `${target.type.startsWith("user") ? "u" : "c"}/${name}`);
 }
+
+/** What a published item is known again by. */
+const eventTypeOf = ({ eventType, template }: Said): string => (template === undefined ? eventType : "e");
