@@ -145,19 +145,12 @@ export class Sessions {
    */
   end(session: Session, code: ClosingCode): void {
     if (session.ended) return;
-    if (session.transport === "sse" && code !== "shutting_down") this.#sayWhy(session, code);
     this.#flusher.write(session);
+    if (session.transport === "sse" && code !== "shutting_down") sayWhy(session, code);
     const { close, title } = FAILURES[code];
     const { outlet } = session;
     this.#finish(session, close);
     if (outlet) this.#endings.close(session, { outlet, code: close, reason: title }, this.#deps.clock.monotonic());
-  }
-
-  /** Where there is no close code, an `error` says why; it waits like anything else where the connection buffers. */
-  #sayWhy(session: Session, code: ClosingCode): void {
-    const { title } = FAILURES[code];
-    session.queue ??= [];
-    session.queue.push(errorFrame({ code, detail: title }));
   }
 
   /**
@@ -282,3 +275,12 @@ export class Sessions {
 
 /** What a session ends with that could not be opened: a client has to learn from the close code whether to come back. */
 const closing = (code: FailureCode): ClosingCode => (isClosing(code) ? code : "internal");
+
+/**
+ * Where there is no close code, an `error` says why. It is no part of the queue, which is given up: one small frame goes
+ * into the connection's own buffer, so that also a listener that was too slow learns it once it reads.
+ */
+function sayWhy({ outlet, encoder }: Session, code: ClosingCode): void {
+  const frame = errorFrame({ code, detail: FAILURES[code].title });
+  outlet?.send(encoder?.encode(frame) ?? frame.text);
+}
