@@ -86,7 +86,6 @@ export const FAILURES = {
   user_not_connected: { status: 404, wire: "USER_NOT_CONNECTED", retry: false, title: "User has no session" },
   tenant_not_found: { status: 404, wire: "TENANT_NOT_FOUND", retry: false, title: "No such tenant" },
   method_not_allowed: { status: 405, wire: "METHOD_NOT_ALLOWED", retry: false, title: "Method is not served on this path" },
-  not_implemented: { status: 501, wire: "NOT_IMPLEMENTED", retry: false, title: "Operation is not served by this version" },
 
   // Admin port only.
   stale_leader: { status: 412, wire: "STALE_LEADER", retry: false, title: "Push comes from an older leader" },

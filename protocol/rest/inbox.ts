@@ -21,7 +21,6 @@ export const INBOX = [
     path: "/api/v1/users/{id}/inbox",
     summary: "Kept entries and unread count",
     auth: "read",
-    served: true,
     query: Type.Object({
       ...PAGE_QUERY,
       unread: Type.Optional(Type.Boolean({ default: false, description: "Only unread entries." })),
@@ -34,7 +33,6 @@ export const INBOX = [
     path: "/api/v1/users/{id}/inbox/{entry}",
     summary: "Drop one entry",
     auth: "admin",
-    served: true,
     status: 204,
   },
   {
@@ -43,7 +41,6 @@ export const INBOX = [
     path: "/api/v1/notifications/{id}",
     summary: "Delivery status and acknowledgements",
     auth: "read",
-    served: true,
     result: NotificationStatus,
   },
 ] as const satisfies readonly Operation[];

@@ -56,7 +56,6 @@ export const LISTENERS = [
     path: "/api/v1/channels",
     summary: "Channels with subscribers",
     auth: "read",
-    served: true,
     result: ChannelList,
   },
   {
@@ -65,7 +64,6 @@ export const LISTENERS = [
     path: "/api/v1/channels/{name}",
     summary: "One channel with subscribers",
     auth: "read",
-    served: true,
     result: ChannelInfo,
   },
   {
@@ -74,7 +72,6 @@ export const LISTENERS = [
     path: "/api/v1/channels/{name}/history",
     summary: "Entries a channel keeps",
     auth: "read",
-    served: true,
     query: Type.Object(PAGE_QUERY),
     result: ChannelHistory,
   },
@@ -84,7 +81,6 @@ export const LISTENERS = [
     path: "/api/v1/users/{id}/subscriptions",
     summary: "Sessions and channels of a user",
     auth: "read",
-    served: true,
     result: UserSubscriptions,
   },
   {
@@ -93,7 +89,6 @@ export const LISTENERS = [
     path: "/api/v1/users/{id}/sessions",
     summary: "End every session of a user (close code 4507)",
     auth: "admin",
-    served: true,
     result: UserDisconnected,
   },
   {
@@ -102,7 +97,6 @@ export const LISTENERS = [
     path: "/api/v1/sessions/{id}",
     summary: "End one session (close code 4507)",
     auth: "admin",
-    served: true,
     result: SessionDisconnected,
   },
 ] as const satisfies readonly Operation[];

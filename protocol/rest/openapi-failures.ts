@@ -59,8 +59,6 @@ const OWN: Partial<Readonly<Record<OperationId, readonly FailureCode[]>>> = {
 
 /** Every refusal the operation can answer with. */
 export function failuresOf(operation: Operation): readonly FailureCode[] {
-  if (!operation.served)
-    return [...(operation.auth === "public" ? PUBLIC : takesKey(operation) ? KEY : SESSION), "not_implemented", "internal"];
   const codes: readonly FailureCode[] = [
     ...(takesKey(operation) ? KEY : operation.auth === "session" ? SESSION : PUBLIC),
     ...(operation.path.includes("{") ? (["validation_error"] as const) : []),

@@ -54,9 +54,8 @@ const LISTENER = [{ bearer: [] }, { token: [] }, { ticket: [] }];
 /** Path items by path. */
 export function listenPaths(tag: string): JsonObject {
   return Object.fromEntries(
-    LISTEN_ENDPOINTS.map(({ path, summary, served }) => {
-      const codes: readonly FailureCode[] = served ? ADMISSION : ["unauthorized", "rate_limited", "not_implemented", "internal"];
-      const responses = { ...(served ? OPENED[path] : {}), ...refusals(codes, false) };
+    LISTEN_ENDPOINTS.map(({ path, summary }) => {
+      const responses = { ...OPENED[path], ...refusals(ADMISSION, false) };
       const get = { operationId: path.slice(1), summary, tags: [tag], security: LISTENER, parameters: PARAMETERS[path], responses };
       return [path, { get }];
     }),

@@ -80,7 +80,7 @@ export function openApiDocument(version: string): OpenApiDocument {
 type Place = { readonly tag: string; readonly writer: SchemaWriter };
 
 function operationObject(operation: Operation, { tag, writer }: Place): JsonObject {
-  const { id, summary, body, served } = operation;
+  const { id, summary, body } = operation;
   const json = (schema: TSchema) => ({ content: { "application/json": { schema: writer.write(schema) } } });
   return {
     operationId: id,
@@ -89,7 +89,7 @@ function operationObject(operation: Operation, { tag, writer }: Place): JsonObje
     security: security(operation),
     parameters: parametersOf(operation, writer),
     ...(body ? { requestBody: { required: true, ...json(body) } } : {}),
-    responses: { ...(served ? success(operation, json) : {}), ...refusals(failuresOf(operation), takesKey(operation)) },
+    responses: { ...success(operation, json), ...refusals(failuresOf(operation), takesKey(operation)) },
   };
 }
 

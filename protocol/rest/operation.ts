@@ -11,8 +11,6 @@ export type Operation = {
   readonly path: string;
   readonly summary: string;
   readonly auth: OperationAuth;
-  /** Whether this version serves it; otherwise 501 `not_implemented`. */
-  readonly served: boolean;
   /** Which body limit applies. */
   readonly limit?: "body" | "batch";
   /** Success status; 200 when absent. 204 has no `result`. */

@@ -1,5 +1,5 @@
 // Why: every REST operation of the contract in one list, from which the server makes its routes, the reference its
-// pages, and a test its proof that nothing is missing. An operation that is declared but not served answers 501.
+// pages, and a test its proof that nothing is missing. Each of them is served.
 import { INBOX } from "./inbox.ts";
 import { LISTENERS } from "./listeners.ts";
 import type { Operation } from "./operation.ts";
@@ -23,6 +23,6 @@ export type OperationId = (typeof OPERATIONS)[number]["id"];
 
 /** The socket endpoints, for the reference: they share the public port but are no REST operations. */
 export const LISTEN_ENDPOINTS = [
-  { method: "GET", path: "/ws", summary: "WebSocket", served: true },
-  { method: "GET", path: "/sse", summary: "Server-sent events", served: true },
+  { method: "GET", path: "/ws", summary: "WebSocket" },
+  { method: "GET", path: "/sse", summary: "Server-sent events" },
 ] as const;

@@ -71,14 +71,13 @@ export const StatsAcks = Type.Object(
 export type StatsAcks = Static<typeof StatsAcks>;
 
 export const STATISTICS = [
-  { id: "stats", method: "GET", path: "/stats", summary: "Counters since start", auth: "read", served: true, result: Stats },
+  { id: "stats", method: "GET", path: "/stats", summary: "Counters since start", auth: "read", result: Stats },
   {
     id: "statsOverview",
     method: "GET",
     path: "/api/v1/stats",
     summary: "Counters of today",
     auth: "read",
-    served: true,
     result: StatsOverview,
   },
   {
@@ -87,7 +86,6 @@ export const STATISTICS = [
     path: "/api/v1/stats/acks",
     summary: "Acknowledgements",
     auth: "read",
-    served: true,
     result: StatsAcks,
   },
 ] as const satisfies readonly Operation[];

@@ -21,7 +21,6 @@ export const SYSTEM = [
     path: "/api/v1/tickets",
     summary: "One-use ticket for /ws and /sse",
     auth: "session",
-    served: true,
     result: Ticket,
   },
   {
@@ -30,7 +29,6 @@ export const SYSTEM = [
     path: "/health",
     summary: "Health; 200 also when degraded",
     auth: "public",
-    served: true,
     result: HealthResult,
   },
   {
@@ -39,7 +37,6 @@ export const SYSTEM = [
     path: "/openapi.json",
     summary: "This contract as OpenAPI 3.1",
     auth: "public",
-    served: true,
     result: OpenApiResult,
   },
 ] as const satisfies readonly Operation[];

@@ -125,7 +125,6 @@ export const TEMPLATES = [
     path: "/api/v1/templates",
     summary: "Create a template",
     auth: "admin",
-    served: true,
     ...write,
     status: 201,
     body: CreateTemplateBody,
@@ -137,7 +136,6 @@ export const TEMPLATES = [
     path: "/api/v1/templates",
     summary: "Templates of the tenant",
     auth: "read",
-    served: true,
     result: TemplateList,
   },
   {
@@ -146,7 +144,6 @@ export const TEMPLATES = [
     path: "/api/v1/templates/{id}",
     summary: "One template",
     auth: "read",
-    served: true,
     result: TemplateResult,
   },
   {
@@ -155,7 +152,6 @@ export const TEMPLATES = [
     path: "/api/v1/templates/{id}",
     summary: "Change the given fields of a template",
     auth: "admin",
-    served: true,
     ...write,
     body: UpdateTemplateBody,
     result: TemplateResult,
@@ -166,7 +162,6 @@ export const TEMPLATES = [
     path: "/api/v1/templates/{id}",
     summary: "Delete a template",
     auth: "admin",
-    served: true,
     status: 204,
   },
   {
@@ -175,7 +170,6 @@ export const TEMPLATES = [
     path: "/api/v1/templates/{id}/preview",
     summary: "Render without sending",
     auth: "read",
-    served: true,
     ...write,
     body: PreviewBody,
     result: PreviewResult,

@@ -77,7 +77,6 @@ export const TENANTS = [
     path: "/api/v1/tenants",
     summary: "Tenants this key may see",
     auth: "read",
-    served: true,
     result: TenantList,
   },
   {
@@ -86,7 +85,6 @@ export const TENANTS = [
     path: "/api/v1/tenants/{id}",
     summary: "One tenant",
     auth: "read",
-    served: true,
     result: TenantInfo,
   },
   {
@@ -95,7 +93,6 @@ export const TENANTS = [
     path: "/api/v1/cluster/status",
     summary: "Nodes and sessions of the fleet",
     auth: "read",
-    served: true,
     result: ClusterStatus,
   },
   {
@@ -104,7 +101,6 @@ export const TENANTS = [
     path: "/api/v1/cluster/users/{id}",
     summary: "Where a user is connected",
     auth: "read",
-    served: true,
     result: ClusterUser,
   },
 ] as const satisfies readonly Operation[];

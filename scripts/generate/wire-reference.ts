@@ -48,7 +48,7 @@ const AUTH: Readonly<Record<Operation["auth"], string>> = {
 /** `docs/reference/rest.md`. */
 export function restReference(): string {
   const operations: readonly Operation[] = OPERATIONS;
-  const overview = operations.map((one) => row(`\`${one.method} ${one.path}\``, one.summary, AUTH[one.auth], one.served ? "yes" : "501"));
+  const overview = operations.map((one) => row(`\`${one.method} ${one.path}\``, one.summary, AUTH[one.auth]));
   const details = operations
     .filter((one) => one.body ?? one.query ?? one.result)
     .map((one) => {
@@ -65,13 +65,13 @@ export function restReference(): string {
   return [
     `${HEADER}# REST\n`,
     "JSON in and out. `X-API-Key` names the caller; a platform key acts for the tenant in `X-Tenant-ID`, or for `default`.",
-    "Unknown members of bodies are ignored. Every write takes an `Idempotency-Key`. An operation marked 501 is part of the",
-    "contract and not served by this version. `GET /openapi.json` has the same as OpenAPI 3.1, with the refusals of each.\n",
-    table(["operation", "", "who", "served"], overview),
+    "Unknown members of bodies are ignored. Every write takes an `Idempotency-Key`. `GET /openapi.json` has the same as",
+    "OpenAPI 3.1, with the refusals of each.\n",
+    table(["operation", "", "who"], overview),
     "Sockets share the port:\n",
     table(
-      ["endpoint", "", "served"],
-      LISTEN_ENDPOINTS.map((one) => row(`\`${one.method} ${one.path}\``, one.summary, one.served ? "yes" : "501")),
+      ["endpoint", ""],
+      LISTEN_ENDPOINTS.map((one) => row(`\`${one.method} ${one.path}\``, one.summary)),
     ),
     "## Queries, bodies and answers\n",
     details.join("\n"),

@@ -98,14 +98,11 @@ describe("names", () => {
 });
 
 describe("operations", () => {
-  test.each(operations.filter(({ served }) => served))(
-    "$id says what it takes and what it answers",
-    ({ method, status, body, result, auth }) => {
-      expect(result === undefined).toBe(status === 204);
-      if (method === "PUT" || (method === "POST" && auth === "publish")) expect(body).toBeDefined();
-      if (method === "GET" || method === "DELETE") expect(body).toBeUndefined();
-    },
-  );
+  test.each(operations)("$id says what it takes and what it answers", ({ method, status, body, result, auth }) => {
+    expect(result === undefined).toBe(status === 204);
+    if (method === "PUT" || (method === "POST" && auth === "publish")) expect(body).toBeDefined();
+    if (method === "GET" || method === "DELETE") expect(body).toBeUndefined();
+  });
 
   test("the same version gives the same bytes", () => {
     expect(JSON.stringify(openApiDocument("1.2.3"))).toBe(JSON.stringify(openApiDocument("1.2.3")));

@@ -20,7 +20,6 @@ const BACKLOG_BYTES = 1_048_576;
 /** Refusals that a well-behaved client can run into; they do not count as a flood. */
 const HARMLESS: ReadonlySet<FailureCode> = new Set<FailureCode>([
   "invalid_ack",
-  "not_implemented",
   "broker_unavailable",
   "issuer_unavailable",
 ]);

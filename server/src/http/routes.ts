@@ -2,7 +2,7 @@
 // It must never let an error's own words out, and never log a URL: query strings may hold tokens.
 import { FAILURES, type Refusal } from "@nexus/protocol/failures.ts";
 import type { Operation } from "@nexus/protocol/rest/operation.ts";
-import { LISTEN_ENDPOINTS, OPERATIONS, type OperationId } from "@nexus/protocol/rest/operations.ts";
+import { OPERATIONS, type OperationId } from "@nexus/protocol/rest/operations.ts";
 import { Elysia } from "elysia";
 import type { AddressOf, PeerListener } from "../core/client-address.ts";
 import type { Engine } from "../core/engine.ts";
@@ -50,12 +50,6 @@ type Asked = Pick<Call, "operation" | "request" | "params">;
 
 export type Http = { fetch(request: Request, listener: PeerListener): Response | Promise<Response> };
 
-/** `/sse` is served elsewhere once it is; until then it answers like an operation. */
-const ROUTED: readonly Operation[] = [
-  ...OPERATIONS,
-  ...LISTEN_ENDPOINTS.filter(({ served }) => !served).map((one) => ({ ...one, id: one.path.slice(1), auth: "session" as const })),
-];
-
 export function createHttp(deps: HttpDeps): Http {
   const { clock, ids, log, metrics, tenants } = deps;
   let listener: PeerListener | undefined;
@@ -72,6 +66,9 @@ export function createHttp(deps: HttpDeps): Http {
   };
   const sessionHandlers: Partial<Record<OperationId, SessionHandler>> = ticketHandlers(deps);
   const openApi = openApiHandler();
+
+  const unserved = OPERATIONS.filter(({ id, auth }) => auth !== "public" && !handlers[id] && !sessionHandlers[id]);
+  if (unserved.length > 0) throw new Error(`nobody serves ${unserved.map(({ id }) => id).join(", ")}`);
 
   function refuse(refusal: Refusal, headers: AnswerHeaders): Response {
     metrics.refused(refusal.code);
@@ -99,7 +96,6 @@ export function createHttp(deps: HttpDeps): Http {
     }
     if (operation.id === "health") return healthAnswer(deps.health());
     if (operation.id === "openapi") return openApi(request);
-    if (operation.auth === "public") return notServed;
     if (operation.auth === "session") return await performSession({ operation, request, params }, headers);
     const { caller, refusal } = admitKey(auth, request, operation.auth);
     if (caller) {
@@ -107,8 +103,8 @@ export function createHttp(deps: HttpDeps): Http {
       narrowToOrigins(headers, request, tenants.tenant(caller.tenant));
     }
     if (refusal) return refusal;
-    const handler = operation.served ? handlers[operation.id as OperationId] : undefined;
-    if (!handler || !caller) return notServed;
+    const handler = handlers[operation.id as OperationId];
+    if (!handler || !caller) throw new Error(`nobody serves ${operation.id}`);
     const malformed = parametersError(params);
     if (malformed) return malformed;
     const call: Call = { operation, request, params, caller };
@@ -124,8 +120,8 @@ export function createHttp(deps: HttpDeps): Http {
     const { identity, refusal } = await admitSession(auth, asked.request);
     if (identity) narrowToOrigins(headers, asked.request, tenants.tenant(identity.tenant));
     if (refusal) return refusal;
-    const handler = asked.operation.served ? sessionHandlers[asked.operation.id as OperationId] : undefined;
-    if (!handler || !identity) return notServed;
+    const handler = sessionHandlers[asked.operation.id as OperationId];
+    if (!handler || !identity) throw new Error(`nobody serves ${asked.operation.id}`);
     const scope = `${identity.tenant}/${asked.operation.id}/${identity.user}`;
     return await onceOnly({ ...asked, scope }, (unread) => handler({ ...asked, request: unread, identity }), headers);
   }
@@ -162,7 +158,7 @@ export function createHttp(deps: HttpDeps): Http {
     return refuse(refusalOf(undefined), openHeaders(request, requestIdOf(request, ids.uuid)));
   });
   for (const { method, path } of SHADOWED) app.route(method, path, ({ request }) => elsewhere(request), { parse: "none" });
-  for (const operation of ROUTED) {
+  for (const operation of OPERATIONS) {
     // `parse: "none"`: bodies are read by handlers, after key, type and size were judged.
     app.route(operation.method, routePath(operation.path), ({ request, params }) => answer({ operation, request, params }), {
       parse: "none",
@@ -180,8 +176,6 @@ export function createHttp(deps: HttpDeps): Http {
     },
   };
 }
-
-const notServed: Refusal = { code: "not_implemented", detail: "This operation is declared and not served by this version" };
 
 /** RFC 9110 section 11.6.1: a 401 says what would be accepted. */
 function challenged(refusal: Refusal, operation: Operation, headers: AnswerHeaders): AnswerHeaders {

@@ -6,7 +6,7 @@ import type { FailureCode } from "@nexus/protocol/failures.ts";
 import { eventually } from "../../support/eventually.ts";
 import type { RestAnswer, RestCall } from "../../support/rest.ts";
 import { startBrokenServer } from "./broken-server.ts";
-import { MANAGED, READER } from "./pod.ts";
+import { MANAGED } from "./pod.ts";
 import { onFrame, onPod, type Provocations } from "./provocation.ts";
 
 const SEND = "/api/v1/notifications/send";
@@ -56,7 +56,7 @@ type RequestCode = Extract<
   | ("invalid_json" | "limit_exceeded" | "invalid_header" | "unsupported_media_type" | "payload_too_large" | "validation_error")
   | ("template_not_found" | "template_exists" | "template_managed" | "invalid_template_id" | "invalid_template" | "unknown_template")
   | ("idempotency_conflict" | "idempotency_in_flight" | "tenant_access_denied" | "stale_leader" | "bundle_mismatch")
-  | ("not_found" | "channel_not_found" | "user_not_connected" | "tenant_not_found" | "method_not_allowed" | "not_implemented")
+  | ("not_found" | "channel_not_found" | "user_not_connected" | "tenant_not_found" | "method_not_allowed")
 >;
 
 const OPEN_CHANNEL = {
@@ -107,7 +107,6 @@ export const REQUESTS: Provocations<RequestCode> = {
   user_not_connected: { problem: asked("GET", "/api/v1/users/ann/subscriptions") },
   tenant_not_found: { problem: asked("GET", "/api/v1/tenants/nobody", { key: "platform-key" }) },
   method_not_allowed: { problem: asked("PATCH", SEND) },
-  not_implemented: { problem: asked("GET", "/nothing", { key: READER }) },
   stale_leader: { problem: onPod({}, (pod) => pod.admin("POST", ADMIN_PATHS.bundle, { ...pod.asPush(), term: "4" })) },
   bundle_mismatch: {
     problem: onPod({}, async (pod) => {

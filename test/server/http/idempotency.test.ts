@@ -112,7 +112,7 @@ describe("over real requests", () => {
 });
 
 describe("in a process", () => {
-  const operation: Operation = { id: "x", method: "POST", path: "/x", summary: "", auth: "admin", served: true };
+  const operation: Operation = { id: "x", method: "POST", path: "/x", summary: "", auth: "admin" };
   const clock = manualServerClock();
   const { writes } = createMemoryEngine({ clock, ids: systemIds, maxBytes: 1 << 20 });
   const deps = { writes, tenants: { cluster: defaultClusterSettings } };
