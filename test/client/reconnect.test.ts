@@ -1,42 +1,9 @@
 // Why: coming back is where clients lie. Each rule is provoked by a scripted server; timers are real, their settings small.
 import { describe, expect, test } from "bun:test";
-import { NexusClient } from "@nexus/client/client.ts";
-import type { ClientEvents } from "@nexus/client/events.ts";
-import type { ClientOptions } from "@nexus/client/options.ts";
 import { eventually } from "../support/eventually.ts";
+import { clientOf, note, subscribed } from "./recorded-client.ts";
 import { rejection } from "./rejection.ts";
 import { CONNECTED, scriptedServer } from "./scripted-server.ts";
-
-const QUICK = { backoff: { baseMs: 10, maxMs: 40 }, random: () => 0.5 } as const;
-
-function clientOf(url: string, options: Partial<ClientOptions> = {}) {
-  const client = new NexusClient({ url, token: "first", ...QUICK, ...options });
-  const events: { [K in keyof ClientEvents]: ClientEvents[K][] } = {
-    state: [],
-    connected: [],
-    notification: [],
-    gap: [],
-    subscribed: [],
-    unsubscribed: [],
-    shutdown: [],
-    error: [],
-    frame: [],
-  };
-  for (const name of Object.keys(events) as (keyof ClientEvents)[]) client.on(name, (event) => void events[name].push(event as never));
-  return { client, events, states: () => events.state.map(({ state }) => state), [Symbol.dispose]: () => client.close() };
-}
-
-const note = (id: string, stream: string, offset?: number) => ({
-  ...{ type: "notification", id, occurred_at: "2026-01-01T00:00:00Z", event_type: "t", payload: { id }, stream },
-  metadata: { source: "http-api", priority: "Normal" },
-  ...(offset === undefined ? {} : { offset }),
-});
-const subscribed = (id: string | undefined, name: string, state: object) => ({
-  type: "subscribed",
-  id,
-  payload: [name],
-  streams: [{ stream: `channel:${name}`, epoch: "e", offset: 0, outcome: "fresh", ...state }],
-});
 
 describe("states", () => {
   test("disconnected, connecting, connected; then closed for good with everything rejected", async () => {

@@ -5,6 +5,8 @@ import { eventually } from "../support/eventually.ts";
 type Sent = { readonly type: string; readonly id?: string; readonly payload?: Record<string, unknown> };
 export type Peer = {
   readonly token: string;
+  /** `?cursor=` of the handshake. */
+  readonly cursor: string | undefined;
   /** `performance.now()` of the handshake. */
   readonly at: number;
   readonly sent: Sent[];
@@ -45,7 +47,7 @@ export type Script = {
 export function scriptedServer({ greet = (peer) => peer.send(CONNECTED), refuse, probe = 501, protocol }: Script = {}): ScriptedServer {
   const peers: Peer[] = [];
   let attempts = 0;
-  const server = Bun.serve<{ peer: Peer | undefined; token: string }>({
+  const server = Bun.serve<{ peer: Peer | undefined; token: string; cursor: string | undefined }>({
     hostname: "127.0.0.1",
     port: 0,
     fetch(request, listener) {
@@ -54,14 +56,18 @@ export function scriptedServer({ greet = (peer) => peer.send(CONNECTED), refuse,
       if (refusal) return refusal;
       const offers = (request.headers.get("sec-websocket-protocol") ?? "").split(", ");
       const token = offers.find((offer) => offer.startsWith("nexus.token."))?.slice("nexus.token.".length) ?? "";
+      const cursor = new URL(request.url).searchParams.get("cursor") ?? undefined;
       const headers = { "Sec-WebSocket-Protocol": protocol ?? offers[0] ?? "" };
-      return listener.upgrade(request, { data: { peer: undefined, token }, headers }) ? undefined : new Response(null, { status: 400 });
+      return listener.upgrade(request, { data: { peer: undefined, token, cursor }, headers })
+        ? undefined
+        : new Response(null, { status: 400 });
     },
     websocket: {
       open(socket) {
         const sent: Sent[] = [];
         const peer: Peer = {
           token: socket.data.token,
+          cursor: socket.data.cursor,
           at: performance.now(),
           sent,
           isClosed: false,
