@@ -141,6 +141,10 @@ export class Link {
       provider,
       random: settings.random,
       now: Date.now,
+      after: (milliseconds, run) => {
+        const timer = setTimeout(run, milliseconds);
+        return () => clearTimeout(timer);
+      },
       offer: (token) => {
         this.#refresh = this.nextId();
         this.send({ type: "Refresh", id: this.#refresh, payload: { token } });

@@ -10,6 +10,8 @@ export type RenewalDeps = {
   readonly random: () => number;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** Runs once after so many milliseconds (at most 2³¹ - 1); returns how to call it off. */
+  readonly after: (milliseconds: number, run: () => void) => () => void;
   /** Sends the token to the server, which answers `accepted` or `refused`. */
   readonly offer: (token: string) => void;
   /** A provider that failed, or a refusal; the old token is still good for a while. */
@@ -35,7 +37,7 @@ export function renewInMs(leftMs: number, random: number): number | undefined {
 
 export class Renewal {
   readonly #deps: RenewalDeps;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #callOff: (() => void) | undefined;
   #token = "";
   #offered: string | undefined;
   /** Counts connections: what a provider answers for an earlier one comes too late. */
@@ -54,7 +56,7 @@ export class Renewal {
 
   stop(): void {
     this.#life++;
-    clearTimeout(this.#timer);
+    this.#callOff?.();
     this.#offered = undefined;
   }
 
@@ -87,10 +89,11 @@ export class Renewal {
   }
 
   #plan(waitMs: number | undefined): void {
-    clearTimeout(this.#timer);
+    this.#callOff?.();
     if (waitMs === undefined) return;
-    if (waitMs > MAX_TIMER_MS) this.#timer = setTimeout(() => this.#plan(waitMs - MAX_TIMER_MS), MAX_TIMER_MS);
-    else this.#timer = setTimeout(() => void this.#renew(), waitMs);
+    const { after } = this.#deps;
+    if (waitMs > MAX_TIMER_MS) this.#callOff = after(MAX_TIMER_MS, () => this.#plan(waitMs - MAX_TIMER_MS));
+    else this.#callOff = after(waitMs, () => void this.#renew());
   }
 
   /** Never rejects. */
