@@ -135,15 +135,23 @@ const optionsOf = (registry: Registry, name: MetricName) => ({
   registers: [registry],
 });
 
-/** Counts by labels; each child is looked up once. Values come from closed sets, so the memo is bounded. */
+/** Counts by labels in plain numbers, handed over when somebody asks. Values come from closed sets, so there are few. */
 function counterOf(registry: Registry, name: MetricName): (labels: Readonly<Record<string, string>>, count?: number) => void {
-  const counter = new Counter(optionsOf(registry, name));
+  const counts = new Map<string, { readonly labels: Record<string, string>; count: number }>();
+  new Counter({
+    ...optionsOf(registry, name),
+    collect() {
+      this.reset();
+      for (const { labels, count } of counts.values()) this.inc(labels, count);
+    },
+  });
   const order = row(name).labels ?? [];
-  const child = memo((_: string, labels: Readonly<Record<string, string>>) => counter.labels({ ...labels }));
-  return (labels, count = 1) => {
+  return (labels, by = 1) => {
     let key = "";
     for (const label of order) key += `${labels[label] ?? ""}|`;
-    child(key, labels).inc(count);
+    const known = counts.get(key);
+    if (known) known.count += by;
+    else counts.set(key, { labels: { ...labels }, count: by });
   };
 }
 
