@@ -26,7 +26,12 @@ export const Limits = Type.Object(
       67108864,
       "What may wait for one session before the channel's slowConsumer rule applies, in bytes.",
     ),
-    framesPerSecond: int(50, 0, 100000, "Frames one session may send a second; above it the socket is paused. 0: no limit."),
+    framesPerSecond: int(
+      50,
+      0,
+      100000,
+      "Frames one session may send a second; one as large as frameBytes counts 16 times. Above it the socket is paused. 0: no limit.",
+    ),
     requestsPerSecond: int(100, 0, 1000000, "Requests one API key, or one address without a key, may make a second. 0: no limit."),
     requestBurst: int(200, 1, 1000000, "Requests one API key, or one address without a key, may make at once."),
     upgradesPerMinutePerAddress: int(

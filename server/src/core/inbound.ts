@@ -1,9 +1,11 @@
-// Why: what a session sends is taken one frame at a time, at a bounded rate, and a client that keeps sending what is
-// refused is let go. It must never let a throw or a rejection escape: a socket handler would lose it silently.
+// Why: what a session sends is taken one frame at a time, at a bounded rate and in turns with the others, and a client that
+// keeps sending what is refused is let go. It must never let a throw or a rejection escape: a socket handler would lose it
+// silently.
 import { type ClosingCode, Failure, type FailureCode, type Refusal } from "@nexus/protocol/failures.ts";
 import type { FrameId } from "@nexus/protocol/frames.ts";
 import { type AcknowledgeDeps, acknowledge } from "./acknowledge.ts";
 import { type ClientFrame, decodeFrame } from "./decode.ts";
+import type { Defer } from "./defer.ts";
 import { controlFrame, errorFrame, PONG } from "./frame.ts";
 import type { Clock, Log, Metrics } from "./ports.ts";
 import { type RefreshDeps, refresh } from "./refresh.ts";
@@ -15,8 +17,14 @@ import { type SubscribeDeps, subscribe, unsubscribe } from "./subscribe.ts";
 /** A session that had this many frames refused within a minute is let go. */
 export const FLOOD_LIMIT = 30;
 const FLOOD_WINDOW_MS = 60_000;
-/** What may arrive after the socket was paused: one read of the kernel's buffer, in bytes. */
-const BACKLOG_BYTES = 1_048_576;
+/** What may wait beside one frame, in bytes: what still arrives after the socket was paused, one read of the kernel's buffer. */
+const BACKLOG_BYTES = 2_097_152;
+/** What a frame that waits costs beside its text, roughly, in bytes. */
+const WAITING_BYTES = 64;
+/** A frame of the full size counts this many times against the rate, a smaller one in proportion: so does the work it makes. */
+const FULL_SIZE_COUNTS = 16;
+/** How long frames that waited are dealt with before the node turns to others, in milliseconds. */
+const TURN_MS = 2;
 /** Refusals that a well-behaved client can run into; they do not count as a flood. */
 const HARMLESS: ReadonlySet<FailureCode> = new Set<FailureCode>([
   "invalid_ack",
@@ -32,12 +40,17 @@ export type InboundDeps = SubscribeDeps &
     readonly clock: Clock;
     readonly log: Log;
     readonly metrics: Pick<Metrics, "frame" | "refused">;
+    readonly defer: Defer;
     readonly end: (session: Session, code: ClosingCode) => void;
   };
 
 export class Inbound {
   readonly #deps: InboundDeps;
+  /** Out of tokens, until the next tick. */
   readonly #paced = new Set<Session>();
+  /** Something waits and may be started, in the order of asking. */
+  readonly #ready = new Set<Session>();
+  #isTurnDue = false;
 
   constructor(deps: InboundDeps) {
     this.#deps = deps;
@@ -47,21 +60,24 @@ export class Inbound {
   receive(session: Session, message: string | Uint8Array): void {
     if (session.ended) return;
     session.seenAt = this.#deps.clock.monotonic();
-    if (isOver(message, this.#deps.tenants.cluster().limits.frameBytes)) {
+    const { frameBytes } = this.#deps.tenants.cluster().limits;
+    if (isOver(message, frameBytes)) {
       this.#deps.metrics.refused("frame_too_large");
       this.#deps.end(session, "frame_too_large");
       return;
     }
-    if (!session.busy && !session.backlog && this.#takeToken(session)) {
+    // Large frames always wait for a turn: several may be in one read.
+    const isSmall = message.length * FULL_SIZE_COUNTS <= frameBytes;
+    if (isSmall && !session.busy && !session.backlog && this.#takeToken(session, message)) {
       this.#start(session, message);
       return;
     }
     session.backlog ??= [];
     session.backlog.push(message);
-    session.backlogBytes += message.length;
-    if (session.backlogBytes > BACKLOG_BYTES) this.#deps.end(session, "flood");
+    session.backlogBytes += message.length + WAITING_BYTES;
+    if (session.backlogBytes > BACKLOG_BYTES + frameBytes) this.#deps.end(session, "flood");
     else this.#pause(session);
-    if (!session.busy) this.#paced.add(session);
+    if (!session.busy) this.#await(session);
   }
 
   /** The session is being opened: what it sends meanwhile waits. Call `idle` afterwards. */
@@ -71,16 +87,34 @@ export class Inbound {
 
   idle(session: Session): void {
     session.busy = false;
-    this.#next(session);
+    if (session.backlog) this.#await(session);
   }
 
   /** Goes on with sessions that ran out of tokens. Call a few times a second. */
   tick(): void {
-    for (const session of [...this.#paced]) {
-      this.#paced.delete(session);
-      if (!session.busy && !session.ended) this.#next(session);
-    }
+    for (const session of this.#paced) this.#await(session);
+    this.#paced.clear();
   }
+
+  #await(session: Session): void {
+    this.#ready.add(session);
+    if (this.#isTurnDue) return;
+    this.#isTurnDue = true;
+    this.#deps.defer(this.#turn, 0);
+  }
+
+  /** One frame of each session that waits, as far as the time goes. */
+  readonly #turn = (): void => {
+    this.#isTurnDue = false;
+    const until = this.#deps.clock.monotonic() + TURN_MS;
+    for (const session of this.#ready) {
+      this.#ready.delete(session);
+      if (!session.busy) this.#next(session);
+      if (this.#deps.clock.monotonic() >= until) break;
+    }
+    const [first] = this.#ready;
+    if (first) this.#await(first);
+  };
 
   #start(session: Session, message: string | Uint8Array): void {
     session.busy = true;
@@ -90,13 +124,14 @@ export class Inbound {
   #next(session: Session): void {
     if (session.ended) return;
     const { backlog } = session;
-    if (!backlog) return;
-    if (!this.#takeToken(session)) {
+    const message = backlog?.[0];
+    if (!backlog || message === undefined) return;
+    if (!this.#takeToken(session, message)) {
       this.#paced.add(session);
       return;
     }
-    const message = backlog.shift() ?? "";
-    session.backlogBytes -= message.length;
+    backlog.shift();
+    session.backlogBytes -= message.length + WAITING_BYTES;
     if (backlog.length === 0) {
       session.backlog = undefined;
       session.backlogBytes = 0;
@@ -114,15 +149,16 @@ export class Inbound {
     session.outlet?.pause();
   }
 
-  #takeToken(session: Session): boolean {
-    const rate = this.#deps.tenants.cluster().limits.framesPerSecond;
+  /** Takes what the message counts, which may leave a debt: no frame that is allowed is too large for the rate. */
+  #takeToken(session: Session, message: string | Uint8Array): boolean {
+    const { framesPerSecond: rate, frameBytes } = this.#deps.tenants.cluster().limits;
     if (rate === 0) return true;
     const now = this.#deps.clock.monotonic();
     if (session.tokensAt === 0) session.tokens = rate;
     else session.tokens = Math.min(rate, session.tokens + ((now - session.tokensAt) / 1000) * rate);
     session.tokensAt = now;
     if (session.tokens < 1) return false;
-    session.tokens--;
+    session.tokens -= Math.max(1, Math.ceil((message.length * FULL_SIZE_COUNTS) / frameBytes));
     return true;
   }
 

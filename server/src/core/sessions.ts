@@ -58,7 +58,7 @@ export class Sessions {
     this.#opening = { engine: deps.engine, hub: this.#hub, flusher: this.#flusher, joining, tenants, directory };
     const { verifier, publisher } = deps;
     const { receipts } = deps.engine;
-    this.#inbound = new Inbound({ ...this.#opening, store, receipts, verifier, publisher, clock, log, metrics, end });
+    this.#inbound = new Inbound({ ...this.#opening, store, receipts, verifier, publisher, clock, log, metrics, defer, end });
   }
 
   /** Sessions of this node, those being opened included. */
