@@ -120,6 +120,28 @@ describe.skipIf(missing !== undefined)("in a browser", () => {
     expect(one.wrong).toEqual([]);
   });
 
+  test("after a drop it goes on, and says where something may be missing", async () => {
+    await using one = await openConsole();
+    const { page } = one;
+    await page.addInitScript(`
+      const Real = WebSocket;
+      globalThis.sockets = [];
+      globalThis.WebSocket = class extends Real { constructor(...all) { super(...all); sockets.push(this); } };
+    `);
+    await page.reload();
+    await page.locator("#template option").first().waitFor({ state: "attached" });
+    await connect(page, "dan");
+    await page.getByRole("textbox", { name: "Channel" }).fill("live.1");
+    await page.keyboard.press("Enter");
+    await page.locator("#channels li:not(.waiting)[title*='Live only']", { hasText: "live.1" }).waitFor();
+    await page.evaluate("sockets.at(-1).close(3000)");
+    await page.locator("#notifications .gap", { hasText: "missing on channel:live.1: it keeps no history" }).waitFor();
+    await page.getByText("Connected", { exact: true }).waitFor();
+    await post(dev.ready, "channel", { channel: "live.1", event_type: "after", payload: 1 });
+    await page.locator("#notifications h3", { hasText: "after" }).waitFor();
+    expect(one.wrong).toEqual([]);
+  });
+
   test("a notification from a backend appears as text, never as markup", async () => {
     await using one = await openConsole();
     await connect(one.page, "eve");

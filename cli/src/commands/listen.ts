@@ -55,6 +55,7 @@ async function follow(client: NexusClient, channels: readonly string[], { io, sh
     if (++seen === count) leave(0);
   });
   client.on("gap", ({ stream, reason }) => io.err(`notifications may be missing on ${stream}: ${reason}`));
+  client.on("unsubscribed", ({ channel, error }) => io.err(`${channel}: ${error.message}`));
   client.on("error", (error) => io.err(`${error.code}: ${error.message}`));
   client.on("state", ({ state, reason, retryInMs }) => {
     if (isLeaving || state === "connecting") return;

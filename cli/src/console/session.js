@@ -4,6 +4,13 @@ import { at, clock, make, prepend, say } from "./dom.js";
 
 const MOST_NOTIFICATIONS = 100;
 const MOST_FRAMES = 200;
+const REASONS = {
+  not_kept: "it keeps no history",
+  not_resumed: "it started fresh",
+  window_exceeded: "more was sent than it keeps",
+  epoch_changed: "the server lost its history",
+  unverifiable: "the server cannot tell",
+};
 const WORDS = { connecting: "Connecting…", connected: "Connected", closed: "Closed" };
 
 let client;
@@ -28,7 +35,9 @@ export function connect(tenant, user) {
   listen("connected", ({ connection_id: id, user_id: name }) => say(at("session"), `${name}, session ${id.slice(0, 8)}…`));
   listen("notification", showNotification);
   listen("frame", ({ direction, frame }) => showFrame(direction, frame));
-  listen("gap", ({ stream, reason }) => note(`gap on ${stream}: ${reason}`));
+  listen("gap", showGap);
+  listen("subscribed", showPlace);
+  listen("unsubscribed", ({ channel, error }) => lose(channel, error.message));
   listen("shutdown", ({ reconnectAfterSeconds: seconds }) => note(`the server goes away; back in ${seconds} s`));
   listen("error", ({ code, message, cause }) => say(at("alert"), `${code}: ${message}${cause ? ` (${cause.message})` : ""}`));
   for (const { dataset } of [...at("channels").children]) join(dataset.name);
@@ -43,7 +52,7 @@ export function disconnect() {
 
 /** Adds a channel to the list, and subscribes it where there is a connection. */
 export function addChannel(name) {
-  if ([...at("channels").children].some(({ dataset }) => dataset.name === name)) return;
+  if (chipOf(name)) return;
   const remove = make("button", { type: "button", textContent: "×", ariaLabel: `Unsubscribe ${name}` });
   const chip = make("li", { className: "waiting" }, name, remove);
   chip.dataset.name = name;
@@ -57,21 +66,42 @@ export function addChannel(name) {
 }
 
 function join(name) {
-  const chip = () => [...at("channels").children].find(({ dataset }) => dataset.name === name);
-  chip()?.classList.add("waiting");
+  chipOf(name)?.classList.add("waiting");
   client
     .subscribe(name, () => undefined)
     .then(
       () => {
-        chip()?.classList.remove("waiting");
+        chipOf(name)?.classList.remove("waiting");
         say(at("channel-error"));
       },
       (error) => {
-        if (error.code === "CLOSED") return;
-        chip()?.remove();
-        say(at("channel-error"), `${name}: ${error.message}`);
+        if (error.code !== "CLOSED") lose(name, error.message);
       },
     );
+}
+
+const chipOf = (name) => [...at("channels").children].find(({ dataset }) => dataset.name === name);
+
+function lose(name, why) {
+  chipOf(name)?.remove();
+  say(at("channel-error"), `${name}: ${why}`);
+}
+
+/** Whether what is missed on a channel can be had afterwards, and from where on. */
+function showPlace({ channel, state }) {
+  const chip = chipOf(channel);
+  if (!chip) return;
+  chip.classList.remove("waiting");
+  chip.title =
+    state && state.epoch !== "0" ? `Keeps history: ${state.outcome}, from offset ${state.offset}` : "Live only: it keeps no history";
+}
+
+/** A hole among the notifications, where the reader looks. */
+function showGap({ stream, reason }) {
+  const text = `Notifications may be missing on ${stream}: ${REASONS[reason] ?? reason}`;
+  prepend(at("notifications"), make("li", { className: "gap", textContent: text }), MOST_NOTIFICATIONS);
+  at("empty").hidden = true;
+  note(`gap on ${stream}: ${reason}`);
 }
 
 function showState({ state, reason, retryInMs }) {
