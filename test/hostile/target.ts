@@ -40,14 +40,21 @@ type Options = {
   readonly limits?: Partial<ClusterSettings["limits"]>;
   readonly delivery?: Partial<ClusterSettings["delivery"]>;
   readonly channels?: ClusterSettings["channels"];
+  readonly subscriptionsPerConnection?: number;
   readonly env?: Readonly<Record<string, string>>;
 };
 
 /** Limits are the defaults, but for those that count by address: all clients of a test have one. */
-export async function startTarget({ limits = {}, delivery = {}, channels = [], env = {} }: Options = {}): Promise<HostileTarget> {
+export async function startTarget({
+  limits = {},
+  delivery = {},
+  channels = [],
+  subscriptionsPerConnection = 50,
+  env = {},
+}: Options = {}): Promise<HostileTarget> {
   const ours = { upgradesPerMinutePerAddress: 0, requestsPerSecond: 0, ...limits };
   const cluster = clusterEntry({ limits: ours, delivery, channels });
-  const quotas = Value.Default(TenantQuotas, { connectionsPerUser: 1000 }) as TenantQuotas; // the schema fills every field it requires
+  const quotas = Value.Default(TenantQuotas, { connectionsPerUser: 1000, subscriptionsPerConnection }) as TenantQuotas; // the schema fills every field it requires
   const tenant = tenantEntry("acme", { api_keys: [apiKey("all", KEY)], issuers: [secretIssuer(TOKEN_SECRET)], quotas });
   const real = await startRealServer({ entries: [cluster, tenant], env });
   const { sessions } = real.server.node;

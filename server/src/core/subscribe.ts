@@ -22,6 +22,9 @@ export type SubscribeDeps = {
   readonly directory: Pick<Directory, "join" | "part">;
 };
 
+/** More names in one frame are refused unread, unless a session may hold more: reading them would hold up everybody. */
+const MAX_NAMES = 1000;
+
 type Bad = { readonly code: FailureCode; readonly field: FieldError };
 type Asked = { readonly name: string; readonly since: Position | undefined };
 type Joined = { readonly name: string; readonly located: Located };
@@ -30,6 +33,11 @@ export const channelStream = (session: Session, channel: string): StreamId => ({
 
 /** Answers `subscribed` for the good names and one `error` for the bad ones; its refusal is returned for the flood limit. */
 export async function subscribe(deps: SubscribeDeps, session: Session, frame: ClientFrameOf<"Subscribe">): Promise<Refusal | undefined> {
+  const tooMany = judgeCount(deps, session, frame.payload.channels.length);
+  if (tooMany) {
+    deps.flusher.reply(session, errorFrame(tooMany, frame.id));
+    return tooMany;
+  }
   const good: Asked[] = [];
   const bad: Bad[] = [];
   const fresh = new Set<string>();
@@ -57,6 +65,13 @@ export async function subscribe(deps: SubscribeDeps, session: Session, frame: Cl
   const refusal = refusalOf(bad);
   deps.flusher.reply(session, errorFrame(refusal, frame.id));
   return refusal;
+}
+
+function judgeCount({ tenants }: SubscribeDeps, session: Session, count: number): Refusal | undefined {
+  const most = Math.max(MAX_NAMES, tenants.tenant(session.tenant)?.quotas.subscriptionsPerConnection ?? 0);
+  if (count <= most) return undefined;
+  const detail = `One frame may name ${most} channels`;
+  return { code: "subscription_error", detail, fields: [{ pointer: "/payload/channels", detail }] };
 }
 
 function judge(
