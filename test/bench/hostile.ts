@@ -9,8 +9,8 @@ const LISTENERS = 20;
 const PER_SECOND = 100;
 const ROUNDS = 3;
 const SECONDS = 3;
-/** What a cluster has unless it says otherwise; the rate of upgrades is off, all clients come from one address. */
-const LIMITS = { sendQueueBytes: 1_048_576, framesPerSecond: 50, frameBytes: 65_536 };
+/** The schema's defaults. Listeners and attackers have an address each. */
+const LIMITS = { sendQueueBytes: 1_048_576, upgradesPerMinutePerAddress: 10 };
 const ATTACKER = new URL("programs/attacker.ts", import.meta.url).pathname;
 
 type Round = { readonly p50: number; readonly p99: number; readonly missing: number };
@@ -28,7 +28,10 @@ async function measure(name: string): Promise<void> {
     const at = /at:(\d+(?:\.\d+)?)/.exec(text)?.[1];
     if (at !== undefined) took.push(performance.now() - Number(at));
   };
-  await using listeners = await target.listen(LISTENERS, () => ["news"], { sampled: LISTENERS, onSample });
+  await using listeners = await target.listen(LISTENERS, () => ["news"], {
+    ...{ sampled: LISTENERS, onSample },
+    headers: (index) => `X-Forwarded-For: 192.0.2.${index + 1}\r\n`,
+  });
   // Large enough that whoever does not read is noticed within the run.
   const text = "x".repeat(name.includes("never read") ? 16_384 : 200);
   const requests = target.publishes(

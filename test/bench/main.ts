@@ -1,4 +1,5 @@
 // Why: `npm run bench [name…]`: figures with the floor beside them, printed, never asserted.
+import { bootTemplates } from "./boot-templates.ts";
 import { bundleEdit } from "./bundle-edit.ts";
 import { fanOut } from "./fan-out.ts";
 import { gatherWindow } from "./gather-window.ts";
@@ -21,6 +22,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   reconnect,
   hostile,
   startup,
+  "boot-templates": bootTemplates,
   "bundle-edit": async () => bundleEdit(),
   "sqlite-publish": sqlitePublish,
 };

@@ -9,7 +9,13 @@ export type AttackedServer = { readonly url: string; readonly secret: string };
 
 type Hold = { timer: ReturnType<typeof setInterval> | undefined; isOpen: boolean; rest: Buffer | undefined };
 /** `more`: called when the handshake is over and whenever the connection takes more. */
-type Client = { readonly path: string; readonly headers?: string; readonly more: (socket: Socket<Hold>) => void; readonly reads?: boolean };
+type Client = {
+  readonly index: number;
+  readonly path: string;
+  readonly headers?: string;
+  readonly more: (socket: Socket<Hold>) => void;
+  readonly reads?: boolean;
+};
 
 const UPGRADE = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 /** How long a client that was cut stays away, in milliseconds: the attacker's own process has to survive too. */
@@ -17,6 +23,9 @@ const AGAIN_MS = 50;
 
 /** Endless: returns once the attack is under way. */
 export type Attack = (server: AttackedServer) => void;
+
+/** Each client has an address of its own. */
+const from = (index: number): string => `X-Forwarded-For: 198.51.${100 + (index >> 8)}.${index & 255}\r\n`;
 
 const users = (count: number, start: (index: number) => void): void => {
   for (let index = 0; index < count; index++) start(index);
@@ -33,10 +42,11 @@ function hold(server: AttackedServer, client: Client): void {
     data: { timer: undefined, isOpen: false, rest: undefined },
     socket: {
       open(socket) {
-        socket.write(`GET ${client.path} HTTP/1.1\r\nHost: ${hostname}:${port}\r\n${client.headers ?? UPGRADE}\r\n`);
+        socket.write(`GET ${client.path} HTTP/1.1\r\nHost: ${hostname}:${port}\r\n${from(client.index)}${client.headers ?? UPGRADE}\r\n`);
       },
-      data(socket) {
+      data(socket, chunk) {
         if (socket.data.isOpen) return;
+        if (chunk.toString("latin1", 9, 10) === "4") return void socket.end(); // refused: the rate of its address is used up
         socket.data.isOpen = true;
         if (client.reads === false) socket.pause();
         client.more(socket);
@@ -121,12 +131,12 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
   "slow loris on upgrades": (server) =>
     users(500, () => drip(server, { first: `GET /ws HTTP/1.1\r\nHost: x\r\n${UPGRADE}`, bytes: "x-drip: 1\r\n", everyMs: 500 })),
   "1,000 silent connections": (server) => users(1000, () => drip(server, { first: "", bytes: "", everyMs: 0 })),
-  "1,000 connects and disconnects a second, bad tokens": (server) => {
+  "1,000 connects a second with bad tokens": (server) => {
     const { hostname, port } = new URL(server.url);
     setInterval(() => {
       for (let i = 0; i < 10; i++) {
         const socket = {
-          open: (one: Socket) => void one.write(`GET /ws?token=a.b.c HTTP/1.1\r\nHost: x\r\n${UPGRADE}\r\n`),
+          open: (one: Socket) => void one.write(`GET /ws?token=a.b.c HTTP/1.1\r\nHost: x\r\n${from(i)}${UPGRADE}\r\n`),
           data: (one: Socket) => one.terminate(),
         };
         Bun.connect({ hostname, port: Number(port), socket }).catch(() => undefined); // refused is what we are here for
@@ -134,13 +144,17 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     }, 10);
   },
   "20 x tiny frames": (server) =>
-    users(20, (n) => hold(server, { path: wsPath(server, `tiny-${n}`), more: pour(repeated('{"type":"Ping"}', 65_536)) })),
-  "20 x empty frames": (server) => users(20, (n) => hold(server, { path: wsPath(server, `empty-${n}`), more: pour(repeated("", 65_536)) })),
+    users(20, (n) => hold(server, { index: n, path: wsPath(server, `tiny-${n}`), more: pour(repeated('{"type":"Ping"}', 65_536)) })),
+  "20 x empty frames": (server) =>
+    users(20, (n) => hold(server, { index: n, path: wsPath(server, `empty-${n}`), more: pour(repeated("", 65_536)) })),
   "20 x 1 MB frames": (server) =>
-    users(20, (n) => hold(server, { path: wsPath(server, `big-${n}`), more: pour(frameOf(0x81, Buffer.alloc(1_000_000, 0x78))) })),
+    users(20, (n) =>
+      hold(server, { index: n, path: wsPath(server, `big-${n}`), more: pour(frameOf(0x81, Buffer.alloc(1_000_000, 0x78))) }),
+    ),
   "50 x 16 MB frames": (server) =>
     users(50, (n) =>
       hold(server, {
+        index: n,
         path: wsPath(server, `huge-${n}`),
         // The last byte never comes: it all waits in the server.
         more: (socket) => pour16(socket, Buffer.concat([head(0x81, 16 * MEGABYTE), Buffer.alloc(16 * MEGABYTE - 1, 0x78)])),
@@ -151,6 +165,7 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
       const fragment = frameOf(0x00, Buffer.alloc(1000, 0x78));
       const more = pour(Buffer.concat(Array(64).fill(fragment)));
       hold(server, {
+        index: n,
         path: wsPath(server, `endless-${n}`),
         more(socket) {
           socket.write(frameOf(0x01, Buffer.alloc(10, 0x78)));
@@ -161,28 +176,28 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
   "10 x decompression bombs": (server) =>
     users(10, (n) => {
       const headers = `${UPGRADE}Sec-WebSocket-Extensions: permessage-deflate\r\n`;
-      hold(server, { path: wsPath(server, `bomb-${n}`), headers, more: pour(BOMB) });
+      hold(server, { index: n, path: wsPath(server, `bomb-${n}`), headers, more: pour(BOMB) });
     }),
   "10 x subscribe and unsubscribe": (server) =>
     users(10, (n) =>
-      hold(server, { path: wsPath(server, `churn-${n}`), more: pour(Buffer.concat(Array(500).fill(Buffer.concat(churn)))) }),
+      hold(server, { index: n, path: wsPath(server, `churn-${n}`), more: pour(Buffer.concat(Array(500).fill(Buffer.concat(churn)))) }),
     ),
   "10 x 64 KB of bad channel names": (server) =>
     users(10, (n) => {
       const names = Array.from({ length: 10_000 }, () => "!");
-      hold(server, { path: wsPath(server, `names-${n}`), more: pour(frameOf(0x81, Buffer.from(subscribe(names)))) });
+      hold(server, { index: n, path: wsPath(server, `names-${n}`), more: pour(frameOf(0x81, Buffer.from(subscribe(names)))) });
     }),
   "10 x 64 KB of one held channel": (server) =>
     users(10, (n) => {
       const names = Array.from({ length: 16_000 }, () => "a");
-      hold(server, { path: wsPath(server, `held-${n}`), more: pour(frameOf(0x81, Buffer.from(subscribe(names)))) });
+      hold(server, { index: n, path: wsPath(server, `held-${n}`), more: pour(frameOf(0x81, Buffer.from(subscribe(names)))) });
     }),
   "50 + 50 listeners that never read": (server) =>
     users(50, (n) => {
       const greet = textFrame(subscribe(["news"]));
-      hold(server, { path: wsPath(server, `deaf-${n}`), reads: false, more: (socket) => void socket.write(greet) });
+      hold(server, { index: n, path: wsPath(server, `deaf-${n}`), reads: false, more: (socket) => void socket.write(greet) });
       const sse = `/sse?token=${tokenFor(server.secret, `deaf-too-${n}`)}&channels=news`;
-      hold(server, { path: sse, headers: "", reads: false, more: () => undefined });
+      hold(server, { index: n, path: sse, headers: "", reads: false, more: () => undefined });
     }),
 };
 

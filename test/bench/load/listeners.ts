@@ -8,6 +8,8 @@ export type ListenersOptions = {
   readonly count: number;
   /** Path and query of a connection. */
   readonly pathOf: (index: number) => string;
+  /** Lines of the request's head, each with its line break. */
+  readonly headers?: (index: number) => string;
   /** Sent when a WebSocket is open; one frame is awaited as the answer. Absent: ready with the handshake. */
   readonly greet?: (index: number) => string;
   /** Handshakes at once. */
@@ -128,7 +130,7 @@ export async function openListeners(options: ListenersOptions): Promise<Listener
         socket: {
           open(socket) {
             sockets.add(socket);
-            socket.write(`GET ${path} HTTP/1.1\r\nHost: ${hostname}:${port}\r\n${upgrade}\r\n`);
+            socket.write(`GET ${path} HTTP/1.1\r\nHost: ${hostname}:${port}\r\n${upgrade}${options.headers?.(index) ?? ""}\r\n`);
           },
           data: take,
           close(socket) {
