@@ -46,8 +46,8 @@ export class NexusClient {
   constructor(options: ClientOptions) {
     this.#settings = settingsOf(options);
     const { ack, cursor, pendingAcks, rememberedIds } = this.#settings;
-    const imported = cursor === undefined ? undefined : readCursor(cursor);
-    this.#badCursor = cursor !== undefined && imported === undefined;
+    const imported = cursor ? readCursor(cursor) : undefined;
+    this.#badCursor = Boolean(cursor) && imported === undefined;
     this.#positions = new Positions(imported);
     this.#channels = new Channels(this.#positions);
     this.#acks = new Requests(pendingAcks);
@@ -58,6 +58,9 @@ export class NexusClient {
       settings: this.#settings,
       events: this.#events,
       addressOf: (token) => this.#addressOf(token),
+      onMissed: (streams) => {
+        for (const state of streams) if (this.#positions.get(state.stream) === undefined) this.#positions.expect(state);
+      },
       onFrame: (frame) => this.#onFrame(frame),
       onLost: () => this.#onLost(),
       onOver: (error) => this.#onOver(error),

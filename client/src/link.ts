@@ -1,7 +1,7 @@
 // Why: that there is a connection whenever there can be one: attempts, tokens, waiting, and the decision whether to come back
 // are here; what travels on it is the client's. It must never offer a refused token again, nor keep a dead peer's place.
 import { isRetryableClose } from "@nexus/protocol/failures.ts";
-import type { ServerFrame } from "@nexus/protocol/frames.ts";
+import type { ServerFrame, StreamState } from "@nexus/protocol/frames.ts";
 import { backoffMs } from "./backoff.ts";
 import { Connection, type End, OWN_CLOSE } from "./connection.ts";
 import { NexusError } from "./error.ts";
@@ -18,6 +18,8 @@ export type LinkDeps = {
   readonly events: Emitter;
   /** Where to connect with this token. */
   readonly addressOf: (token: string) => string;
+  /** Where the streams stand of which nothing is known yet: what comes after was sent, and not read. */
+  readonly onMissed: (streams: readonly StreamState[]) => void;
   readonly onFrame: (frame: ServerFrame) => void;
   /** A connection ended, whatever comes next. */
   readonly onLost: () => void;
@@ -208,7 +210,7 @@ export class Link {
   }
 
   async #onEnd(end: End): Promise<void> {
-    const { settings, onLost } = this.#deps;
+    const { settings, addressOf, onLost, onMissed } = this.#deps;
     this.#connection = undefined;
     this.#refresh = undefined;
     this.#renewal?.stop();
@@ -217,8 +219,10 @@ export class Link {
     if (this.#connectedAt > 0 && performance.now() - this.#connectedAt >= settings.stableAfterMs) this.#attempt = 0;
     this.#connectedAt = 0;
     const token = this.#token;
-    if (end.phase === "handshake" && !end.own && this.#attempt === 0 && (await diagnose(settings, token)) === "refused") {
-      return this.#tokenRefused(token, { code: end.code, reason: "the server refused the token" });
+    if (end.phase === "handshake" && !end.own && this.#attempt === 0) {
+      const diagnosis = await diagnose(settings.fetch, addressOf(token), token);
+      if (diagnosis === "refused") return this.#tokenRefused(token, { code: end.code, reason: "the server refused the token" });
+      if (diagnosis !== "unknown") onMissed(diagnosis);
     }
     if (this.#overBecause) return;
     if (end.own && end.code === OWN_CLOSE.dialect) return this.finish(new NexusError("PROTOCOL", end.reason), end);

@@ -4,6 +4,12 @@ import type { OpenSocket } from "./connection.ts";
 
 export type TokenProvider = () => string | Promise<string>;
 
+/** What is used of the runtime's `fetch`. */
+export type Fetch = (
+  url: string,
+  init: { headers: Record<string, string>; signal: AbortSignal },
+) => Promise<{ readonly status: number; readonly body?: ReadableStream<Uint8Array> | null }>;
+
 export type ClientOptions = {
   /** `http(s)://` or `ws(s)://` address of the server; `/ws` is added to the path unless it is there. */
   readonly url: string;
@@ -14,7 +20,7 @@ export type ClientOptions = {
   readonly token: string | TokenProvider;
   /**
    * What `client.cursor()` of an earlier client of the same user gave: this one goes on from there. One that cannot be read
-   * is told as an `error` event `INVALID_CURSOR`, and everything starts fresh.
+   * is told as an `error` event `INVALID_CURSOR`, and everything starts fresh; empty text is none.
    */
   readonly cursor?: string | undefined;
   /**
@@ -38,7 +44,7 @@ export type ClientOptions = {
   /** Opens a socket; default the runtime's `WebSocket`. */
   readonly openSocket?: OpenSocket;
   /** Used once after a refused handshake to learn whether the token is why; `false` turns that off. Default the runtime's. */
-  readonly fetch?: ((url: string, init: { headers: Record<string, string>; signal: AbortSignal }) => Promise<{ status: number }>) | false;
+  readonly fetch?: Fetch | false;
   /** Chance in [0, 1). */
   readonly random?: () => number;
 };

@@ -41,6 +41,11 @@ export class Positions {
     this.#put(stream, { epoch, offset });
   }
 
+  /** As `join`, for what nobody has received yet: a stream that keeps nothing stays unknown. */
+  expect(state: StreamState): void {
+    if (state.epoch !== KEEPS_NOTHING) this.join(state);
+  }
+
   /** A notification arrived. One that comes late, or again, moves nothing. */
   advance(stream: string, offset: number | undefined): void {
     const place = this.#places.get(stream);

@@ -122,7 +122,7 @@ describe("handed over", () => {
     expect((await server.peer(0)).cursor).toBe(cursor);
   });
 
-  test.each(["", "nonsense!", "abc"])("what is no cursor (%p) is told, and nothing is presented", async (cursor) => {
+  test.each(["nonsense!", "abc", "."])("what is no cursor (%p) is told, and nothing is presented", async (cursor) => {
     await using server = serverOf([stateOf("user")]);
     using one = clientOf(server.url, { cursor });
     await one.client.connect();

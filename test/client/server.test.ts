@@ -1,6 +1,7 @@
 // Why: the client against the real server: what one promises the other must understand.
 import { expect, test } from "bun:test";
 import { NexusClient } from "@nexus/client/client.ts";
+import type { SocketLike } from "@nexus/client/connection.ts";
 import type { Gap, Notification } from "@nexus/client/events.ts";
 import { eventually } from "../support/eventually.ts";
 import { startServer, type TestServer } from "../support/server.ts";
@@ -87,4 +88,27 @@ test("a session over the user's limit is told so and stays away", async () => {
   expect(await rejection(second.connect())).toMatchObject({ name: "NexusError" });
   expect(errors).toEqual(["CONNECTION_LIMIT"]);
   first.close();
+});
+
+test("asking why a handshake was refused takes nothing away from the inbox", async () => {
+  await using server = startServer();
+  const { id } = await server.publish({ kind: "user", user: "ada" });
+  let attempts = 0;
+  const client = new NexusClient({
+    url: server.app.url,
+    token: server.token("ada"),
+    backoff: { baseMs: 10, maxMs: 50 },
+    // The first attempt meets a port that nobody listens on; the question behind it reaches the server.
+    openSocket: (url, protocols) => new WebSocket(attempts++ === 0 ? "ws://127.0.0.1:9/ws" : url, [...protocols]) as SocketLike,
+  });
+  const got: string[] = [];
+  const gaps: Gap[] = [];
+  client.on("notification", (one) => got.push(one.id));
+  client.on("gap", (gap) => gaps.push(gap));
+  await client.connect();
+  await eventually("it arrives", () => got.length > 0);
+  expect(got).toEqual([id]);
+  expect(gaps).toEqual([]);
+  expect(attempts).toBe(2);
+  client.close();
 });
