@@ -104,11 +104,15 @@ export const upgradeRequest = (path: string, isWhole = true): string =>
 export class Stranger implements AsyncDisposable {
   heard = "";
   isEnded = false;
+  isConnected = false;
   readonly #socket: Socket;
 
   constructor(port: number, first: string | Uint8Array = "") {
     this.#socket = connect({ host: "127.0.0.1", port });
     this.#socket.on("error", () => this.#socket.destroy()); // a reset is an end like any other here
+    this.#socket.on("connect", () => {
+      this.isConnected = true;
+    });
     this.#socket.on("close", () => {
       this.isEnded = true;
     });

@@ -25,7 +25,12 @@ export async function readBytes(request: Request, maxBytes: number): Promise<Rea
   const announced = request.headers.get("content-length");
   if (announced !== null && Number(announced) > maxBytes) return tooLarge(maxBytes);
   // A body of known length is held back by the listener beyond that length.
-  if (announced !== null) return { ok: true, value: await request.bytes() };
+  if (announced !== null) return arriving(request.bytes());
+  const read = await arriving(readChunks(request, maxBytes));
+  return read.ok ? read.value : read;
+}
+
+async function readChunks(request: Request, maxBytes: number): Promise<Read<Uint8Array>> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of request.body ?? []) {
@@ -36,10 +41,22 @@ export async function readBytes(request: Request, maxBytes: number): Promise<Rea
   return { ok: true, value: Buffer.concat(chunks) };
 }
 
+/** The client was cut, or left, before its body was whole: nobody reads the answer, and nothing of ours failed. */
+async function arriving<T>(body: Promise<T>): Promise<Read<T>> {
+  try {
+    return { ok: true, value: await body };
+  } catch (error) {
+    if (error instanceof Error && error.name === "AbortError") {
+      return { ok: false, refusal: { code: "invalid_json", detail: "The body ended early" } };
+    }
+    throw error;
+  }
+}
+
 /** The body as text, bounded as {@link readBytes}. */
 export async function readText(request: Request, maxBytes: number): Promise<Read<string>> {
   const announced = request.headers.get("content-length");
-  if (announced !== null && Number(announced) <= maxBytes) return { ok: true, value: await request.text() };
+  if (announced !== null && Number(announced) <= maxBytes) return arriving(request.text());
   const read = await readBytes(request, maxBytes);
   return read.ok ? { ok: true, value: Buffer.from(read.value).toString() } : read;
 }
