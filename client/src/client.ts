@@ -1,6 +1,6 @@
 // Why: what an application holds: one client per user, which goes on where it stood whenever it can be connected and says
 // honestly when it cannot. It must never hide that notifications may be missing, and never hold more than its bounds.
-import type { Priority, ServerFrame, StreamState } from "@nexus/protocol/frames.ts";
+import type { ServerFrame, StreamState } from "@nexus/protocol/frames.ts";
 import { AutoAck } from "./auto-ack.ts";
 import { backoffMs } from "./backoff.ts";
 import { type ChannelHandler, Channels } from "./channels.ts";
@@ -10,15 +10,10 @@ import { NexusError } from "./error.ts";
 import { type ClientEvents, type ConnectionState, Emitter, type FrameOf, type Listener } from "./events.ts";
 import { channelOf } from "./frames.ts";
 import { Link } from "./link.ts";
-import { type ClientOptions, type Settings, settingsOf } from "./options.ts";
+import { type ClientOptions, type Published, type PublishOptions, type Settings, settingsOf } from "./options.ts";
 import { gapOf, lossOf, Positions, readCursor } from "./positions.ts";
 import { Requests } from "./requests.ts";
 import { claimsOf } from "./token.ts";
-
-/** `ttl` in seconds; 0 is never delivered. */
-export type PublishOptions = { readonly priority?: Priority; readonly ttl?: number; readonly correlationId?: string };
-/** `deliveredTo` counts sessions. */
-export type Published = { readonly notificationId: string; readonly deliveredTo: number };
 
 const AUTO_ACK_INTERVAL_MS = 1_000;
 /** Which wait of the back-off it is before channels are asked for again that the server could not join just now. */

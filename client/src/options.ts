@@ -1,4 +1,5 @@
 // Why: what an application may decide, with the default beside each field.
+import type { Priority } from "@nexus/protocol/frames.ts";
 import { type BackoffOptions, DEFAULT_BACKOFF } from "./backoff.ts";
 import type { OpenSocket } from "./connection.ts";
 
@@ -48,6 +49,11 @@ export type ClientOptions = {
   /** Chance in [0, 1). */
   readonly random?: () => number;
 };
+
+/** `ttl` in seconds; 0 is never delivered. */
+export type PublishOptions = { readonly priority?: Priority; readonly ttl?: number; readonly correlationId?: string };
+/** `deliveredTo` counts sessions. */
+export type Published = { readonly notificationId: string; readonly deliveredTo: number };
 
 export type Settings = Required<Omit<ClientOptions, "url" | "token" | "backoff" | "openSocket" | "cursor">> & {
   readonly cursor?: string | undefined;
