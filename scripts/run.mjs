@@ -15,6 +15,7 @@ const TASKS = {
   start: ["cli/src/main.ts", "dev"], // examples/quickstart unless folders are named
   test: ["scripts/test.ts"],
   "test:fast": ["scripts/test.ts", "--fast"],
+  "test:nightly": ["scripts/test.ts", "--nightly"],
   check: ["scripts/check.ts"],
   format: ["node_modules/@biomejs/biome/bin/biome", "check", "--write", "."],
   generate: ["scripts/generate.ts"],

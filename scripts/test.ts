@@ -13,7 +13,10 @@ const say = (text: string) => process.stderr.write(`\n── ${text}\n`);
 
 type Plan = { readonly tiers: readonly Tier[]; readonly checks: boolean };
 
-/** `--fast`: checks, unit and contract. `--tier NAME` (repeatable): only those, without the checks. */
+/** How many steps every property test makes at least in a `--nightly` run. */
+const NIGHTLY_STEPS = "10000";
+
+/** `--fast`: checks, unit and contract. `--nightly`: the same, with long property tests. `--tier NAME` (repeatable): only those, without the checks. */
 function planOf(argv: readonly string[]): Plan {
   const named = argv.flatMap((word, at) => (word === "--tier" ? [argv[at + 1] ?? ""] : []));
   const unknown = named.filter((name) => !TIERS.some((tier) => tier.name === name));
@@ -21,7 +24,7 @@ function planOf(argv: readonly string[]): Plan {
     process.stderr.write(`--tier: no tier "${unknown[0]}"; one of ${TIERS.map((tier) => tier.name).join(", ")}\n`);
     process.exit(2);
   }
-  const wanted = argv.includes("--fast") ? FAST_TIERS : named.length > 0 ? named : TIERS.map((tier) => tier.name);
+  const wanted = argv.includes("--fast") || argv.includes("--nightly") ? FAST_TIERS : named.length > 0 ? named : TIERS.map((tier) => tier.name);
   return { tiers: TIERS.filter((tier) => wanted.includes(tier.name)), checks: named.length === 0 };
 }
 
@@ -53,6 +56,7 @@ async function runTier(tier: Tier): Promise<Tally> {
 }
 
 const plan = planOf(process.argv.slice(2));
+if (process.argv.includes("--nightly")) process.env.NEXUS_FUZZ_STEPS ??= NIGHTLY_STEPS;
 const started = performance.now();
 let total = NOTHING;
 const rows: string[] = [];
