@@ -151,15 +151,11 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     users(20, (n) =>
       hold(server, { index: n, path: wsPath(server, `big-${n}`), more: pour(frameOf(0x81, Buffer.alloc(1_000_000, 0x78))) }),
     ),
-  "50 x 16 MB frames": (server) =>
-    users(50, (n) =>
-      hold(server, {
-        index: n,
-        path: wsPath(server, `huge-${n}`),
-        // The last byte never comes: it all waits in the server.
-        more: (socket) => pour16(socket, Buffer.concat([head(0x81, 16 * MEGABYTE), Buffer.alloc(16 * MEGABYTE - 1, 0x78)])),
-      }),
-    ),
+  "50 x 16 MB frames": (server) => {
+    // The last byte never comes: what is gathered waits in the server.
+    const all = Buffer.concat([head(0x81, 16 * MEGABYTE), Buffer.alloc(16 * MEGABYTE - 1, 0x78)]);
+    users(50, (n) => hold(server, { index: n, path: wsPath(server, `huge-${n}`), more: (socket) => once(socket, all) }));
+  },
   "50 x fragments without end": (server) =>
     users(50, (n) => {
       const fragment = frameOf(0x00, Buffer.alloc(1000, 0x78));
@@ -201,7 +197,7 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     }),
 };
 
-function pour16(socket: Socket<Hold>, bytes: Buffer): void {
+function once(socket: Socket<Hold>, bytes: Buffer): void {
   const written = socket.write(bytes);
   socket.data.rest = written < bytes.length ? bytes.subarray(Math.max(written, 0)) : undefined;
 }
