@@ -24,7 +24,8 @@ function planOf(argv: readonly string[]): Plan {
     process.stderr.write(`--tier: no tier "${unknown[0]}"; one of ${TIERS.map((tier) => tier.name).join(", ")}\n`);
     process.exit(2);
   }
-  const wanted = argv.includes("--fast") || argv.includes("--nightly") ? FAST_TIERS : named.length > 0 ? named : TIERS.map((tier) => tier.name);
+  const wanted =
+    argv.includes("--fast") || argv.includes("--nightly") ? FAST_TIERS : named.length > 0 ? named : TIERS.map((tier) => tier.name);
   return { tiers: TIERS.filter((tier) => wanted.includes(tier.name)), checks: named.length === 0 };
 }
 
