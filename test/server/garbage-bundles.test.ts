@@ -26,10 +26,11 @@ const GOOD: readonly BundleEntry[] = [
   templateEntry("acme", "welcome", { variables: [{ name: "name", type: "string", required: true }] }),
   templateEntry("other", "liquid", { engine: "Liquid", payload: { text: "{% if a %}{{a}}{% endif %}" } }),
 ];
-const whole = (entries: readonly BundleEntry[], sequence: number): PushRequest => ({
+/** `every`: also the buckets that are empty, which takes away what damage may have put there. */
+const whole = (entries: readonly BundleEntry[], sequence: number, every = false): PushRequest => ({
   ...{ format: 1, term: "5", sequence, digest: digestOfAll(entries) },
   buckets: makeBuckets(entries)
-    .filter((bucket) => bucket.entries.length > 0)
+    .filter((bucket) => every || bucket.entries.length > 0)
     .map(({ index, digest, entries: all }) => ({ index, from: "0".repeat(64), to: digest, full: true, entries: all, removed: [] })),
 });
 
@@ -106,7 +107,7 @@ describe("over the wire", () => {
     sequence += 10;
     const { live } = real.server;
     const { term } = live.fence();
-    expect(await push({ ...whole(GOOD, sequence), term, reset: true })).toMatchObject({ status: 200 });
+    expect(await push({ ...whole(GOOD, sequence, true), term, reset: true })).toMatchObject({ status: 200 });
     return seen(live);
   };
 
