@@ -25,8 +25,10 @@ const WAITING_BYTES = 64;
 const FULL_SIZE_COUNTS = 16;
 /** How long frames that waited are dealt with before the node turns to others, in milliseconds. */
 const TURN_MS = 2;
-/** Refusals that a well-behaved client can run into; they do not count as a flood. */
+/** Refusals that a well-behaved client can run into, by our fault or its tenant's others'; they do not count as a flood. */
 const HARMLESS: ReadonlySet<FailureCode> = new Set<FailureCode>([
+  "internal",
+  "rate_limited",
   "invalid_ack",
   "broker_unavailable",
   "issuer_unavailable",
