@@ -8,8 +8,12 @@ import type { Flusher } from "./flusher.ts";
 import { controlFrame, NOWHERE } from "./frame.ts";
 import type { Hub } from "./hub.ts";
 import { type Joining, type Located, placeOf } from "./joining.ts";
-import type { Session } from "./session.ts";
+import type { ResumePoints, Session } from "./session.ts";
 import { channelStream } from "./subscribe.ts";
+
+/** What a cursor that came with the connection says. None: undefined; one that cannot be read says that something may be missing. */
+export const resumePoints = (cursor: string | undefined): ResumePoints | undefined =>
+  cursor === undefined || cursor === "" ? undefined : (decodeCursor(cursor) ?? "unreadable");
 
 export type ResumeDeps = { readonly hub: Hub; readonly flusher: Flusher; readonly joining: Joining };
 

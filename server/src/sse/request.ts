@@ -1,5 +1,5 @@
 // Why: what a request for `/sse` says, read before anything is decided. It must never decide, log or echo a token.
-import { decodeCursor } from "@nexus/protocol/cursor.ts";
+import { resumePoints } from "../core/resume.ts";
 import type { ResumePoints } from "../core/session.ts";
 
 /** `isReturning`: a browser came back by itself, which it does for ever unless it is told 204. */
@@ -24,12 +24,9 @@ export function readSseRequest(request: Request): SseRequest {
     ticket: searchParams.get("ticket") || undefined,
     origin: headers.get("origin") ?? undefined,
     channels: channels.filter((name) => name !== ""),
-    resume: readCursor(cursor),
+    resume: resumePoints(cursor),
     isReturning: lastEventId !== "",
   };
 }
-
-/** No cursor: undefined. One that cannot be read says that something may be missing. */
-export const readCursor = (text: string): ResumePoints | undefined => (text === "" ? undefined : (decodeCursor(text) ?? "unreadable"));
 
 const bearer = (header: string | null): string | undefined => /^bearer +(.+)$/i.exec(header ?? "")?.[1]?.trim();

@@ -1,6 +1,5 @@
 // Why: sockets on raw Bun.serve, because an Elysia wrapper would triple the memory of a silent one. It decodes a
 // handshake, asks core, and hands the socket over as core's outlet. It must never hold a rule of its own.
-import { decodeCursor } from "@nexus/protocol/cursor.ts";
 import { FAILURES, type Refusal } from "@nexus/protocol/failures.ts";
 import { SUBPROTOCOL } from "@nexus/protocol/frames.ts";
 import type { Server, WebSocketHandler } from "bun";
@@ -8,6 +7,7 @@ import type { AddressOf } from "../core/client-address.ts";
 import type { NexusNode } from "../core/node.ts";
 import type { Ids, Log } from "../core/ports.ts";
 import { problemResponse, refusalOf } from "../core/problem.ts";
+import { resumePoints } from "../core/resume.ts";
 import type { Session } from "../core/session.ts";
 import { isUpgrade, readHandshake } from "./handshake.ts";
 
@@ -96,9 +96,13 @@ async function tryUpgrade(deps: SocketEdgeDeps, request: Request, server: Server
   const { token, ticket, origin } = handshake;
   const admitted = await deps.node.admit({ address: deps.addressOf(request, server), token, ticket, origin });
   if ("code" in admitted) return admitted;
-  const { cursor } = handshake;
-  const resume = cursor === undefined ? {} : { resume: decodeCursor(cursor) ?? ("unreadable" as const) };
-  const session = deps.node.sessions.create({ identity: admitted.identity, transport: "websocket", full: handshake.full, ...resume });
+  const resume = resumePoints(handshake.cursor);
+  const session = deps.node.sessions.create({
+    identity: admitted.identity,
+    transport: "websocket",
+    full: handshake.full,
+    ...(resume === undefined ? {} : { resume }),
+  });
   // Bun answers the first offer by itself, which may be a token: an empty value makes it answer none.
   const headers = { "Sec-WebSocket-Protocol": handshake.full ? SUBPROTOCOL : "" };
   if (server.upgrade(request, { data: session, headers })) return undefined;
