@@ -1,6 +1,7 @@
 // Why: latency only means something at a load the server carries: half of what it took at full speed, one channel with
 // 1,000 listeners, from the publisher's request to the listener's socket. And a Ping beside it: how long a frame waits.
 import { deliver, percentile, pinGenerator, startTarget, type TargetKind } from "./load/targets.ts";
+import { timing } from "./load/timing.ts";
 
 const LISTENERS = 1000;
 const SAMPLED = 20;
@@ -12,19 +13,12 @@ export async function latency(): Promise<void> {
   pinGenerator();
   for (const kind of KINDS) {
     await using target = await startTarget(kind);
-    const took: number[] = [];
-    const onSample = (text: string) => {
-      const at = /at:(\d+(?:\.\d+)?)/.exec(text)?.[1];
-      if (at !== undefined) took.push(performance.now() - Number(at));
-    };
-    await using listeners = await target.listen(LISTENERS, () => ["channel-0"], { sampled: SAMPLED, onSample });
-    const requests = target.publishes(
-      () => ({ channel: "channel-0" }),
-      () => `at:${performance.now()}`,
-    );
+    const times = timing();
+    await using listeners = await target.listen(LISTENERS, () => ["channel-0"], { sampled: SAMPLED, onSample: times.onSample });
+    const requests = target.publishes(() => ({ channel: "channel-0" }), times.payload);
     const full = await deliver(target, listeners, { requests, seconds: 4 });
     const half = Math.max(1, Math.floor(full.publishes / full.seconds / 2));
-    took.length = 0;
+    times.reset();
     const echoes: number[] = [];
     let sentAt = 0;
     await using pinger = await target.listen(1, () => [], { sampled: 1, onSample: () => echoes.push(performance.now() - sentAt) });
@@ -37,7 +31,7 @@ export async function latency(): Promise<void> {
     clearInterval(pinging);
     console.log(
       `${kind.padEnd(20)} full speed ${(full.publishes / full.seconds).toFixed(0)} publishes/s; at ${half}/s ${(result.deliveries / result.seconds / 1000).toFixed(0)}k deliveries/s: ` +
-        `p50 ${percentile(took, 0.5).toFixed(2)} ms, p99 ${percentile(took, 0.99).toFixed(2)} ms; echo p50 ${percentile(echoes, 0.5).toFixed(2)} ms, p99 ${percentile(echoes, 0.99).toFixed(2)} ms`,
+        `p50 ${times.at(0.5).toFixed(2)} ms, p99 ${times.at(0.99).toFixed(2)} ms; echo p50 ${percentile(echoes, 0.5).toFixed(2)} ms, p99 ${percentile(echoes, 0.99).toFixed(2)} ms`,
     );
   }
 }

@@ -1,6 +1,7 @@
 // Why: most notifications go to one person. Server CPU per delivery at 2,000 sends a second over REST to 1,000 users with
 // one socket each, beside the floor; and how long a send takes from request to socket.
-import { cpuPerDelivery, deliver, percentile, pinGenerator, startTarget, type TargetKind } from "./load/targets.ts";
+import { cpuPerDelivery, deliver, pinGenerator, startTarget, type TargetKind } from "./load/targets.ts";
+import { timing } from "./load/timing.ts";
 
 const PER_SECOND = 2000;
 const USERS = 1000;
@@ -13,25 +14,17 @@ export async function singleUser(): Promise<void> {
   let floor = Number.NaN;
   for (const kind of KINDS) {
     await using target = await startTarget(kind);
-    const took: number[] = [];
-    const onSample = (text: string) => {
-      const at = /at:(\d+(?:\.\d+)?)/.exec(text)?.[1];
-      if (at !== undefined) took.push(performance.now() - Number(at));
-    };
-    await using listeners = await target.listen(USERS, () => [], { sampled: SAMPLED, onSample });
-    const requests = target.publishes(
-      (count) => ({ user: `user-${count % USERS}` }),
-      () => `at:${performance.now()}`,
-      64,
-    );
+    const times = timing();
+    await using listeners = await target.listen(USERS, () => [], { sampled: SAMPLED, onSample: times.onSample });
+    const requests = target.publishes((count) => ({ user: `user-${count % USERS}` }), times.payload, 64);
     await deliver(target, listeners, { requests, seconds: 1, perSecond: PER_SECOND });
-    took.length = 0;
+    times.reset();
     const result = await deliver(target, listeners, { requests, seconds: SECONDS, perSecond: PER_SECOND });
     const each = cpuPerDelivery(result);
     if (kind === "floor") floor = each;
     console.log(
       `${kind.padEnd(6)} ${(result.deliveries / result.seconds).toFixed(0)} deliveries/s: ${each.toFixed(1)} us CPU each` +
-        `${kind === "nexus" ? ` (${(each / floor).toFixed(2)} x floor)` : ""}, request to socket p50 ${percentile(took, 0.5).toFixed(2)} ms, p99 ${percentile(took, 0.99).toFixed(2)} ms`,
+        `${kind === "nexus" ? ` (${(each / floor).toFixed(2)} x floor)` : ""}, request to socket p50 ${times.at(0.5).toFixed(2)} ms, p99 ${times.at(0.99).toFixed(2)} ms`,
     );
   }
 }
