@@ -174,11 +174,21 @@ export class Sessions {
     return chosen.length;
   }
 
-  /** Ends sessions whose tenant was suspended or removed. Call after every change of configuration. */
+  /**
+   * Ends sessions whose tenant was suspended or removed, and brings forward heartbeats that a shorter interval has due
+   * earlier. Call after every change of configuration.
+   */
   revalidate(): void {
+    const heartbeatMs = this.#delivery().heartbeatSeconds * 1000;
+    const monotonic = this.#deps.clock.monotonic();
+    const latest = monotonic + heartbeatMs;
     for (const session of this.#pool.list()) {
       const tenant = this.#deps.tenants.tenant(session.tenant);
       if (!tenant || tenant.suspended) this.end(session, "tenant_suspended");
+      else if (session.heartbeatAt > latest) {
+        session.heartbeatAt = firstHeartbeat(monotonic, heartbeatMs, this.#ordinal++);
+        session.seenAt = monotonic; // it was not asked so often before: its silence says nothing yet
+      }
     }
   }
 
