@@ -36,6 +36,14 @@ export const TIERS: readonly Tier[] = [
     packages: [],
   },
   {
+    name: "hostile",
+    about: "clients that mean no good",
+    paths: ["test/hostile"],
+    timeoutMs: 60_000,
+    parallel: 2,
+    packages: [],
+  },
+  {
     name: "foreign",
     about: "clients that others wrote: Node, Python, a browser, curl",
     paths: ["test/foreign"],
