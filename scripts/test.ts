@@ -6,7 +6,7 @@ import { unavailableTier } from "../test/support/cluster/tiers.ts";
 import { runChecks } from "./check.ts";
 import { runShown } from "./tiers/run.ts";
 import { add, closingLine, NOTHING, type Tally, tallyOf } from "./tiers/tally.ts";
-import { FAST_TIERS, TIERS, type Tier } from "./tiers/tiers.ts";
+import { FAST_TIERS, NIGHTLY_TIERS, TIERS, type Tier } from "./tiers/tiers.ts";
 
 const root = new URL("..", import.meta.url).pathname;
 const say = (text: string) => process.stderr.write(`\n── ${text}\n`);
@@ -16,7 +16,7 @@ type Plan = { readonly tiers: readonly Tier[]; readonly checks: boolean };
 /** How many steps every property test makes at least in a `--nightly` run. */
 const NIGHTLY_STEPS = "10000";
 
-/** `--fast`: checks, unit and contract. `--nightly`: the same, with long property tests. `--tier NAME` (repeatable): only those, without the checks. */
+/** `--fast`: checks, unit and contract. `--nightly`: what has property tests, with long ones. `--tier NAME` (repeatable): only those, without the checks. */
 function planOf(argv: readonly string[]): Plan {
   const named = argv.flatMap((word, at) => (word === "--tier" ? [argv[at + 1] ?? ""] : []));
   const unknown = named.filter((name) => !TIERS.some((tier) => tier.name === name));
@@ -24,8 +24,8 @@ function planOf(argv: readonly string[]): Plan {
     process.stderr.write(`--tier: no tier "${unknown[0]}"; one of ${TIERS.map((tier) => tier.name).join(", ")}\n`);
     process.exit(2);
   }
-  const wanted =
-    argv.includes("--fast") || argv.includes("--nightly") ? FAST_TIERS : named.length > 0 ? named : TIERS.map((tier) => tier.name);
+  const all = named.length > 0 ? named : TIERS.map((tier) => tier.name);
+  const wanted = argv.includes("--fast") ? FAST_TIERS : argv.includes("--nightly") ? NIGHTLY_TIERS : all;
   return { tiers: TIERS.filter((tier) => wanted.includes(tier.name)), checks: named.length === 0 };
 }
 

@@ -37,10 +37,18 @@ export const TIERS: readonly Tier[] = [
   },
   {
     name: "hostile",
-    about: "clients that mean no good",
+    about: "clients that mean no good, and garbage at every door",
     paths: ["test/hostile"],
     timeoutMs: 60_000,
     parallel: 2,
+    packages: [],
+  },
+  {
+    name: "endurance",
+    about: "kills under load, links that flap",
+    paths: ["test/endurance"],
+    timeoutMs: 60_000,
+    parallel: 1,
     packages: [],
   },
   {
@@ -79,3 +87,5 @@ export const TIERS: readonly Tier[] = [
 
 /** The tiers of `npm run test:fast`. */
 export const FAST_TIERS: readonly string[] = ["unit", "contract"];
+/** The tiers of `npm run test:nightly`: those with property tests. */
+export const NIGHTLY_TIERS: readonly string[] = [...FAST_TIERS, "hostile", "endurance"];

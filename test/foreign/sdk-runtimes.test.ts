@@ -4,11 +4,11 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { missingBrowser, type Site, startSite } from "../foreign/support/browser.ts";
+import { nodeRuntime } from "../client/node-runtime.ts";
+import type { Orders, Told } from "../client/programs/listener.ts";
 import { eventually } from "../support/eventually.ts";
 import { startServer } from "../support/server.ts";
-import { nodeRuntime } from "./node-runtime.ts";
-import type { Orders, Told } from "./programs/listener.ts";
+import { missingBrowser, type Site, startSite } from "./support/browser.ts";
 
 type Listener = AsyncDisposable & { readonly told: readonly Told[] };
 type Start = (orders: Orders) => Promise<Listener>;
@@ -58,7 +58,7 @@ function suite(start: Start): void {
 const heard = (told: readonly Told[]): string[] => told.flatMap((one) => (one.what === "notification" ? [one.id] : []));
 
 async function bundle(program: string, target: "browser" | "node"): Promise<string> {
-  const built = await Bun.build({ entrypoints: [join(import.meta.dir, "programs", program)], target });
+  const built = await Bun.build({ entrypoints: [join(import.meta.dir, "../client/programs", program)], target });
   return (await built.outputs[0]?.text()) ?? "";
 }
 

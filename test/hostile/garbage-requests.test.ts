@@ -3,11 +3,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { OPERATIONS } from "@nexus/protocol/rest/operations.ts";
 import fc from "fast-check";
-import { apiKey, clusterEntry, platformKey, secretIssuer, templateEntry, tenantEntry } from "../../support/bundle-entries.ts";
-import { fuzzSettings, fuzzTimeoutMs } from "../../support/fuzz.ts";
-import { CANARY, junk, mutated } from "../../support/mutate.ts";
-import { type RealServer, startRealServer } from "../../support/real-server.ts";
-import { TOKEN_SECRET, token } from "../../support/rest.ts";
+import { apiKey, clusterEntry, platformKey, secretIssuer, templateEntry, tenantEntry } from "../support/bundle-entries.ts";
+import { fuzzSettings, fuzzTimeoutMs } from "../support/fuzz.ts";
+import { CANARY, junk, mutated } from "../support/mutate.ts";
+import { type RealServer, startRealServer } from "../support/real-server.ts";
+import { TOKEN_SECRET, token } from "../support/rest.ts";
 
 const KEY = "key-of-acme";
 const PLATFORM = "key-of-the-platform";

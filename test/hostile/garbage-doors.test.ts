@@ -4,13 +4,13 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createHmac } from "node:crypto";
 import { encodeCursor } from "@nexus/protocol/cursor.ts";
 import fc from "fast-check";
-import { type HostileTarget, startTarget } from "../hostile/target.ts";
 import { eventually } from "../support/eventually.ts";
 import { fuzzSettings, fuzzTimeoutMs } from "../support/fuzz.ts";
 import { CANARY, mutated } from "../support/mutate.ts";
 import { TOKEN_SECRET, token } from "../support/rest.ts";
 import { SseClient } from "../support/sse-client.ts";
 import { WsClient } from "../support/ws-client.ts";
+import { type HostileTarget, startTarget } from "./target.ts";
 
 let target: HostileTarget;
 let good: string;
