@@ -43,9 +43,12 @@ export class Sessions {
   readonly #opening: OpeningDeps & SubscribeDeps;
   readonly #inbound: Inbound;
   #ordinal = 0;
+  /** What silence was judged by so far. */
+  #staleSeconds: number;
 
   constructor(deps: SessionsDeps) {
     this.#deps = deps;
+    this.#staleSeconds = deps.tenants.cluster().delivery.staleSeconds;
     const { tenants, clock, log, metrics, defer } = deps;
     const { store, bus, directory } = deps.engine;
     const sendQueueBytes = () => tenants.cluster().limits.sendQueueBytes;
@@ -175,20 +178,21 @@ export class Sessions {
   }
 
   /**
-   * Ends sessions whose tenant was suspended or removed, and brings forward heartbeats that a shorter interval has due
-   * earlier. Call after every change of configuration.
+   * Ends sessions whose tenant was suspended or removed, brings forward heartbeats that a shorter interval has due earlier,
+   * and lets silence begin anew where less of it is allowed: it was not asked about so often before, and says nothing yet.
+   * Call after every change of configuration.
    */
   revalidate(): void {
-    const heartbeatMs = this.#delivery().heartbeatSeconds * 1000;
+    const { heartbeatSeconds, staleSeconds } = this.#delivery();
+    const isStricter = staleSeconds < this.#staleSeconds;
+    this.#staleSeconds = staleSeconds;
     const monotonic = this.#deps.clock.monotonic();
-    const latest = monotonic + heartbeatMs;
+    const latest = monotonic + heartbeatSeconds * 1000;
     for (const session of this.#pool.list()) {
       const tenant = this.#deps.tenants.tenant(session.tenant);
       if (!tenant || tenant.suspended) this.end(session, "tenant_suspended");
-      else if (session.heartbeatAt > latest) {
-        session.heartbeatAt = firstHeartbeat(monotonic, heartbeatMs, this.#ordinal++);
-        session.seenAt = monotonic; // it was not asked so often before: its silence says nothing yet
-      }
+      if (isStricter) session.seenAt = monotonic;
+      if (session.heartbeatAt > latest) session.heartbeatAt = firstHeartbeat(monotonic, heartbeatSeconds * 1000, this.#ordinal++);
     }
   }
 
