@@ -50,7 +50,7 @@ export type Limits = Static<typeof Limits>;
 export const Delivery = Type.Object(
   {
     heartbeatSeconds: int(30, 1, 3600, "How often an idle session gets a heartbeat, in seconds."),
-    staleSeconds: int(120, 2, 86400, "A session that answered nothing for this long is closed, in seconds."),
+    staleSeconds: int(120, 2, 960, "A session that answered nothing for this long is closed, in seconds."),
     ackTimeoutSeconds: int(
       30,
       1,
