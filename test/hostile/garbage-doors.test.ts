@@ -30,15 +30,19 @@ function signed(header: unknown, claims: unknown): string {
 const HEADER = { alg: "HS256", typ: "JWT" };
 const CLAIMS = { sub: "ann", tenant_id: "acme", exp: 4_000_000_000, nbf: 1, iat: 1, iss: "me", aud: ["us"], roles: ["a"], channels: ["*"] };
 type Forged = { readonly jwt: string; readonly header: unknown; readonly claims: unknown };
-const forged: fc.Arbitrary<Forged> = fc.oneof(
-  mutated(CLAIMS).map((claims) => ({ jwt: signed(HEADER, claims), header: HEADER, claims })),
-  mutated(HEADER).map((header) => ({ jwt: signed(header, CLAIMS), header, claims: CLAIMS })),
-  fc.constantFrom("none", "None", "NONE", "HS384", "RS256", "ES256", "EdDSA", "", "HS256 ").map((alg) => ({
-    jwt: `${encoded({ alg })}.${encoded(CLAIMS)}.`,
-    header: { alg },
-    claims: CLAIMS,
-  })),
-);
+/** Bun refuses headers beyond 16 KB with 431 before anybody looks at them. */
+const MAX_TOKEN = 8192;
+const forged: fc.Arbitrary<Forged> = fc
+  .oneof(
+    mutated(CLAIMS).map((claims) => ({ jwt: signed(HEADER, claims), header: HEADER, claims })),
+    mutated(HEADER).map((header) => ({ jwt: signed(header, CLAIMS), header, claims: CLAIMS })),
+    fc.constantFrom("none", "None", "NONE", "HS384", "RS256", "ES256", "EdDSA", "", "HS256 ").map((alg) => ({
+      jwt: `${encoded({ alg })}.${encoded(CLAIMS)}.`,
+      header: { alg },
+      claims: CLAIMS,
+    })),
+  )
+  .filter(({ jwt }) => jwt.length <= MAX_TOKEN);
 /** A good token with characters changed: its signature holds for something else. */
 const cut = fc.record({ at: fc.nat(), text: fc.constantFrom("", "A", ".", "=", "%", "-", " ", CANARY) });
 const unusual = /[^\x21-\x7e]/;
