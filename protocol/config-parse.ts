@@ -16,8 +16,9 @@ export type ParsedConfig =
   | { readonly ok: true; readonly config: ServerConfig }
   | { readonly ok: false; readonly errors: readonly string[] };
 
-/** Other variables of ours that are no settings of a server. */
-const FOREIGN = /^NEXUS_(BUN|CACHE_DIR|PROCESSES|OPERATOR_.*|TEST_.*|BENCH_.*|IMAGE.*)$/;
+/** Other variables of ours that are no settings of a server, and those Kubernetes makes of a Service called `nexus-redis`. */
+const FOREIGN =
+  /^NEXUS_(BUN|CACHE_DIR|PROCESSES|OPERATOR_.*|TEST_.*|BENCH_.*|IMAGE.*|.*_SERVICE_(HOST|PORT)(_.*)?|(REDIS|POSTGRES)_PORT(_.*)?)$/;
 
 /** Order: schema defaults, `defaults`, environment, flags. Unknown names in a section of ours are refused. */
 export function parseConfig(sources: ConfigSources): ParsedConfig {

@@ -9,7 +9,9 @@ if (!FormatRegistry.Has("address-range")) FormatRegistry.Set("address-range", (t
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
-export const ENGINES = ["memory", "sqlite"] as const;
+export const ENGINES = ["memory", "sqlite", "redis"] as const;
+export const REDIS_TOPOLOGIES = ["standalone", "sentinel", "cluster"] as const;
+export const INBOXES = ["engine", "postgres"] as const;
 
 const port = (value: number, description: string) => Type.Integer({ minimum: 0, maximum: 65535, default: value, description });
 const host = (value: string) => Type.String({ default: value, minLength: 1, description: "Address to listen on." });
@@ -64,7 +66,15 @@ export const ServerConfig = Type.Object({
   }),
   engine: Type.Union(
     ENGINES.map((engine) => Type.Literal(engine)),
-    { default: "memory", description: "What keeps notifications: memory for as long as the process runs, sqlite in a file." },
+    {
+      default: "memory",
+      description:
+        "What keeps notifications: memory for as long as the process runs, sqlite in a file, redis for a fleet of any number of servers.",
+    },
+  ),
+  inbox: Type.Union(
+    INBOXES.map((inbox) => Type.Literal(inbox)),
+    { default: "engine", description: "Where inboxes are kept: with everything else, or in PostgreSQL (needs the redis engine)." },
   ),
   memory: section({
     maxBytes: Type.Integer({ minimum: 1048576, default: 268435456, description: "What the memory engine keeps at the most, in bytes." }),
@@ -84,6 +94,65 @@ export const ServerConfig = Type.Object({
       default: 1073741824,
       description:
         "What the sqlite engine keeps at the most, in bytes; above it the oldest entries go. The log beside the file comes on top.",
+    }),
+  }),
+  redis: section({
+    topology: Type.Union(
+      REDIS_TOPOLOGIES.map((topology) => Type.Literal(topology)),
+      { default: "standalone", description: "How Redis is run: one server, one watched by Sentinels, or a Redis Cluster." },
+    ),
+    addresses: Type.Array(Type.String({ pattern: "^(\\[[0-9a-fA-F:.]+\\]|[^:\\[\\]\\s]+):[0-9]{1,5}$" }), {
+      default: ["127.0.0.1:6379"],
+      minItems: 1,
+      maxItems: 32,
+      description: "host:port of the server, of the Sentinels, or of some nodes of the Cluster, separated by commas.",
+    }),
+    masterName: Type.String({ default: "mymaster", minLength: 1, description: "What the Sentinels call the primary." }),
+    database: Type.Integer({ minimum: 0, maximum: 1048576, default: 0, description: "Number of the database; a Cluster has only 0." }),
+    usernameFile: Type.String({ default: "", description: "File with the user name for AUTH. Empty: the default user." }),
+    passwordFile: Type.String({ default: "", description: "File with the password for AUTH, read again for each new connection." }),
+    sentinelPasswordFile: Type.String({ default: "", description: "File with the password of the Sentinels, when they have one." }),
+    tls: Type.Boolean({ default: false, description: "Talk TLS to Redis and to Sentinels." }),
+    caFile: Type.String({ default: "", description: "PEM certificates to trust. Empty: the system's." }),
+    certFile: Type.String({ default: "", description: "PEM client certificate, where Redis asks for one." }),
+    keyFile: Type.String({ default: "", description: "PEM private key of certFile." }),
+    serverName: Type.String({ default: "", description: "Name the certificate has to carry. Empty: the host dialled." }),
+    prefix: Type.String({
+      default: "nexus",
+      pattern: "^[A-Za-z0-9._-]{1,64}$",
+      description: "What every key begins with. Installations that share one Redis need different ones.",
+    }),
+    commandTimeoutMilliseconds: Type.Integer({
+      minimum: 50,
+      maximum: 60000,
+      default: 2000,
+      description: "How long a command may take before it counts as failed, in milliseconds.",
+    }),
+    probeMilliseconds: Type.Integer({
+      minimum: 100,
+      maximum: 60000,
+      default: 2000,
+      description: "How often a probe travels through each subscription, in milliseconds. One that stays away twice as long replaces it.",
+    }),
+  }),
+  postgres: section({
+    urlFile: Type.String({ default: "", description: "File with the postgres:// address of the database, credentials included." }),
+    poolSize: Type.Integer({ minimum: 1, maximum: 1000, default: 10, description: "Connections to PostgreSQL at the most." }),
+  }),
+  triggers: section({
+    pubsub: Type.Boolean({ default: true, description: "Take what is published to notification:* in Redis (needs the redis engine)." }),
+    stream: Type.Boolean({ default: true, description: "Take entries of the Redis Stream below (needs the redis engine)." }),
+    streamKey: Type.String({
+      default: "nexus:triggers",
+      minLength: 1,
+      description: "The stream; its dead letters go to this name with :dead.",
+    }),
+    maxAttempts: Type.Integer({ minimum: 1, maximum: 1000, default: 5, description: "Tries before an entry becomes a dead letter." }),
+    retryMilliseconds: Type.Integer({
+      minimum: 100,
+      maximum: 3600000,
+      default: 30000,
+      description: "How long an entry may be with a node before another takes it over, in milliseconds.",
     }),
   }),
   drain: section({

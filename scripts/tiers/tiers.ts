@@ -52,6 +52,14 @@ export const TIERS: readonly Tier[] = [
     packages: [],
   },
   {
+    name: "fleet",
+    about: "many nodes over a real Redis and PostgreSQL, through faults",
+    paths: ["test/fleet"],
+    timeoutMs: 60_000,
+    parallel: 1,
+    packages: ["redis-server", "postgresql-15"],
+  },
+  {
     name: "foreign",
     about: "clients that others wrote: Node, Python, a browser, curl",
     paths: ["test/foreign"],

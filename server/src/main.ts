@@ -11,9 +11,8 @@ import { createJwks, type Jwks } from "./adapters/jwks.ts";
 import { createJwksFetch } from "./adapters/jwks-fetch.ts";
 import { createTokenVerifier } from "./adapters/jwt.ts";
 import { createLog, type LevelledLog } from "./adapters/log.ts";
-import { createMemoryEngine } from "./adapters/memory/engine.ts";
 import { createMetrics, type ServerMetrics } from "./adapters/metrics.ts";
-import { createSqliteEngine } from "./adapters/sqlite/engine.ts";
+import { openEngine } from "./adapters/open-engine.ts";
 import { type AdminListener, startAdmin } from "./admin/listener.ts";
 import { type App, createApp } from "./app.ts";
 import { createAddressOf } from "./core/client-address.ts";
@@ -119,19 +118,11 @@ function keySets({ live, log, metrics }: Pick<Parts, "live" | "log" | "metrics">
 /** What this server is called in answers and logs. */
 const nodeName = ({ node }: ServerConfig): string => node || hostname();
 
-/** The engine the configuration names, with what `/health` says of it. */
-async function createEngine({ config, log }: Parts) {
-  const node = nodeName(config);
-  if (config.engine === "sqlite") return await createSqliteEngine({ clock, ids, log, node, ...config.sqlite });
-  const engine = createMemoryEngine({ clock, ids, node, maxBytes: config.memory.maxBytes });
-  return { ...engine, degraded: () => false };
-}
-
 /** The public port: REST and sockets over the engine. */
 async function startApp(parts: Parts, { extra, gatherWindowMs }: StartOptions): Promise<App> {
   const { config, live, metrics, log } = parts;
   const startedAt = clock.monotonic();
-  const engine = await createEngine(parts);
+  const engine = await openEngine({ config, log, clock, ids, node: nodeName(config) });
   const verifier = createTokenVerifier({ tenants: live, clock, jwks: parts.jwks });
   const diagnostics = config.http.publicDiagnostics ? createOps(parts) : undefined;
   const health = ({ sessions }: App["node"]): HealthFacts => ({

@@ -63,7 +63,17 @@ describe("parseConfig", () => {
   });
 
   test("leaves other programs' variables alone", () => {
-    expect(errorsOf({ env: { NEXUS_SERVER_SERVICE_HOST: "10.0.0.1", NEXUS_BUN: "x", HTTP_PROXY: "y" } })).toEqual([]);
+    expect(
+      errorsOf({
+        env: {
+          NEXUS_SERVER_SERVICE_HOST: "10.0.0.1",
+          NEXUS_REDIS_SERVICE_HOST: "10.0.0.2",
+          NEXUS_REDIS_PORT_6379_TCP: "t",
+          NEXUS_BUN: "x",
+          HTTP_PROXY: "y",
+        },
+      }),
+    ).toEqual([]);
   });
 
   test.each(configFields().map((field) => [field.env, field] as const))("%s can be set by environment and by flag", (_name, field) => {
@@ -81,9 +91,9 @@ function sampleOf(schema: ReturnType<typeof configFields>[number]["schema"]): st
   if (schema.type === "integer")
     return String((schema.minimum ?? 0) === schema.default ? (schema.minimum ?? 0) + 1 : (schema.minimum ?? 0));
   if (schema.type === "boolean") return schema.default === true ? "false" : "true";
-  if (schema.type === "array") return "10.0.0.0/8, 2001:db8::/32";
+  if (schema.type === "array") return schema.items.format === "address-range" ? "10.0.0.0/8, 2001:db8::/32" : "redis-0:6379, [::1]:6380";
   if (Array.isArray(schema.anyOf)) return String(schema.anyOf.find((one: TSchema) => one.const !== schema.default)?.const);
-  return "some/text";
+  return new RegExp(schema.pattern ?? "").test("some/text") ? "some/text" : "some-text";
 }
 
 test("names are derived from the path", () => {

@@ -1,5 +1,6 @@
 // Why: what one engine offers core, as a whole: streams and who listens to them, and the records beside them.
 // It must never name a product.
+import type { Fleet } from "./fleet-ports.ts";
 import type { Bus, Directory, RateLimits, StreamStore } from "./ports.ts";
 import type { Receipts, Stats, TemplateStore, Tickets, WriteRecords } from "./record-ports.ts";
 
@@ -14,5 +15,6 @@ export type Engine = {
   readonly receipts: Receipts;
   readonly stats: Stats;
   readonly writes: WriteRecords;
+  readonly fleet: Fleet;
   close(): Promise<void>;
 };

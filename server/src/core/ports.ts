@@ -94,6 +94,11 @@ export type StreamStore = {
   read(stream: StreamId, since: Position): Promise<ReadResult>;
   /** Where a reader that starts now stands. */
   top(stream: StreamId): Promise<Position>;
+  /**
+   * This node has seen the stream announced up to here. A store that is behind (a failover took entries back) starts a new
+   * epoch, so that nobody mistakes what comes now for what was lost. The top after that.
+   */
+  seen(stream: StreamId, position: Position): Promise<Position>;
   /** Entries of an inbox above the user's mark, oldest first, with the top they were read at. */
   unread(inbox: StreamId): Promise<{ readonly entries: readonly Entry[]; readonly top: Position }>;
   setMark(inbox: StreamId, position: Position): Promise<void>;
@@ -125,7 +130,10 @@ export type Page = {
   readonly more: boolean;
 };
 
-/** Called in stream order, synchronously after the store's step on one node; at most once per announcement. */
+/**
+ * `onEntry`: at most once per announcement, in stream order where one engine announces alone. `onGap`: announcements may
+ * have been missed up to now; those from now on arrive.
+ */
 export type BusListener = { readonly onEntry: (entry: Entry) => void; readonly onGap: (stream: StreamId, reason: string) => void };
 
 /**

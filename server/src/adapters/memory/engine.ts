@@ -17,6 +17,7 @@ import type {
 import { streamKey } from "../../core/streams.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import { MemoryDirectory } from "./directory.ts";
+import { createMemoryFleet } from "./fleet.ts";
 import { IdempotencyRecords } from "./idempotency.ts";
 import { Logs } from "./logs.ts";
 import { MemoryRateLimits } from "./rate-limits.ts";
@@ -91,6 +92,7 @@ export function createMemoryEngine({ clock, ids, maxBytes, node = "node" }: Memo
       return since.offset === 0 ? { kind: "recovered", entries: [], top } : { kind: "not_recovered", reason: "unverifiable", top };
     },
     top: async (stream) => logOf(stream)?.top ?? logs.emptyTop(),
+    seen: async (stream) => logOf(stream)?.top ?? logs.emptyTop(),
     unread: async (inbox) => {
       const log = logOf(inbox);
       return { entries: log?.unread(clock.now()) ?? [], top: log?.top ?? logs.emptyTop() };
@@ -124,6 +126,7 @@ export function createMemoryEngine({ clock, ids, maxBytes, node = "node" }: Memo
     receipts: new MemoryReceipts(clock),
     stats: new MemoryStats(clock),
     writes: new MemoryWriteRecords(clock, budget),
+    fleet: createMemoryFleet({ node, clock, directory }),
     waiting() {
       const now = clock.monotonic();
       if (now - counted.at >= 1000) counted = { at: now, waiting: logs.waiting() }; // anyone may ask for /health

@@ -5,6 +5,7 @@ import type { Engine } from "../../core/engine.ts";
 import type { Bus, BusListener, Clock, Ids, StreamStore } from "../../core/ports.ts";
 import { streamKey } from "../../core/streams.ts";
 import { MemoryDirectory } from "../memory/directory.ts";
+import { createMemoryFleet } from "../memory/fleet.ts";
 import { MemoryRateLimits } from "../memory/rate-limits.ts";
 import { MemoryReceipts } from "../memory/receipts.ts";
 import { MemoryStats } from "../memory/stats.ts";
@@ -68,6 +69,7 @@ export async function createSqliteEngine(options: SqliteEngineOptions): Promise<
     publish: createPublish({ commit, streams, records, directory, listeners, clock }),
     read: (stream, since) => commit.read(() => streams.read(stream, since, clock.now())),
     top: (stream) => commit.read(() => streams.top(stream)),
+    seen: (stream) => commit.read(() => streams.top(stream)),
     unread: (inbox) => commit.read(() => streams.unread(inbox, clock.now())),
     setMark: (inbox, position) => commit.write(() => streams.setMark(inbox, position)),
     has: (inbox, notificationId) => commit.read(() => streams.has(inbox, notificationId)),
@@ -117,6 +119,7 @@ export async function createSqliteEngine(options: SqliteEngineOptions): Promise<
     receipts: new MemoryReceipts(clock),
     stats: new MemoryStats(clock),
     writes: new SqliteWriteRecords(db, commit, clock),
+    fleet: createMemoryFleet({ node, clock, directory }),
     usage: () => ({ bytes: sweeper.bytes(), evicted: sweeper.evicted }),
     waiting: () => {
       if (closing === undefined) lastWaiting = waiting();

@@ -1,0 +1,54 @@
+// Why: tests talk to a real Redis of their own on a free loopback port. It must leave neither a process nor a file behind.
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { eventually } from "../eventually.ts";
+
+export type RedisServer = AsyncDisposable & {
+  readonly host: "127.0.0.1";
+  readonly port: number;
+  readonly address: string;
+  readonly pid: number;
+  /** Ends the process at once, as a crash would; the folder stays until disposal. */
+  kill(): Promise<void>;
+};
+
+/** `settings`: lines of redis.conf. `port`: a fixed one, for a server that comes back. `folder`: kept when given. */
+export type RedisServerOptions = { readonly settings?: readonly string[]; readonly port?: number; readonly folder?: string };
+
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
+
+/** Starts `redis-server` and resolves once it answers. Without settings it keeps nothing on disk. */
+export async function startRedis({ settings = [], port, folder }: RedisServerOptions = {}): Promise<RedisServer> {
+  const place = folder ?? (await mkdtemp(join(tmpdir(), "nexus-redis-")));
+  const at = port ?? (await freePort());
+  const config = [`port ${at}`, "bind 127.0.0.1", `dir ${place}`, 'save ""', "appendonly no", ...settings].join("\n");
+  const file = join(place, "redis.conf");
+  await Bun.write(file, `${config}\n`);
+  const child = Bun.spawn(["redis-server", file], { stdout: Bun.file(join(place, "redis.log")), stderr: "inherit" });
+  await eventually("redis-server answers", async () => {
+    if (child.exitCode !== null) throw new Error(`redis-server ended: ${await Bun.file(join(place, "redis.log")).text()}`);
+    const socket = await Bun.connect({ hostname: "127.0.0.1", port: at, socket: { data: () => undefined } });
+    socket.end();
+    return true;
+  });
+  const kill = async () => {
+    child.kill("SIGKILL");
+    await child.exited;
+  };
+  return {
+    ...{ host: "127.0.0.1", port: at, address: `127.0.0.1:${at}`, pid: child.pid, kill },
+    async [Symbol.asyncDispose]() {
+      await kill();
+      if (folder === undefined) await rm(place, { recursive: true, force: true });
+    },
+  };
+}
