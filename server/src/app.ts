@@ -1,5 +1,5 @@
 // Why: the one place where core, the engines behind it and the edges in front of it become a server that listens.
-// It must never read the environment or choose an adapter: `main.ts` does.
+// It must never read the environment or choose an adapter: `assembly.ts` does.
 import type { ServerConfig } from "@nexus/protocol/config.ts";
 import type { Server } from "bun";
 import { createAddressOf } from "./core/client-address.ts";

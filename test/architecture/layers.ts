@@ -15,7 +15,11 @@ const SERVER: Readonly<Record<string, number>> = {
   admin: 2,
   ops: 2,
   "app.ts": 3,
-  "main.ts": 4,
+  // What a whole server and one of several processes share, then both, then the one that chooses between them.
+  "assembly.ts": 4,
+  "server.ts": 5,
+  processes: 5,
+  "main.ts": 6,
 };
 const OPERATOR: Readonly<Record<string, number>> = {
   "package.json": 0,

@@ -4,7 +4,7 @@ import { expect } from "bun:test";
 import { connect, type Socket } from "node:net";
 import { type ClusterSettings, makeBuckets } from "@nexus/protocol/bundle.ts";
 import { TenantQuotas } from "@nexus/protocol/resources/settings.ts";
-import type { RunningServer } from "@nexus/server/main.ts";
+import type { RunningServer } from "@nexus/server/server.ts";
 import { Value } from "@sinclair/typebox/value";
 import { RawSocket } from "../conformance/raw-socket.ts";
 import { apiKey, clusterEntry, secretIssuer, tenantEntry } from "../support/bundle-entries.ts";

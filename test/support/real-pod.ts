@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { parseConfig } from "@nexus/protocol/config-parse.ts";
 import { systemClock } from "@nexus/server/adapters/clock.ts";
 import { createLog } from "@nexus/server/adapters/log.ts";
-import { type RunningServer, startServer } from "@nexus/server/main.ts";
+import { type RunningServer, startServer } from "@nexus/server/server.ts";
 import type { KeyPair } from "./cluster/pki.ts";
 
 export type RealPod = AsyncDisposable & {

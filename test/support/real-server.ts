@@ -7,7 +7,7 @@ import { type BundleEntry, makeBuckets } from "@nexus/protocol/bundle.ts";
 import { parseConfig } from "@nexus/protocol/config-parse.ts";
 import { systemClock } from "@nexus/server/adapters/clock.ts";
 import { createLog } from "@nexus/server/adapters/log.ts";
-import { type RunningServer, type StartOptions, startServer } from "@nexus/server/main.ts";
+import { type RunningServer, type StartOptions, startServer } from "@nexus/server/server.ts";
 import { createAuthority } from "./cluster/pki.ts";
 
 export const ADMIN_NAME = "admin.nexus.default.nexus";

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { systemClock } from "@nexus/server/adapters/clock.ts";
 import { createLog } from "@nexus/server/adapters/log.ts";
-import { type RunningServer, startServer } from "@nexus/server/main.ts";
+import { type RunningServer, startServer } from "@nexus/server/server.ts";
 import type { Arguments } from "../args.ts";
 import { command, UsageError } from "../command.ts";
 import { createConsole } from "../console/serve.ts";

@@ -1,6 +1,6 @@
 // Why: files in, a configured server out, again after each edit. It holds the one rule of reloading: what cannot be used
 // leaves in place what was used before.
-import type { RunningServer } from "@nexus/server/main.ts";
+import type { RunningServer } from "@nexus/server/server.ts";
 import { loadFiles, type Problem } from "../files/load.ts";
 import { adaptForDev } from "./adapt.ts";
 import { compileFolder, type DevBundle } from "./compile.ts";

@@ -7,7 +7,7 @@ import { parseConfig } from "@nexus/protocol/config-parse.ts";
 import { TenantQuotas } from "@nexus/protocol/resources/settings.ts";
 import { systemClock } from "@nexus/server/adapters/clock.ts";
 import { createLog } from "@nexus/server/adapters/log.ts";
-import { startServer } from "@nexus/server/main.ts";
+import { startServer } from "@nexus/server/server.ts";
 import { Value } from "@sinclair/typebox/value";
 import { apiKey, clusterEntry, secretIssuer, tenantEntry } from "../../support/bundle-entries.ts";
 

@@ -1,0 +1,134 @@
+// Why: what every server process is put together from, whether it is alone or one of several behind a port: key sets, the
+// public port over its engine, the drain, the gauges. It must never open an admin or ops port, nor read the environment.
+import { hostname } from "node:os";
+import type { ServerConfig } from "@nexus/protocol/config.ts";
+import { version } from "@nexus/protocol/package.json" with { type: "json" };
+import { readBootCopy } from "./adapters/boot.ts";
+import { systemClock } from "./adapters/clock.ts";
+import { systemIds } from "./adapters/ids.ts";
+import { createJwks, type Jwks } from "./adapters/jwks.ts";
+import { createJwksFetch } from "./adapters/jwks-fetch.ts";
+import { createTokenVerifier } from "./adapters/jwt.ts";
+import type { LevelledLog } from "./adapters/log.ts";
+import type { ServerMetrics } from "./adapters/metrics.ts";
+import { openEngine } from "./adapters/open-engine.ts";
+import { type App, createApp } from "./app.ts";
+import { createAddressOf } from "./core/client-address.ts";
+import { createDrain, type Drain } from "./core/drain.ts";
+import type { LiveConfig } from "./core/live-config.ts";
+import type { Readiness } from "./core/readiness.ts";
+import type { HealthFacts } from "./http/health.ts";
+import { createHttp, type HttpDeps } from "./http/routes.ts";
+import { createOps } from "./ops/listener.ts";
+
+const clock = systemClock;
+const ids = systemIds;
+
+export type Parts = {
+  readonly config: ServerConfig;
+  readonly log: LevelledLog;
+  readonly live: LiveConfig;
+  readonly metrics: ServerMetrics;
+  readonly readiness: Readiness;
+  readonly jwks: Jwks;
+};
+
+/** Key sets of issuers, fetched from where the cluster allows. `NODE_EXTRA_CA_CERTS` adds authorities of one's own. */
+export function keySets({ live, log, metrics }: Pick<Parts, "live" | "log" | "metrics">): Jwks {
+  const fetch = createJwksFetch({ allowPrivate: () => live.cluster().limits.jwksPrivateNetworks });
+  return createJwks({ fetch, clock, log, random: Math.random, fetched: (outcome) => metrics.jwksFetched(outcome) });
+}
+
+/** What this server is called in answers and logs. */
+export const nodeName = ({ node }: ServerConfig): string => node || hostname();
+
+export type AppOptions = {
+  /** Answers paths of the public port that are no operation; undefined: 404. */
+  readonly extra?: HttpDeps["extra"];
+  /** Holds the gather window still, in milliseconds, for measurements. */
+  readonly gatherWindowMs?: number;
+};
+
+/** The public port: REST and sockets over the engine. */
+export async function startApp(parts: Parts, { extra, gatherWindowMs }: AppOptions): Promise<App> {
+  const { config, live, metrics, log } = parts;
+  const startedAt = clock.monotonic();
+  const engine = await openEngine({ config, log, clock, ids, node: nodeName(config) });
+  const verifier = createTokenVerifier({ tenants: live, clock, jwks: parts.jwks });
+  const diagnostics = config.http.publicDiagnostics ? createOps(parts) : undefined;
+  const health = ({ sessions }: App["node"]): HealthFacts => ({
+    ...{ version, node: nodeName(config), degraded: engine.degraded(), uptimeSeconds: (clock.monotonic() - startedAt) / 1000 },
+    ...{ sessions: sessions.count(), users: sessions.users(), channels: sessions.channels() },
+    queue: { backend: config.engine, ...engine.waiting() },
+  });
+  try {
+    return createApp({
+      ...{ config, live, engine, verifier, metrics, log, clock, ids },
+      ...(gatherWindowMs === undefined ? {} : { gatherWindowMs }),
+      http: (node) =>
+        createHttp({
+          ...{ tenants: live, publisher: node.publisher, sessions: node.sessions, engine, verifier, metrics, log, clock, ids },
+          node: nodeName(config),
+          addressOf: createAddressOf(config.http.trustedProxies),
+          health: () => health(node),
+          extra: (request) => (diagnostics && new URL(request.url).pathname === "/metrics" ? diagnostics.fetch(request) : extra?.(request)),
+        }),
+    });
+  } catch (error) {
+    await engine.close(); // a file would stay locked
+    throw error;
+  }
+}
+
+export function drainOf({ config, live, log, readiness }: Parts, node: App["node"]): Drain {
+  const { sessions } = node;
+  return createDrain({
+    ...{ clock, log, random: Math.random },
+    wait: (ms) => Bun.sleep(ms),
+    propagationSeconds: config.drain.propagationSeconds,
+    pace: () => live.cluster().delivery,
+    steps: {
+      announce: () => readiness.drain(),
+      refuse: () => node.refuseSessions(),
+      sessions: () => sessions.count(),
+      shutdown: (count, hint) => sessions.shutdown(count, hint),
+      settle: () => sessions.settle(),
+    },
+  });
+}
+
+export function observe({ live, metrics, readiness, jwks }: Parts, { sessions }: App["node"], certificateExpiry: () => number): void {
+  const ageSeconds = () => {
+    const confirmedAt = live.confirmedAt();
+    return confirmedAt === undefined ? -1 : (clock.monotonic() - confirmedAt) / 1000;
+  };
+  metrics.observe({
+    ...{ certificateExpiry, ready: readiness.isReady, draining: readiness.isDraining },
+    jwksOutage: () => jwks.outageSeconds(),
+    users: () => sessions.users(),
+    channels: () => sessions.channels(),
+    load: () => sessions.load(),
+    bundle: () => ({ ...live.counts(), ageSeconds: ageSeconds() }),
+  });
+}
+
+export async function loadBootCopy(live: LiveConfig, directory: string, log: LevelledLog): Promise<void> {
+  let buckets = 0;
+  let skipped = 0;
+  const failed = await readBootCopy(directory, {
+    log,
+    take(bucket) {
+      const report = live.load([bucket]);
+      buckets += report.buckets;
+      skipped += report.skipped.length;
+    },
+  });
+  log.info("boot.loaded", { buckets, failed: failed + skipped, ...live.counts() });
+}
+
+/** What the cluster says wins while it says something. */
+export function followLogLevel(live: LiveConfig, log: LevelledLog, fallback: ServerConfig["log"]["level"]): void {
+  live.onChange(({ cluster }) => {
+    if (cluster) log.setLevel(live.cluster().log_level ?? fallback);
+  });
+}

@@ -1,0 +1,82 @@
+// Why: one process that is a whole server: public, ops and admin port over one engine.
+// It must never read the environment, install a signal handler or exit.
+import type { ServerConfig } from "@nexus/protocol/config.ts";
+import { version } from "@nexus/protocol/package.json" with { type: "json" };
+import { systemClock as clock } from "./adapters/clock.ts";
+import type { LevelledLog } from "./adapters/log.ts";
+import { createMetrics } from "./adapters/metrics.ts";
+import { type AdminListener, startAdmin } from "./admin/listener.ts";
+import type { App } from "./app.ts";
+import { type AppOptions, drainOf, followLogLevel, keySets, loadBootCopy, nodeName, observe, type Parts, startApp } from "./assembly.ts";
+import { createLiveConfig, type LiveConfig } from "./core/live-config.ts";
+import { createReadiness, type Readiness } from "./core/readiness.ts";
+import { startOps } from "./ops/listener.ts";
+
+export type StartOptions = AppOptions & {
+  readonly log: LevelledLog;
+  /** Somebody asked for the end on the admin port. Without it the server drains and stops by itself. */
+  readonly onDrainRequest?: () => void;
+};
+
+export type RunningServer = {
+  /** Addresses without a slash at the end. */
+  readonly url: string;
+  readonly opsUrl: string;
+  /** Undefined while the admin port is closed. */
+  readonly adminPort: number | undefined;
+  readonly live: LiveConfig;
+  readonly readiness: Readiness;
+  readonly node: App["node"];
+  /** Lets the sessions go as `docs/operations.md` says, then stops. Every call resolves when it is over. */
+  drain(): Promise<void>;
+  /** Stops now: what is open is closed, what is waiting is stored. */
+  stop(): Promise<void>;
+};
+
+/** Starts a server. @throws Error when a port is taken, or the admin files or the engine's file cannot be used */
+export async function startServer(config: ServerConfig, options: StartOptions): Promise<RunningServer> {
+  const { log } = options;
+  const startedAt = clock.monotonic();
+  const metrics = createMetrics({ version });
+  const live = createLiveConfig({ overrides: { limits: config.limits, delivery: config.delivery }, log, clock });
+  followLogLevel(live, log, config.log.level);
+  const hasAdmin = config.admin.certFile !== "";
+  const readiness = createReadiness({ clock, confirmed: live.confirmed, confirmSeconds: hasAdmin ? config.boot.confirmSeconds : 0 });
+  const parts: Parts = { config, log, live, metrics, readiness, jwks: keySets({ live, log, metrics }) };
+  const ops = startOps(config.ops, parts); // first: probes get an answer while the boot copy is read
+  let app: App | undefined;
+  let admin: AdminListener | undefined;
+  const stop = async () => {
+    await app?.stop();
+    await admin?.stop();
+    await ops.stop();
+  };
+  try {
+    if (config.boot.directory !== "") await loadBootCopy(live, config.boot.directory, log);
+    app = await startApp(parts, options);
+    const { url, port, node } = app;
+    const draining = drainOf(parts, node);
+    const drain = async () => {
+      await draining.run();
+      await stop();
+    };
+    const sessions = () => node.sessions.count();
+    if (hasAdmin) {
+      admin = await startAdmin(config.admin, {
+        ...{ ...parts, clock, version, sessions, cluster: config.cluster },
+        setLogLevel: (level) => log.setLevel(level),
+        drain: options.onDrainRequest ?? (() => void drain()),
+      });
+    }
+    observe(parts, node, () => admin?.certificateExpiry() ?? 0);
+    readiness.booted();
+    log.info("server.started", {
+      ...{ version, port, node: nodeName(config), cluster: config.cluster },
+      durationMs: Math.round(clock.monotonic() - startedAt),
+    });
+    return { url, opsUrl: ops.url, adminPort: admin?.port, live, readiness, node, drain, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
