@@ -8,8 +8,12 @@ import type { Delivery, Limits } from "@nexus/protocol/resources/settings.ts";
 import { type HeldSpec, parseTemplate } from "./bundle-entries.ts";
 import type { Clock, KeyHolder } from "./ports.ts";
 
-/** Fields of one process laid over what the cluster's entry says. */
-export type SettingsOverrides = { readonly limits?: Partial<Limits>; readonly delivery?: Partial<Delivery> };
+/** Fields of one process laid over what the cluster's entry says. `processes`: how many share what is said per pod; 1 when absent. */
+export type SettingsOverrides = {
+  readonly limits?: Partial<Limits>;
+  readonly delivery?: Partial<Delivery>;
+  readonly processes?: number;
+};
 
 /** Parsed templates that are kept: a memo over the texts, least recently used goes first. */
 const PARSED_TEMPLATES = 4096;
@@ -169,7 +173,9 @@ export class BundleIndex {
   }
 
   #laidOver(spec: ClusterSettings): ClusterSettings {
-    const { limits = {}, delivery = {} } = this.#overrides;
-    return { ...spec, limits: { ...spec.limits, ...limits }, delivery: { ...spec.delivery, ...delivery } };
+    const { delivery = {}, processes = 1 } = this.#overrides;
+    const limits = { ...spec.limits, ...this.#overrides.limits };
+    const connectionsPerPod = Math.ceil(limits.connectionsPerPod / processes);
+    return { ...spec, limits: { ...limits, connectionsPerPod }, delivery: { ...spec.delivery, ...delivery } };
   }
 }

@@ -1,8 +1,11 @@
 // Why: one stream as this node fans it out: its names, encoded once. Who listens is the hub's to know.
 // It must never outlive its last listener for long: the hub drops it.
 import { type Position, streamHash } from "@nexus/protocol/cursor.ts";
-import type { StreamId } from "./ports.ts";
+import type { Entry, StreamId } from "./ports.ts";
 import { streamKey, wireName } from "./streams.ts";
+
+/** Live entries of a stream that is being read again. `again`: announcements were interrupted once more meanwhile. */
+export type Catching = { readonly held: Entry[]; again: boolean };
 
 export class Fan {
   readonly stream: StreamId;
@@ -15,6 +18,8 @@ export class Fan {
   readonly hash: bigint;
   /** The last entry announced here; undefined until there was one. */
   announced: Position | undefined;
+  /** Set while the node reads what it may have missed; live entries are held back then. */
+  catching: Catching | undefined;
 
   constructor(stream: StreamId) {
     this.stream = stream;

@@ -3,34 +3,32 @@
 import type { ClusterSettings, TenantSettings } from "@nexus/protocol/bundle.ts";
 import type { Position } from "@nexus/protocol/cursor.ts";
 import { isAddressed } from "./audience.ts";
-import { Fan } from "./fan.ts";
+import { CatchUp } from "./catch-up.ts";
+import type { Defer } from "./defer.ts";
+import type { Fan } from "./fan.ts";
 import type { Flusher } from "./flusher.ts";
 import { entryFrame, type Frame, gapFrame, NOWHERE } from "./frame.ts";
-import { Members } from "./members.ts";
+import { LiveFan } from "./live-fan.ts";
 import type { Bus, BusListener, Clock, Entry, Log, StreamId, StreamStore, Tenants } from "./ports.ts";
 import type { Held, Session } from "./session.ts";
-import { slowConsumerPolicy, streamKey } from "./streams.ts";
+import { retentionOf, slowConsumerPolicy, streamKey } from "./streams.ts";
 
 /** How long a stream without listeners stays subscribed, in milliseconds: reconnecting clients find it ready. */
 const LINGER_MS = 5000;
 /** One for all streams that announcements flow for. */
 const LISTENING = Promise.resolve();
 
-/** A stream with the sessions of this node that listen to it. */
-class LiveFan extends Fan {
-  readonly members = new Members<Session>();
-}
-
 /** A frame, and the settings it was made under. */
 type Encoded = { readonly fan: Fan; readonly settings: readonly [ClusterSettings, TenantSettings | undefined]; readonly frame: Frame };
 
 export type HubDeps = {
   readonly bus: Bus;
-  readonly store: Pick<StreamStore, "top">;
+  readonly store: Pick<StreamStore, "read" | "seen" | "top">;
   readonly tenants: Tenants;
   readonly clock: Clock;
   readonly log: Log;
-  readonly flusher: Flusher;
+  readonly flusher: Pick<Flusher, "enqueue" | "published" | "urge">;
+  readonly defer: Defer;
   readonly sendQueueBytes: () => number;
   readonly overflow: (session: Session) => void;
 };
@@ -42,6 +40,7 @@ export class Hub {
   readonly #empty = new Map<LiveFan, number>();
   readonly #active: Record<StreamId["kind"], number> = { inbox: 0, channel: 0, broadcast: 0 };
   readonly #listener: BusListener;
+  readonly #catchUp: CatchUp;
   /** A memo: an entry is the same object for every reader as long as its engine keeps it. */
   readonly #kept = new WeakMap<Entry, Encoded>();
 
@@ -49,8 +48,19 @@ export class Hub {
     this.#deps = deps;
     this.#listener = {
       onEntry: (entry) => this.#deliver(entry),
-      onGap: (stream, reason) => void this.#tellGap(stream, reason),
+      onGap: (stream, reason) => this.#interrupted(stream, reason),
     };
+    const { store, log, defer, tenants } = deps;
+    this.#catchUp = new CatchUp({
+      ...{ store, log, defer },
+      isKept(stream) {
+        const tenant = tenants.tenant(stream.tenant);
+        return tenant !== undefined && retentionOf(stream, tenants.cluster(), tenant).entries > 0;
+      },
+      hasListeners: ({ key }) => (this.#fans.get(key)?.members.size ?? 0) > 0,
+      deliver: ({ key }, entry) => this.#fanOut(this.#fans.get(key), entry),
+      tellGap: ({ key }, reason, position) => this.#tellHole(this.#fans.get(key), reason, position),
+    });
   }
 
   /** Streams of this kind with at least one local listener. */
@@ -99,9 +109,16 @@ export class Hub {
     session.joining?.delete(fan);
     if (session.joining?.size === 0) session.joining = undefined;
     if (!held) return;
-    fan.announced ??= from.epoch === NOWHERE.epoch ? undefined : from;
-    const reason = held.gap ?? missing(held, from);
-    if (reason !== undefined) this.#tell(session, gapFrame(fan, reason, held.gap === "overflow" ? (fan.announced ?? from) : from));
+    const live = this.#fans.get(fan.key);
+    const step = live && from.epoch !== NOWHERE.epoch && held.gap !== "overflow" ? live.settle(session, from) : "unsettled";
+    if (live && (step === "behind" || (step === "after" && (held.gap ?? missing(held, from)) !== undefined))) {
+      live.stepBack(session, from);
+      this.#beginCatchUp(live, held.gap ?? "behind"); // what was held back is read again with the rest
+      return;
+    }
+    if (live && step === "other_epoch") this.#beginCatchUp(live, "epoch_changed");
+    const reason = step === "other_epoch" ? "epoch_changed" : step === "unsettled" ? held.gap : undefined;
+    if (reason !== undefined) this.#tell(session, gapFrame(fan, reason, from.epoch === NOWHERE.epoch ? from : (fan.announced ?? from)));
     for (const frame of held.frames) {
       const position = frame.entry?.position;
       if (!position || position.epoch !== from.epoch || position.offset > from.offset) this.#deps.flusher.enqueue(session, frame);
@@ -112,6 +129,7 @@ export class Hub {
     const fan = this.#fans.get(key);
     if (!fan) return;
     session.joining?.delete(fan);
+    fan.forget(session);
     if (!fan.members.delete(session) || fan.members.size > 0) return;
     this.#active[stream.kind]--;
     this.#empty.set(fan, this.#deps.clock.monotonic());
@@ -139,10 +157,43 @@ export class Hub {
   #deliver(entry: Entry): void {
     const fan = this.#fans.get(streamKey(entry.stream));
     if (!fan) return;
+    if (fan.catching) {
+      this.#catchUp.hold(fan.catching, entry);
+      return;
+    }
     const { position } = entry;
-    const hole = position && follow(fan, position);
-    if (fan.members.size === 0) return;
-    if (hole !== undefined && position) this.#tellHole(fan, hole, { epoch: position.epoch, offset: position.offset - 1 });
+    const step = position ? fan.follow(position) : "next";
+    if (fan.members.size === 0) {
+      if (step === "hole") fan.announced = undefined; // whoever joins next reads from its own place
+      return;
+    }
+    if (step === "late") return;
+    if (step === "hole") {
+      this.#deps.log.warn("hub.hole", { stream: fan.stream.kind, tenant: fan.stream.tenant, reason: step });
+      this.#beginCatchUp(fan, step);
+      if (fan.catching) this.#catchUp.hold(fan.catching, entry);
+      return;
+    }
+    if (step === "epoch_changed" && position) this.#tellHole(fan, step, { epoch: position.epoch, offset: position.offset - 1 });
+    this.#fanOut(fan, entry);
+  }
+
+  #interrupted(stream: StreamId, reason: string): void {
+    const fan = this.#fans.get(streamKey(stream));
+    if (!fan) return;
+    if (fan.members.size > 0) this.#beginCatchUp(fan, reason);
+    else fan.announced = undefined; // whoever joins next reads from its own place
+  }
+
+  #beginCatchUp(fan: LiveFan, reason: string): void {
+    this.#catchUp.begin(fan, reason, (held) => {
+      for (const entry of held) this.#deliver(entry);
+    });
+  }
+
+  #fanOut(fan: LiveFan | undefined, entry: Entry): void {
+    if (!fan) return;
+    const { position } = entry;
     const frame = this.encode(entry, fan);
     if (!frame) return;
     const { flusher } = this.#deps;
@@ -150,6 +201,7 @@ export class Hub {
     flusher.published(frame);
     for (const session of fan.members) {
       const held = session.joining?.get(fan);
+      if (!held && fan.hasHad(session, position)) continue;
       if (held && position) held.first ??= position;
       if (audience && !isAddressed(audience, session)) continue;
       if (held) this.#hold(session, held, frame);
@@ -168,32 +220,19 @@ export class Hub {
     if (!session.full) this.#deps.overflow(session); // it knows no `gap`: it has to come back
   }
 
-  #tellHole(fan: LiveFan, reason: string, position: Position): void {
-    this.#deps.log.warn("hub.hole", { stream: fan.stream.kind, tenant: fan.stream.tenant, reason });
+  #tellHole(fan: LiveFan | undefined, reason: string, position: Position): void {
+    if (!fan) return;
+    this.#deps.log.warn("hub.gap", { stream: fan.stream.kind, tenant: fan.stream.tenant, reason });
     const frame = gapFrame(fan, reason, position);
     for (const session of fan.members) {
       const held = session.joining?.get(fan);
       if (held) held.gap ??= reason;
-      else this.#tell(session, frame);
+      else if (!fan.isAhead(session, position)) this.#tell(session, frame);
     }
   }
 
   #tell(session: Session, gap: Frame): void {
     if (session.full) this.#deps.flusher.enqueue(session, gap);
-  }
-
-  async #tellGap(stream: StreamId, reason: string): Promise<void> {
-    const fan = this.#fans.get(streamKey(stream));
-    if (!fan) return;
-    try {
-      const top = await this.#deps.store.top(stream);
-      fan.announced = top;
-      this.#tellHole(fan, reason, top);
-    } catch (error) {
-      // Silence would be a lie: whoever cannot be told where it stands has to come back and ask.
-      this.#deps.log.warn("hub.gap_unknown", { stream: fan.stream.kind, error: String(error) });
-      for (const session of fan.members) this.#deps.overflow(session);
-    }
   }
 
   /** Leaves streams that nobody has listened to for a while. Call about once a second; never rejects. */
@@ -210,15 +249,6 @@ export class Hub {
       }
     }
   }
-}
-
-/** Notes an announced entry; the reason when it does not follow the one before. Late ones are no hole. */
-function follow(fan: Fan, position: Position): string | undefined {
-  const last = fan.announced;
-  const isNewEpoch = last !== undefined && position.epoch !== last.epoch;
-  if (last === undefined || isNewEpoch || position.offset > last.offset) fan.announced = position;
-  if (isNewEpoch) return "epoch_changed";
-  return last !== undefined && position.offset > last.offset + 1 ? "hole" : undefined;
 }
 
 /** Why the first live entry does not follow what was read, if so. */

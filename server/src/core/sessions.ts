@@ -56,7 +56,7 @@ export class Sessions {
     this.#marks = new Marks(store, log, defer);
     this.#flusher = new Flusher({ clock, metrics, defer, marks: this.#marks, sendQueueBytes, end, gatherWindowMs: deps.gatherWindowMs });
     const overflow = (session: Session) => this.end(session, "slow_consumer");
-    this.#hub = new Hub({ bus, store, tenants, clock, log, flusher: this.#flusher, sendQueueBytes, overflow });
+    this.#hub = new Hub({ bus, store, tenants, clock, log, flusher: this.#flusher, defer, sendQueueBytes, overflow });
     const joining = new Joining({ hub: this.#hub, flusher: this.#flusher, marks: this.#marks, tenants, store, sendQueueBytes });
     this.#opening = { engine: deps.engine, hub: this.#hub, flusher: this.#flusher, joining, tenants, directory };
     const { verifier, publisher } = deps;

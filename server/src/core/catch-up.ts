@@ -1,0 +1,100 @@
+// Why: a node that may have missed announcements reads what was kept since the last one, so that its listeners get
+// entries where others would only be told of a gap. It must never pass over what cannot be proved whole in silence.
+import type { Position } from "@nexus/protocol/cursor.ts";
+import type { Defer } from "./defer.ts";
+import type { Catching, Fan } from "./fan.ts";
+import { NOWHERE } from "./frame.ts";
+import { Gate } from "./gate.ts";
+import type { Entry, Log, StreamId, StreamStore } from "./ports.ts";
+
+/** Streams that are read at once: after an interruption all of a node's want to be. */
+const READS_AT_ONCE = 64;
+/** Live entries held back for one stream; when there are more the oldest go, and are read from the store. */
+const HELD_ENTRIES = 1000;
+/** Between two tries while the store is away, in milliseconds: doubled from the first to the second. */
+const RETRY_MS = { first: 100, most: 2000 };
+
+export type CatchUpDeps = {
+  readonly store: Pick<StreamStore, "read" | "seen" | "top">;
+  readonly log: Log;
+  readonly defer: Defer;
+  /** Whether the stream keeps history, by the configuration of now. */
+  readonly isKept: (stream: StreamId) => boolean;
+  readonly hasListeners: (fan: Fan) => boolean;
+  /** Hands an entry to this node's listeners. */
+  readonly deliver: (fan: Fan, entry: Entry) => void;
+  /** Tells them that entries may be missing before `position`. */
+  readonly tellGap: (fan: Fan, reason: string, position: Position) => void;
+};
+
+export class CatchUp {
+  readonly #deps: CatchUpDeps;
+  readonly #gate = new Gate(READS_AT_ONCE);
+
+  constructor(deps: CatchUpDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Holds live entries of the stream back and reads what came after `fan.announced`. `resume` is then given, in order, the
+   * live entries that were held back. Never throws.
+   */
+  begin(fan: Fan, reason: string, resume: (held: readonly Entry[]) => void): void {
+    if (fan.catching) {
+      fan.catching.again = true;
+      return;
+    }
+    const catching: Catching = { held: [], again: false };
+    fan.catching = catching;
+    void this.#run(fan, catching, reason).then(() => {
+      fan.catching = undefined;
+      resume(catching.held);
+    });
+  }
+
+  /** An entry that was announced while the stream is being caught up with. */
+  hold({ held }: Catching, entry: Entry): void {
+    held.push(entry);
+    if (held.length > HELD_ENTRIES) held.splice(0, HELD_ENTRIES / 2); // what is missing before the rest is read afterwards
+  }
+
+  async #run(fan: Fan, catching: Catching, reason: string): Promise<void> {
+    for (let waitMs = RETRY_MS.first; this.#deps.hasListeners(fan); ) {
+      catching.again = false;
+      try {
+        await this.#gate.run(() => this.#attempt(fan, reason));
+        if (!catching.again) return;
+      } catch (error) {
+        this.#deps.log.debug("hub.catch_up_failed", { stream: fan.stream.kind, error: String(error) });
+        await new Promise<void>((resolve) => this.#deps.defer(resolve, waitMs));
+        waitMs = Math.min(waitMs * 2, RETRY_MS.most);
+      }
+    }
+    fan.announced = undefined; // nobody listens: whoever comes next finds its own place
+  }
+
+  async #attempt(fan: Fan, reason: string): Promise<void> {
+    const { store, isKept, deliver, tellGap } = this.#deps;
+    const since = fan.announced;
+    if (!isKept(fan.stream)) {
+      tellGap(fan, reason, NOWHERE);
+      return;
+    }
+    if (since === undefined) {
+      fan.announced = await store.top(fan.stream);
+      tellGap(fan, reason, fan.announced);
+      return;
+    }
+    const read = await store.read(fan.stream, since);
+    if (fan.announced !== since) return; // somebody stepped back meanwhile, and asked for another turn
+    if (read.kind === "recovered") {
+      fan.announced = read.top;
+      for (const entry of read.entries) deliver(fan, entry);
+      return;
+    }
+    const isBehind = read.top.epoch === since.epoch && read.top.offset < since.offset;
+    const top = isBehind ? await store.seen(fan.stream, since) : read.top;
+    fan.announced = top;
+    tellGap(fan, isBehind ? "epoch_changed" : read.reason, top);
+  }
+}
