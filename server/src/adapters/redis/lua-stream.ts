@@ -1,0 +1,69 @@
+// Why: what every script on a stream begins with: who the stream is now. One text, so that all scripts agree on the fields.
+// It must never make a stream look whole that may have lost something.
+
+/**
+ * Fields of a stream's meta (hash). `e` epoch, `t` top offset, `k` mark, `l` highest offset that left while it could still
+ * have been read. `s` highest offset that had a ttl of its own or was removed: from there on, what leaves has to be looked at.
+ * `f`, `d`: every entry from offset `f` on has a ttl of its own, and the last of them ends at `d`; 0: the newest has none.
+ * `r` until when (milliseconds since 1970, by the publisher's clock) the entries' key lives for certain.
+ */
+export const META_FIELDS = "'e', 't', 'k', 'l', 'f', 'd'";
+
+/** How long the meta of a stream lives that is looked at and never written to, in milliseconds: 7 days. */
+export const IDLE_MS = 604_800_000;
+
+/**
+ * KEYS: meta, entries, acknowledged. ARGV[1]: the epoch of a stream that does not exist yet, ARGV[2]: milliseconds since 1970.
+ * A stream that is looked at gets its epoch then, and keeps it: who begins at 0 must be able to go on from 0.
+ */
+export const OPEN = `
+local h = redis.call('HMGET', KEYS[1], ${META_FIELDS})
+local epoch, top, mark = h[1], tonumber(h[2]) or 0, tonumber(h[3]) or 0
+if not epoch then
+  epoch, top, mark = ARGV[1], 0, 0
+  redis.call('UNLINK', KEYS[2], KEYS[3])
+  redis.call('HSET', KEYS[1], 'e', epoch, 't', 0)
+  redis.call('PEXPIRE', KEYS[1], ${IDLE_MS})
+elseif redis.call('PTTL', KEYS[1]) < ${IDLE_MS / 2} then
+  redis.pcall('PEXPIRE', KEYS[1], ${IDLE_MS})
+end
+local now = tonumber(ARGV[2])
+`;
+
+/** As {@link OPEN}, for calls that have nothing to say of a stream that does not exist: those end with `absent` (Lua). */
+export const FIND = (absent: string): string => `
+local h = redis.call('HMGET', KEYS[1], 'e', 't', 'k')
+if not h[1] then return ${absent} end
+local top, mark = tonumber(h[2]) or 0, tonumber(h[3]) or 0
+local now = tonumber(ARGV[2])
+`;
+
+/** What one call may read before it leaves the rest to the next one, so that no reader keeps Redis for long. */
+export const MAX_BYTES = 262_144;
+const MAX_ENTRIES = 1024;
+
+/**
+ * `walk(command, from, to, visit)` calls `visit(offset, expiresAt, ownExpiresAt, text)` for each entry, in the order of the
+ * command, until `visit` returns true or the call has read enough. What comes back: true when `visit` ended it, the offset
+ * of the last entry visited when there may be more, nil at the end.
+ */
+export const WALK = `
+local function walk(command, from, to, visit)
+  local bytes, seen, count = 0, 0, 16
+  local last
+  while true do
+    local found = redis.call(command, KEYS[2], from, to, 'COUNT', count)
+    for i = 1, #found do
+      local fields = found[i][2]
+      last = tonumber(string.match(found[i][1], '^%d+'))
+      if visit(last, tonumber(fields[2]), tonumber(fields[4]), fields[6]) then return true end
+      bytes = bytes + #fields[6]
+    end
+    if #found < count then return nil end
+    seen = seen + count
+    if bytes >= ${MAX_BYTES} or seen >= ${MAX_ENTRIES} then return last end
+    from = command == 'XRANGE' and last + 1 or last - 1
+    count = math.max(1, math.min(256, math.floor(${MAX_BYTES} * seen / (bytes + 1))))
+  end
+end
+`;

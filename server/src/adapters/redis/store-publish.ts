@@ -1,0 +1,63 @@
+// Why: a publish as Redis takes it: one script, its arguments and its answer. It must never answer `published` before Redis
+// said so, and never send a publish twice by itself.
+import type { Directory, PublishOutcome, PublishRecord, PublishRequest, StreamStore } from "../../core/ports.ts";
+import type { RedisParts } from "./engine.ts";
+import { encodeEntry } from "./entry-text.ts";
+import { PUBLISH, PUBLISH_LIVE } from "./publish-script.ts";
+import { listOf, numberOf, textOf } from "./stream-reply.ts";
+
+export function createPublish(parts: RedisParts, directory: Pick<Directory, "online">): StreamStore["publish"] {
+  const { link, keys, clock, ids } = parts;
+  return async (request) => {
+    const { stream, notification, retention, idempotency } = request;
+    const { ttl } = notification.metadata;
+    const isDead = ttl === 0;
+    if (isDead && !idempotency) return { kind: "published", record: recordOf(request, DEAD) };
+    const now = clock.now();
+    const online = isDead ? 0 : await addressed(request, directory);
+    const record = idempotency ? [keys.of(stream, "k", idempotency.key)] : [];
+    const heard = [keys.of(stream, stream.kind === "inbox" ? "u" : "l"), keys.of(stream, "s")];
+    const said = [now, isDead ? "" : encodeEntry(notification), online, tailOf(request)];
+    if (isDead || retention.entries === 0) {
+      return outcomeOf(request, await link.run(PUBLISH_LIVE, [...heard, ...record], said));
+    }
+    const keepMs = retention.ttlSeconds * 1000;
+    const ownEnd = ttl === undefined ? 0 : notification.occurredAt + ttl * 1000;
+    const until = notification.occurredAt + keepMs;
+    const expires = ownEnd === 0 ? until : Math.min(until, ownEnd);
+    const kept = [keys.of(stream, "m"), keys.of(stream, "e"), keys.of(stream, "a")];
+    const args = [...said, ids.epoch(), retention.entries, expires, ownEnd, keepMs];
+    return outcomeOf(request, await link.run(PUBLISH, [...heard, ...kept, ...record], args));
+  };
+}
+
+/** What a publish of ttl 0 answers: neither counted nor kept. */
+const DEAD = "0 0 -";
+
+/** How many sessions an audience names is the directory's to say; empty: the script counts. */
+async function addressed({ stream, notification }: PublishRequest, directory: Pick<Directory, "online">): Promise<number | ""> {
+  const { audience } = notification.metadata;
+  return stream.kind === "broadcast" && audience && audience.type !== "All" ? await directory.online(stream, audience) : "";
+}
+
+/** What a replay cannot know from the request: the first one's facts. The fingerprint is last because it may hold anything. */
+const tailOf = ({ notification, idempotency }: PublishRequest): string =>
+  idempotency ? `${notification.occurredAt}\n${notification.id}\n${idempotency.fingerprint}` : "";
+
+function outcomeOf(request: PublishRequest, reply: Awaited<ReturnType<RedisParts["link"]["run"]>>): PublishOutcome {
+  if (typeof reply === "string") return { kind: "published", record: recordOf(request, reply) };
+  const [, answer = "", occurredAt, id = "", ...fingerprint] = textOf(listOf(reply)[0]).split("\n");
+  if (fingerprint.join("\n") !== request.idempotency?.fingerprint) return { kind: "conflict" };
+  const notification = { ...request.notification, id, occurredAt: numberOf(occurredAt) };
+  return { kind: "replayed", record: recordOf({ ...request, notification }, answer) };
+}
+
+/** `answer`: `<sessions> <offset> <epoch>`; offset 0: not kept. */
+function recordOf({ stream, notification }: PublishRequest, answer: string): PublishRecord {
+  const [sessions, at, epoch = ""] = answer.split(" ");
+  const deliveredTo = numberOf(sessions);
+  const offset = numberOf(at);
+  const facts = { notificationId: notification.id, occurredAt: notification.occurredAt, deliveredTo };
+  if (offset === 0) return { ...facts, queued: false };
+  return { ...facts, position: { epoch, offset }, queued: deliveredTo === 0 && stream.kind === "inbox" };
+}
