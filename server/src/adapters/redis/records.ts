@@ -1,0 +1,26 @@
+// Why: what this engine keeps beside streams, made and ended together. It must never hold up the end of a process for
+// long: what Redis does not take then is lost, and said so.
+import type { Engine } from "../../core/engine.ts";
+import type { RedisParts } from "./parts.ts";
+import { createRedisReceipts } from "./receipts.ts";
+import { createRedisStats } from "./stats.ts";
+import { createRedisTemplates } from "./template-store.ts";
+import { createRedisTickets } from "./tickets.ts";
+import { createRedisWriteRecords } from "./write-records.ts";
+
+export type RedisRecords = Pick<Engine, "templates" | "tickets" | "receipts" | "stats" | "writes"> & {
+  /** Tells Redis what is still waiting here; before the link is closed. */
+  close(): Promise<void>;
+};
+
+export function createRedisRecords(parts: RedisParts): RedisRecords {
+  const receipts = createRedisReceipts(parts);
+  const stats = createRedisStats(parts);
+  return {
+    ...{ receipts, stats, templates: createRedisTemplates(parts) },
+    ...{ tickets: createRedisTickets(parts), writes: createRedisWriteRecords(parts) },
+    async close() {
+      await Promise.all([receipts.close(), stats.close()]);
+    },
+  };
+}
