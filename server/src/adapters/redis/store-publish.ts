@@ -1,8 +1,8 @@
 // Why: a publish as Redis takes it: one script, its arguments and its answer. It must never answer `published` before Redis
 // said so, and never send a publish twice by itself.
 import type { Directory, PublishOutcome, PublishRecord, PublishRequest, StreamStore } from "../../core/ports.ts";
-import type { RedisParts } from "./engine.ts";
 import { encodeEntry } from "./entry-text.ts";
+import type { RedisParts } from "./parts.ts";
 import { PUBLISH, PUBLISH_LIVE } from "./publish-script.ts";
 import { listOf, numberOf, textOf } from "./stream-reply.ts";
 

@@ -2,8 +2,8 @@
 // Redis' side is always told. It must never keep a copy of what Redis knows: other nodes write too.
 import type { Directory, ReadResult, StreamId, StreamStore } from "../../core/ports.ts";
 import { streamKey } from "../../core/streams.ts";
-import type { RedisParts } from "./engine.ts";
 import type { Script } from "./link.ts";
+import type { RedisParts } from "./parts.ts";
 import { createPublish } from "./store-publish.ts";
 import { streamCalls } from "./stream-calls.ts";
 import { SharedFlights } from "./stream-flight.ts";

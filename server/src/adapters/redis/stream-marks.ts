@@ -3,8 +3,8 @@
 import type { Position } from "@nexus/protocol/cursor.ts";
 import type { StreamId } from "../../core/ports.ts";
 import { streamKey } from "../../core/streams.ts";
-import type { RedisParts } from "./engine.ts";
 import { streamPartition } from "./keys.ts";
+import type { RedisParts } from "./parts.ts";
 import { SET_MARKS } from "./stream-scripts.ts";
 
 /** Marks one script moves at most, so that it stays short. */
