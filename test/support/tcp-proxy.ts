@@ -1,5 +1,5 @@
-// Why: the network between two processes as tests need it: cut (reset), stalled (half-open: bytes vanish, nobody is told)
-// or refusing. Loopback only. It must never change a byte of what it lets through.
+// Why: the network between two processes as tests need it: cut (reset), stalled (half-open: bytes vanish, nobody is told),
+// held (a partition: bytes wait), slow, or refusing. Loopback only. It must never change a byte of what it lets through.
 import { connect, createServer, type Socket } from "node:net";
 
 export type TcpProxy = AsyncDisposable & {
@@ -13,6 +13,16 @@ export type TcpProxy = AsyncDisposable & {
   cut(): void;
   /** Open connections stay open and carry nothing any more, for ever; new ones work. */
   stall(): void;
+  /**
+   * What comes from the target vanishes in open connections that carry the proxy's `mark` (all, without one); the other way
+   * they work, and new connections do.
+   */
+  mute(): void;
+  /** A partition: open connections and new ones carry nothing until `release`, and then all that waited. */
+  hold(): void;
+  release(): void;
+  /** From now on each piece of data waits this long, in order: between `ms` and `ms + jitterMs`. 0 ends it. */
+  delay(ms: number, jitterMs?: number): void;
   /** As `stall`, and new connections are silent from the start. */
   blackhole(): void;
   /** Resets open connections and every new one right after it was accepted. */
@@ -21,18 +31,28 @@ export type TcpProxy = AsyncDisposable & {
   accept(): void;
 };
 
+/** `mark`: a word; connections whose client has said it (in any case) are those that `mute` means. */
+export type TcpProxyOptions = { readonly mark?: string };
+
+type Pair = readonly [Socket, Socket];
+type Delay = { readonly ms: number; readonly jitterMs: number };
+
 /** Listens on a free loopback port and connects each connection to `target`. */
-export async function startTcpProxy(target: { readonly host: string; readonly port: number }): Promise<TcpProxy> {
-  const pairs = new Set<readonly [Socket, Socket]>();
+export async function startTcpProxy(
+  target: { readonly host: string; readonly port: number },
+  { mark }: TcpProxyOptions = {},
+): Promise<TcpProxy> {
+  const pairs = new Set<Pair>();
+  const marked = new WeakSet<Socket>();
   let accepted = 0;
   let swallowed = 0;
-  const silence = (pair: readonly [Socket, Socket]) => {
-    for (const socket of pair) {
-      socket.removeAllListeners("data").removeAllListeners("end").removeAllListeners("close");
-      socket.on("data", () => swallowed++); // read and forget: the sender sees an open window
-    }
+  let delay: Delay = { ms: 0, jitterMs: 0 };
+  const forget = (socket: Socket) => socket.removeAllListeners("data").on("data", () => swallowed++); // the sender sees an open window
+  const silence = (pair: Pair) => {
+    for (const socket of pair) forget(socket.removeAllListeners("end").removeAllListeners("close"));
   };
-  let mode: "carry" | "refuse" | "silence" = "carry";
+  let mode: "carry" | "refuse" | "silence" | "hold" = "carry";
+  const isHeld = () => mode === "hold";
   const drop = () => {
     for (const pair of pairs) for (const socket of pair) socket.resetAndDestroy();
     pairs.clear();
@@ -47,9 +67,13 @@ export async function startTcpProxy(target: { readonly host: string; readonly po
     const far = connect({ ...target, allowHalfOpen: true });
     const pair = [near, far] as const;
     pairs.add(pair);
-    link(near, far, () => pairs.delete(pair));
-    link(far, near, () => pairs.delete(pair));
+    const carry = { gone: () => pairs.delete(pair), delay: () => delay, isHeld };
+    link(near, far, carry);
+    link(far, near, carry);
+    if (mark !== undefined)
+      near.on("data", (chunk: Buffer) => chunk.toString("latin1").toLowerCase().includes(mark.toLowerCase()) && marked.add(near));
     if (mode === "silence") silence(pair);
+    if (mode === "hold") for (const socket of pair) socket.pause();
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -72,6 +96,20 @@ export async function startTcpProxy(target: { readonly host: string; readonly po
     stall() {
       for (const pair of pairs) silence(pair);
     },
+    mute() {
+      for (const [near, far] of pairs) if (mark === undefined || marked.has(near)) forget(far);
+    },
+    hold() {
+      mode = "hold";
+      for (const pair of pairs) for (const socket of pair) socket.pause();
+    },
+    release() {
+      mode = "carry";
+      for (const pair of pairs) for (const socket of pair) socket.resume();
+    },
+    delay(ms, jitterMs = 0) {
+      delay = { ms, jitterMs };
+    },
     blackhole() {
       mode = "silence";
       for (const pair of pairs) silence(pair);
@@ -93,17 +131,36 @@ export async function startTcpProxy(target: { readonly host: string; readonly po
 /** A torn connection is what this proxy is for; the other side is told by its own close. */
 const ignored = (): void => undefined;
 
-function link(from: Socket, to: Socket, gone: () => void): void {
+type Carry = { readonly gone: () => void; readonly delay: () => Delay; readonly isHeld: () => boolean };
+
+function link(from: Socket, to: Socket, { gone, delay, isHeld }: Carry): void {
+  const late = createLine(delay);
   from.on("error", ignored);
-  from.on("data", (chunk: Buffer) => {
-    if (to.write(chunk)) return;
-    from.pause();
-    to.once("drain", () => from.resume());
-  });
-  from.on("end", () => to.end());
+  from.on("data", (chunk: Buffer) =>
+    late(() => {
+      if (to.write(chunk)) return;
+      from.pause();
+      to.once("drain", () => !isHeld() && from.resume());
+    }),
+  );
+  from.on("end", () => late(() => to.end()));
   from.on("close", (hadError) => {
     gone();
     if (hadError) to.resetAndDestroy();
-    else to.end();
+    else late(() => to.end());
   });
+}
+
+/** Runs steps in the order they come, each when its wait is over; at once while there is none. */
+function createLine(delay: () => Delay): (step: () => void) => void {
+  const waiting: (() => void)[] = [];
+  let lastDue = 0;
+  return (step) => {
+    const { ms, jitterMs } = delay();
+    if (waiting.length === 0 && ms + jitterMs === 0) return step();
+    const now = performance.now();
+    lastDue = Math.max(lastDue, now + ms + Math.random() * jitterMs);
+    waiting.push(step);
+    setTimeout(() => waiting.shift()?.(), lastDue - now); // timers of one millisecond fire in any order: the oldest step goes first
+  };
 }
