@@ -18,7 +18,7 @@ export type ParsedConfig =
 
 /** Other variables of ours that are no settings of a server, and those Kubernetes makes of a Service called `nexus-redis`. */
 const FOREIGN =
-  /^NEXUS_(BUN|CACHE_DIR|PROCESSES|OPERATOR_.*|TEST_.*|BENCH_.*|IMAGE.*|.*_SERVICE_(HOST|PORT)(_.*)?|(REDIS|POSTGRES)_PORT(_.*)?)$/;
+  /^NEXUS_(BUN|CACHE_DIR|PROCESS_INDEX|OPERATOR_.*|TEST_.*|BENCH_.*|IMAGE.*|.*_SERVICE_(HOST|PORT)(_.*)?|(REDIS|POSTGRES)_PORT(_.*)?)$/;
 
 /** Order: schema defaults, `defaults`, environment, flags. Unknown names in a section of ours are refused. */
 export function parseConfig(sources: ConfigSources): ParsedConfig {
@@ -47,9 +47,16 @@ export function parseConfig(sources: ConfigSources): ParsedConfig {
   if (errors.length === 0) {
     for (const error of Value.Errors(ServerConfig, config)) errors.push(`${nameOf(error.path, fields)}: ${expectation(error.schema)}`);
   }
-  if (errors.length > 0) return { ok: false, errors: [...new Set(errors)] };
   // Checked just above: Value.Errors found nothing.
+  if (errors.length === 0) errors.push(...contradictions(config as ServerConfig));
+  if (errors.length > 0) return { ok: false, errors: [...new Set(errors)] };
   return { ok: true, config: deepFreeze(config as ServerConfig) };
+}
+
+/** Settings that are each right and cannot be had together. */
+function contradictions({ processes, engine }: ServerConfig): readonly string[] {
+  if (processes === 1 || engine === "redis") return [];
+  return [`NEXUS_PROCESSES: more than one process needs NEXUS_ENGINE=redis; with ${engine} they would know nothing of each other`];
 }
 
 function coerce(schema: TSchema, text: string): { ok: true; value: unknown } | { ok: false; expected: string } {

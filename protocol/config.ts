@@ -36,6 +36,13 @@ export const ServerConfig = Type.Object({
     description: "Namespace and name of the NexusCluster this process belongs to, joined by a slash.",
   }),
   node: Type.String({ default: "", description: "Name of this node in answers and logs. Empty: the host name." }),
+  processes: Type.Integer({
+    minimum: 1,
+    maximum: 64,
+    default: 1,
+    description:
+      "Server processes behind the public port, for machines with more than one core to give. More than one needs the redis engine. What limits say per pod is split over them.",
+  }),
   http: section({
     host: host("0.0.0.0"),
     port: port(8081, "Public port (REST, WebSocket, SSE). 0: any free one."),

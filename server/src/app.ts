@@ -28,6 +28,8 @@ export type AppDeps = {
   readonly http: (node: NexusNode) => HttpHandler;
   /** Holds the gather window still, in milliseconds, for measurements; absent: it follows the load. */
   readonly gatherWindowMs?: number;
+  /** Other processes of ours listen on the same port. */
+  readonly reusePort?: boolean;
 };
 
 export type App = {
@@ -65,7 +67,7 @@ export function createApp(deps: AppDeps): App {
   const server = Bun.serve<Session>({
     hostname: config.http.host,
     port: config.http.port,
-    reusePort: false,
+    reusePort: deps.reusePort ?? false,
     idleTimeout: 30,
     maxRequestBodySize: MAX_BODY_BYTES,
     fetch,

@@ -1,6 +1,7 @@
 // Why: what every server process is put together from, whether it is alone or one of several behind a port: key sets, the
 // public port over its engine, the drain, the gauges. It must never open an admin or ops port, nor read the environment.
 import { hostname } from "node:os";
+import type { Bucket } from "@nexus/protocol/bundle.ts";
 import type { ServerConfig } from "@nexus/protocol/config.ts";
 import { version } from "@nexus/protocol/package.json" with { type: "json" };
 import { readBootCopy } from "./adapters/boot.ts";
@@ -47,10 +48,12 @@ export type AppOptions = {
   readonly extra?: HttpDeps["extra"];
   /** Holds the gather window still, in milliseconds, for measurements. */
   readonly gatherWindowMs?: number;
+  /** Other processes of ours listen on the same port. */
+  readonly reusePort?: boolean;
 };
 
 /** The public port: REST and sockets over the engine. */
-export async function startApp(parts: Parts, { extra, gatherWindowMs }: AppOptions): Promise<App> {
+export async function startApp(parts: Parts, { extra, gatherWindowMs, reusePort }: AppOptions): Promise<App> {
   const { config, live, metrics, log } = parts;
   const startedAt = clock.monotonic();
   const engine = await openEngine({ config, log, clock, ids, node: nodeName(config) });
@@ -65,6 +68,7 @@ export async function startApp(parts: Parts, { extra, gatherWindowMs }: AppOptio
     return createApp({
       ...{ config, live, engine, verifier, metrics, log, clock, ids },
       ...(gatherWindowMs === undefined ? {} : { gatherWindowMs }),
+      ...(reusePort === undefined ? {} : { reusePort }),
       http: (node) =>
         createHttp({
           ...{ tenants: live, publisher: node.publisher, sessions: node.sessions, engine, verifier, metrics, log, clock, ids },
@@ -97,22 +101,24 @@ export function drainOf({ config, live, log, readiness }: Parts, node: App["node
   });
 }
 
+/** What metrics say of the configuration. */
+export function bundleFacts(live: LiveConfig) {
+  const confirmedAt = live.confirmedAt();
+  return { ...live.counts(), ageSeconds: confirmedAt === undefined ? -1 : (clock.monotonic() - confirmedAt) / 1000 };
+}
+
 export function observe({ live, metrics, readiness, jwks }: Parts, { sessions }: App["node"], certificateExpiry: () => number): void {
-  const ageSeconds = () => {
-    const confirmedAt = live.confirmedAt();
-    return confirmedAt === undefined ? -1 : (clock.monotonic() - confirmedAt) / 1000;
-  };
   metrics.observe({
     ...{ certificateExpiry, ready: readiness.isReady, draining: readiness.isDraining },
     jwksOutage: () => jwks.outageSeconds(),
     users: () => sessions.users(),
     channels: () => sessions.channels(),
     load: () => sessions.load(),
-    bundle: () => ({ ...live.counts(), ageSeconds: ageSeconds() }),
+    bundle: () => bundleFacts(live),
   });
 }
 
-export async function loadBootCopy(live: LiveConfig, directory: string, log: LevelledLog): Promise<void> {
+export async function loadBootCopy(live: LiveConfig, directory: string, log: LevelledLog, took?: (bucket: Bucket) => void): Promise<void> {
   let buckets = 0;
   let skipped = 0;
   const failed = await readBootCopy(directory, {
@@ -121,6 +127,7 @@ export async function loadBootCopy(live: LiveConfig, directory: string, log: Lev
       const report = live.load([bucket]);
       buckets += report.buckets;
       skipped += report.skipped.length;
+      if (report.skipped.length === 0) took?.(bucket);
     },
   });
   log.info("boot.loaded", { buckets, failed: failed + skipped, ...live.counts() });

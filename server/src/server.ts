@@ -63,7 +63,7 @@ export async function startServer(config: ServerConfig, options: StartOptions): 
     const sessions = () => node.sessions.count();
     if (hasAdmin) {
       admin = await startAdmin(config.admin, {
-        ...{ ...parts, clock, version, sessions, cluster: config.cluster },
+        ...{ ...parts, clock, version, sessions, push: live.push, cluster: config.cluster },
         setLogLevel: (level) => log.setLevel(level),
         drain: options.onDrainRequest ?? (() => void drain()),
       });

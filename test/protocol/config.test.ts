@@ -78,11 +78,23 @@ describe("parseConfig", () => {
 
   test.each(configFields().map((field) => [field.env, field] as const))("%s can be set by environment and by flag", (_name, field) => {
     const text = sampleOf(field.schema);
-    const byEnv = parseConfig({ env: { [field.env]: text } });
-    const byFlag = parseConfig({ env: {}, flags: new Map([[field.flag, text]]) });
+    const defaults = field.path[0] === "processes" ? { engine: "redis" } : {}; // more than one is for a fleet
+    const byEnv = parseConfig({ defaults, env: { [field.env]: text } });
+    const byFlag = parseConfig({ defaults, env: {}, flags: new Map([[field.flag, text]]) });
     expect(byEnv.ok).toBe(true);
     expect(byFlag).toEqual(byEnv);
-    expect(byEnv).not.toEqual(parseConfig({ env: {} }));
+    expect(byEnv).not.toEqual(parseConfig({ defaults, env: {} }));
+  });
+
+  test("refuses several processes that would know nothing of each other", () => {
+    for (const engine of ["memory", "sqlite"]) {
+      expect(errorsOf({ env: { NEXUS_PROCESSES: "2", NEXUS_ENGINE: engine } })).toEqual([
+        `NEXUS_PROCESSES: more than one process needs NEXUS_ENGINE=redis; with ${engine} they would know nothing of each other`,
+      ]);
+      expect(errorsOf({ env: { NEXUS_PROCESSES: "1", NEXUS_ENGINE: engine } })).toEqual([]);
+    }
+    expect(errorsOf({ env: { NEXUS_PROCESSES: "2", NEXUS_ENGINE: "redis" } })).toEqual([]);
+    expect(errorsOf({ env: { NEXUS_PROCESSES: "0" } })).toEqual(["NEXUS_PROCESSES: must be a whole number from 1 to 64"]);
   });
 });
 

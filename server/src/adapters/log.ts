@@ -16,15 +16,23 @@ export type LevelledLog = Log & {
   setLevel(level: LogLevel): void;
 };
 
-/** `write` takes one line with its newline; standard output when absent. */
-export function createLog(options: { level: LogLevel; clock: Pick<Clock, "now">; write?: (line: string) => void }): LevelledLog {
-  const { clock, write = (line) => process.stdout.write(line) } = options;
+export type LogOptions = {
+  readonly level: LogLevel;
+  readonly clock: Pick<Clock, "now">;
+  /** Takes one line with its newline; standard output when absent. */
+  readonly write?: (line: string) => void;
+  /** In every line, before what the line says itself. */
+  readonly fields?: Readonly<Record<string, number | string>>;
+};
+
+export function createLog(options: LogOptions): LevelledLog {
+  const { clock, write = (line) => process.stdout.write(line), fields: always = {} } = options;
   let current = options.level;
   let lowest = LOG_LEVELS.indexOf(current);
 
   const at = (level: LogLevel) => (event: string, fields?: Readonly<Record<string, unknown>>) => {
     if (LOG_LEVELS.indexOf(level) < lowest) return;
-    write(`${JSON.stringify({ time: new Date(clock.now()).toISOString(), level, event, ...projection(fields) })}\n`);
+    write(`${JSON.stringify({ time: new Date(clock.now()).toISOString(), level, event, ...always, ...projection(fields) })}\n`);
   };
   return {
     debug: at("debug"),

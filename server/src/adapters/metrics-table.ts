@@ -8,14 +8,21 @@ export type MetricRow = {
   readonly labels?: readonly string[];
   /** Upper bounds of a histogram, in its unit. */
   readonly buckets?: readonly number[];
+  /** What a pod of several processes shows; the sum when absent. */
+  readonly across?: Across;
 };
+
+/** How values of several processes become one. `parent`: only the one that runs the others knows. */
+export type Across = "sum" | "min" | "max" | "parent";
 
 const LATENCY = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 export const METRICS = {
-  nexus_build_info: { type: "gauge", help: "1; the labels say what runs.", labels: ["version", "bun"] },
-  nexus_ready: { type: "gauge", help: "1 while /ready answers 200." },
-  nexus_draining: { type: "gauge", help: "1 while the node drains." },
+  nexus_build_info: { type: "gauge", help: "1; the labels say what runs.", labels: ["version", "bun"], across: "parent" },
+  nexus_ready: { type: "gauge", help: "1 while /ready answers 200.", across: "parent" },
+  nexus_draining: { type: "gauge", help: "1 while the node drains.", across: "parent" },
+  nexus_processes: { type: "gauge", help: "Server processes that take connections.", across: "parent" },
+  nexus_process_restarts_total: { type: "counter", help: "Server processes that ended by themselves and were started again." },
 
   nexus_sessions: { type: "gauge", help: "Open sessions.", labels: ["transport"] },
   nexus_sessions_opened_total: { type: "counter", help: "Sessions opened.", labels: ["transport"] },
@@ -48,38 +55,41 @@ export const METRICS = {
   nexus_jwks_outage_seconds: {
     type: "gauge",
     help: "Since the issuer that is away longest stopped answering with its key set; 0 when all that are asked for answer.",
+    across: "max",
   },
 
-  nexus_bundle_entries: { type: "gauge", help: "Configuration objects that are live.", labels: ["kind"] },
-  nexus_bundle_rejected_entries: { type: "gauge", help: "Configuration objects this node was told and cannot use." },
+  nexus_bundle_entries: { type: "gauge", help: "Configuration objects that are live.", labels: ["kind"], across: "parent" },
+  nexus_bundle_rejected_entries: { type: "gauge", help: "Configuration objects this node was told and cannot use.", across: "parent" },
   nexus_bundle_age_seconds: {
     type: "gauge",
     help: "Since a leading operator last confirmed this node's configuration; -1 before the first.",
+    across: "parent",
   },
   nexus_bundle_pushes_total: { type: "counter", help: "Configuration pushes, by outcome.", labels: ["outcome"] },
   nexus_admin_certificate_expiry_timestamp_seconds: {
     type: "gauge",
     help: "When the admin certificate expires, in Unix seconds; 0 without one.",
+    across: "parent",
   },
 } as const satisfies Record<string, MetricRow>;
 
 export type MetricName = keyof typeof METRICS;
 
-/** Metrics of the runtime that are true on Bun; the others prom-client knows are left out. */
-export const RUNTIME_METRICS = [
-  "process_cpu_user_seconds_total",
-  "process_cpu_system_seconds_total",
-  "process_cpu_seconds_total",
-  "process_start_time_seconds",
-  "process_resident_memory_bytes",
-  "process_open_fds",
-  "process_max_fds",
-  "nodejs_eventloop_lag_seconds",
-  "nodejs_eventloop_lag_min_seconds",
-  "nodejs_eventloop_lag_max_seconds",
-  "nodejs_eventloop_lag_mean_seconds",
-  "nodejs_eventloop_lag_stddev_seconds",
-  "nodejs_eventloop_lag_p50_seconds",
-  "nodejs_eventloop_lag_p90_seconds",
-  "nodejs_eventloop_lag_p99_seconds",
-] as const;
+/** Metrics of the runtime that are true on Bun, and what a pod of several processes shows; the others prom-client knows are left out. */
+export const RUNTIME_METRICS = {
+  process_cpu_user_seconds_total: "sum",
+  process_cpu_system_seconds_total: "sum",
+  process_cpu_seconds_total: "sum",
+  process_start_time_seconds: "parent",
+  process_resident_memory_bytes: "sum",
+  process_open_fds: "sum",
+  process_max_fds: "min",
+  nodejs_eventloop_lag_seconds: "max",
+  nodejs_eventloop_lag_min_seconds: "min",
+  nodejs_eventloop_lag_max_seconds: "max",
+  nodejs_eventloop_lag_mean_seconds: "max",
+  nodejs_eventloop_lag_stddev_seconds: "max",
+  nodejs_eventloop_lag_p50_seconds: "max",
+  nodejs_eventloop_lag_p90_seconds: "max",
+  nodejs_eventloop_lag_p99_seconds: "max",
+} as const satisfies Record<string, Across>;

@@ -5,6 +5,7 @@ import { CLIENT_FRAMES } from "@nexus/protocol/frames.ts";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Metrics } from "../core/ports.ts";
 import type { JwksOutcome } from "./jwks-fetch.ts";
+import type { MetricsReport } from "./metrics-sum.ts";
 import { METRICS, type MetricName, type MetricRow, RUNTIME_METRICS } from "./metrics-table.ts";
 
 /** What is read when somebody asks for the metrics. All cheap enough for one call every few seconds. */
@@ -28,10 +29,15 @@ export type ServerMetrics = Metrics & {
   answered(operation: string, status: number, seconds: number): void;
   pushed(outcome: PushKind): void;
   jwksFetched(outcome: JwksOutcome): void;
+  /** How many server processes take connections; 1 until said. */
+  processes(count: number): void;
+  processRestarted(): void;
   /** What gauges show from now on. Before that they are absent. */
   observe(sources: MetricSources): void;
   readonly contentType: string;
   text(): Promise<string>;
+  /** The same for whoever adds up several processes. */
+  report(): Promise<MetricsReport>;
 };
 
 const CLOSE_CODES = new Set<number>([
@@ -46,7 +52,7 @@ const CLOSE_CODES = new Set<number>([
 export function createMetrics({ version }: { version: string }): ServerMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const wanted = new Set<string>(RUNTIME_METRICS);
+  const wanted = new Set<string>(Object.keys(RUNTIME_METRICS));
   for (const { name } of registry.getMetricsAsArray()) if (!wanted.has(name)) registry.removeSingleMetric(name);
 
   const counter = (name: MetricName) => counterOf(registry, name);
@@ -66,6 +72,9 @@ export function createMetrics({ version }: { version: string }): ServerMetrics {
   gauge("nexus_build_info").set({ version, bun: Bun.version }, 1);
   const sessions = gauge("nexus_sessions");
   for (const transport of ["websocket", "sse"]) sessions.set({ transport }, 0);
+  const processes = gauge("nexus_processes");
+  processes.set(1);
+  const restarts = counter("nexus_process_restarts_total");
   const opened = counter("nexus_sessions_opened_total");
   const closed = counter("nexus_sessions_closed_total");
   const publishes = counter("nexus_publishes_total");
@@ -101,6 +110,8 @@ export function createMetrics({ version }: { version: string }): ServerMetrics {
     },
     pushed: (outcome) => pushes({ outcome }),
     jwksFetched: (outcome) => keyFetches({ outcome }),
+    processes: (count) => processes.set(count),
+    processRestarted: () => restarts({}),
     observe(sources) {
       gauge("nexus_ready", () => Number(sources.ready()));
       gauge("nexus_draining", () => Number(sources.draining()));
@@ -123,6 +134,7 @@ export function createMetrics({ version }: { version: string }): ServerMetrics {
     },
     contentType: registry.contentType,
     text: () => registry.metrics(),
+    report: () => registry.getMetricsAsJSON(),
   };
 }
 

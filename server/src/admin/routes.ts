@@ -5,7 +5,7 @@ import { BUNDLE_FORMAT } from "@nexus/protocol/bundle.ts";
 import type { LogLevel } from "@nexus/protocol/config.ts";
 import type { Refusal } from "@nexus/protocol/failures.ts";
 import { Value } from "@sinclair/typebox/value";
-import type { LiveConfig, PushOutcome } from "../core/live-config.ts";
+import type { LiveConfig, Push, PushOutcome } from "../core/live-config.ts";
 import type { Clock, Log } from "../core/ports.ts";
 import { problemOf, problemResponse, refusalOf } from "../core/problem.ts";
 import type { Readiness } from "../core/readiness.ts";
@@ -13,7 +13,9 @@ import { readJson, readPush } from "./push-body.ts";
 import { isAuthorized } from "./tokens.ts";
 
 export type AdminDeps = {
-  readonly live: LiveConfig;
+  readonly live: Omit<LiveConfig, "push">;
+  /** Takes a push, wherever this node's sessions are served; resolves when it holds there. */
+  readonly push: (push: Push) => Promise<PushOutcome> | PushOutcome;
   readonly readiness: Readiness;
   readonly log: Log;
   readonly clock: Pick<Clock, "monotonic">;
@@ -21,7 +23,7 @@ export type AdminDeps = {
   readonly version: string;
   /** `namespace/name` of the NexusCluster. */
   readonly cluster: string;
-  readonly sessions: () => number;
+  readonly sessions: () => Promise<number> | number;
   readonly setLogLevel: (level: LogLevel) => void;
   /** Starts the drain that ends the process. */
   readonly drain: () => void;
@@ -34,12 +36,12 @@ export function createAdmin(deps: AdminDeps, tokens: () => readonly Buffer[]): {
   const startedAt = deps.clock.monotonic();
   const routes: Readonly<Record<string, Route>> = {
     [ADMIN_PATHS.bundle]: { method: "POST", handle: (request) => takePush(deps, request) },
-    [ADMIN_PATHS.status]: { method: "GET", handle: async () => Response.json(statusOf(deps, startedAt)) },
+    [ADMIN_PATHS.status]: { method: "GET", handle: async () => Response.json(await statusOf(deps, startedAt)) },
     [ADMIN_PATHS.drain]: {
       method: "POST",
       handle: async () => {
         deps.drain();
-        return Response.json({ draining: true, sessions: deps.sessions() }, { status: 202 });
+        return Response.json({ draining: true, sessions: await deps.sessions() }, { status: 202 });
       },
     },
     [ADMIN_PATHS.logLevel]: { method: "POST", handle: (request) => setLogLevel(deps, request) },
@@ -68,7 +70,7 @@ export function createAdmin(deps: AdminDeps, tokens: () => readonly Buffer[]): {
   };
 }
 
-function statusOf({ live, readiness, version, cluster, sessions, clock }: AdminDeps, startedAt: number): AdminStatus {
+async function statusOf({ live, readiness, version, cluster, sessions, clock }: AdminDeps, startedAt: number): Promise<AdminStatus> {
   return {
     version,
     cluster,
@@ -78,19 +80,19 @@ function statusOf({ live, readiness, version, cluster, sessions, clock }: AdminD
     ...live.fence(),
     ready: readiness.isReady(),
     draining: readiness.isDraining(),
-    sessions: sessions(),
+    sessions: await sessions(),
     uptime_seconds: Math.round(clock.monotonic() - startedAt) / 1000,
   };
 }
 
-async function takePush({ live, metrics, log }: AdminDeps, request: Request): Promise<Response> {
+async function takePush({ live, push, metrics, log }: AdminDeps, request: Request): Promise<Response> {
   const read = await readPush(request);
   if (!read.ok) {
     metrics.pushed("refused");
     return problemResponse(read.refusal);
   }
   const before = live.digest();
-  const outcome = live.push(read.value);
+  const outcome = await push(read.value);
   metrics.pushed(outcome.kind);
   switch (outcome.kind) {
     case "applied": {
