@@ -136,6 +136,21 @@ export function streamStoreSuite(name: string, make: MakeSubject): void {
       expect([heard.length, (await store.top(stream)).offset]).toEqual([0, 0]);
     });
 
+    test("ttl 0 with an idempotency key is replayed as itself, and another body under the key is a conflict", async () => {
+      await using subject = await make();
+      const stream = freshInbox();
+      const idempotency = { key: "key", fingerprint: "body" };
+      const first = await publish(subject, stream, { notification: notification(subject, { ttl: 0 }), idempotency });
+      await subject.advance(1000);
+      const again = await publish(subject, stream, { notification: notification(subject, { ttl: 0 }), idempotency });
+      expect(first.kind).toBe("published");
+      expect(again).toEqual({ kind: "replayed", record: first.kind === "published" ? first.record : expect.anything() });
+      const other = { key: "key", fingerprint: "other" };
+      expect(await publish(subject, stream, { idempotency: other })).toEqual({ kind: "conflict" });
+      expect(await publish(subject, freshInbox(), { idempotency: other })).toMatchObject({ kind: "published" });
+      expect((await subject.engine.store.top(stream)).offset).toBe(0);
+    });
+
     test("announces to whoever listens, in the order of offsets, until they leave", async () => {
       await using subject = await make();
       const { bus } = subject.engine;
