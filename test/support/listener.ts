@@ -34,6 +34,11 @@ export class Listener implements AsyncDisposable {
     this.#socket.send(typeof frame === "string" ? frame : JSON.stringify(frame));
   }
 
+  /** Frames that no one has taken yet, oldest first. */
+  get kept(): readonly Frame[] {
+    return this.#kept;
+  }
+
   /** The oldest frame of this type that no one has taken yet. @throws Error after `timeoutMs` */
   next(type: string, timeoutMs = 5000): Promise<Frame> {
     const at = this.#kept.findIndex((frame) => frame.type === type);

@@ -18,7 +18,10 @@ const ENTRIES = [
   clusterEntry({
     limits: { requestsPerSecond: 0, upgradesPerMinutePerAddress: 0 },
     platform_keys: [platformKey("root", PLATFORM)],
-    channels: [{ match: "kept.*", history: { size: 5, ttlSeconds: 300 }, ...open }],
+    channels: [
+      { match: "kept.*", history: { size: 5, ttlSeconds: 300 }, ...open },
+      { match: "talk.*", history: { size: 0, ttlSeconds: 300 }, ...open, publish: "Claim" },
+    ],
   }),
   tenantEntry("default", { issuers: [secretIssuer(TOKEN_SECRET)] }),
   tenantEntry("acme", {
@@ -50,7 +53,7 @@ export async function startTwoTenants(env: Readonly<Record<string, string>> = {}
     url: real.url,
     rest: restOf(real.url, ACME),
     async listen(user, { tenant = "acme", channels = [] } = {}) {
-      const jwt = await token(user, { tenant_id: tenant });
+      const jwt = await token(user, { tenant_id: tenant, channels: ["talk.*"] });
       const listener = await Listener.open(`${real.url.replace("http", "ws")}/ws?token=${jwt}`, ["nexus.v1.json"]);
       const { connection_id } = await listener.next("connected");
       if (channels.length > 0) {
