@@ -1,0 +1,23 @@
+// Why: what PostgreSQL and its connections say, in the words of core: the store is away, or this statement was refused.
+// It must never show a statement, a value or an address to whoever asked.
+import { Failure } from "@nexus/protocol/failures.ts";
+
+/** Nothing was kept where the database says so itself; where the connection broke, nobody knows. */
+export const unavailable = (detail: string, cause?: unknown): Failure => new Failure({ code: "broker_unavailable", detail }, cause);
+
+/** SQLSTATE of what the server answered; undefined when it was the connection that failed. */
+export function sqlState(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const cause = error instanceof Failure ? error.cause : error;
+  if (!(cause instanceof Error) || !("code" in cause) || cause.code !== "ERR_POSTGRES_SERVER_ERROR") return undefined;
+  return "errno" in cause && typeof cause.errno === "string" ? cause.errno : undefined;
+}
+
+/** Rolled back for what a statement carried, or for another transaction: tried again in smaller parts it may pass. */
+export const isRolledBack = (error: unknown): boolean => /^(22|23|40|54)/.test(sqlState(error) ?? "");
+
+/** The connection, the server, or its right to write is gone (08, 25006 read-only, 53 resources, 57P shutdown). */
+export function isAway(error: unknown): boolean {
+  const state = sqlState(error);
+  return state === undefined || /^(08|25006|53|57P)/.test(state);
+}
