@@ -42,7 +42,7 @@ export class MemoryRateLimits implements RateLimits {
     return {
       allowed,
       limit: perSecond,
-      remaining: Math.floor(bucket.tokens),
+      remaining: Math.max(0, Math.floor(bucket.tokens)),
       resetAt: Math.ceil(wall + ((burst - bucket.tokens) / perSecond) * 1000),
       retryAfterSeconds: allowed ? 0 : Math.max(1, Math.ceil((1 - bucket.tokens) / perSecond)),
     };
@@ -80,6 +80,28 @@ export class MemoryRateLimits implements RateLimits {
       retryAfterSeconds: allowed ? 0 : Math.max(1, Math.ceil((freeAt(first) - now) / 1000)),
     };
   };
+
+  /** Others have used the same bucket: it holds `tokens` now, debts below 0, unless it holds less already. */
+  lower(key: string, tokens: number): void {
+    const bucket = this.#buckets.get(key);
+    if (!bucket) return;
+    const now = this.#clock.monotonic();
+    const refilled = bucket.tokens + ((now - bucket.at) / 1000) * bucket.perSecond;
+    bucket.tokens = Math.min(refilled, bucket.burst, tokens);
+    bucket.at = now;
+  }
+
+  /** Others have counted in the same window: so many by age in sixtieths of the window, unless more are counted already. */
+  raise(key: string, counts: ReadonlyMap<number, number>): void {
+    const window = this.#windows.get(key);
+    if (!window) return;
+    const slot = Math.floor(this.#clock.monotonic() / window.slotMs);
+    forgetBefore(window, slot);
+    const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
+    if (total <= countOf(window)) return;
+    const byAge = [...counts].sort(([a], [b]) => b - a).map(([age, count]) => ({ slot: slot - age, count }));
+    window.slots.splice(0, window.slots.length, ...byAge);
+  }
 
   #sweep(): void {
     this.#untilSweep = SWEEP_EVERY;

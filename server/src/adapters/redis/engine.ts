@@ -21,10 +21,10 @@ export async function createRedisEngine({ prefix, ...options }: RedisEngineOptio
   const memory = createMemoryEngine({ clock, ids, node, maxBytes: 64 * 1024 * 1024 });
   const directory = new RedisDirectory(parts);
   const records = createRedisRecords(parts);
-  const { templates, tickets, receipts, stats, writes } = records;
+  const { templates, tickets, receipts, stats, writes, rates } = records;
   return {
     ...memory,
-    ...{ templates, tickets, receipts, stats, writes },
+    ...{ templates, tickets, receipts, stats, writes, rates },
     directory,
     store: createRedisStore(parts, directory),
     degraded: () => link.health().status !== "healthy",

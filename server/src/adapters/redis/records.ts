@@ -2,13 +2,14 @@
 // long: what Redis does not take then is lost, and said so.
 import type { Engine } from "../../core/engine.ts";
 import type { RedisParts } from "./parts.ts";
+import { createRedisRates } from "./rates.ts";
 import { createRedisReceipts } from "./receipts.ts";
 import { createRedisStats } from "./stats.ts";
 import { createRedisTemplates } from "./template-store.ts";
 import { createRedisTickets } from "./tickets.ts";
 import { createRedisWriteRecords } from "./write-records.ts";
 
-export type RedisRecords = Pick<Engine, "templates" | "tickets" | "receipts" | "stats" | "writes"> & {
+export type RedisRecords = Pick<Engine, "templates" | "tickets" | "receipts" | "stats" | "writes" | "rates"> & {
   /** Tells Redis what is still waiting here; before the link is closed. */
   close(): Promise<void>;
 };
@@ -16,10 +17,12 @@ export type RedisRecords = Pick<Engine, "templates" | "tickets" | "receipts" | "
 export function createRedisRecords(parts: RedisParts): RedisRecords {
   const receipts = createRedisReceipts(parts);
   const stats = createRedisStats(parts);
+  const rates = createRedisRates(parts);
   return {
-    ...{ receipts, stats, templates: createRedisTemplates(parts) },
+    ...{ receipts, stats, rates, templates: createRedisTemplates(parts) },
     ...{ tickets: createRedisTickets(parts), writes: createRedisWriteRecords(parts) },
     async close() {
+      rates.close();
       await Promise.all([receipts.close(), stats.close()]);
     },
   };
