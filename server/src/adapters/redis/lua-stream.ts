@@ -14,16 +14,17 @@ export const IDLE_MS = 604_800_000;
 
 /**
  * KEYS: meta, entries, acknowledged. ARGV[1]: the epoch of a stream that does not exist yet, ARGV[2]: milliseconds since 1970.
- * A stream that is looked at gets its epoch then, and keeps it: who begins at 0 must be able to go on from 0.
+ * A stream that is looked at gets its epoch then, and keeps it: who begins at 0 must be able to go on from 0. A Redis that
+ * takes no writes (full, or its disk is) cannot keep it: then whoever looked is told later of another epoch.
  */
 export const OPEN = `
 local h = redis.call('HMGET', KEYS[1], ${META_FIELDS})
 local epoch, top, mark = h[1], tonumber(h[2]) or 0, tonumber(h[3]) or 0
 if not epoch then
   epoch, top, mark = ARGV[1], 0, 0
-  redis.call('UNLINK', KEYS[2], KEYS[3])
-  redis.call('HSET', KEYS[1], 'e', epoch, 't', 0)
-  redis.call('PEXPIRE', KEYS[1], ${IDLE_MS})
+  if redis.call('EXISTS', KEYS[2], KEYS[3]) > 0 then redis.pcall('UNLINK', KEYS[2], KEYS[3]) end
+  redis.pcall('HSET', KEYS[1], 'e', epoch, 't', 0)
+  redis.pcall('PEXPIRE', KEYS[1], ${IDLE_MS})
 elseif redis.call('PTTL', KEYS[1]) < ${IDLE_MS / 2} then
   redis.pcall('PEXPIRE', KEYS[1], ${IDLE_MS})
 end

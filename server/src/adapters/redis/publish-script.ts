@@ -118,7 +118,8 @@ if epoch then
   end
 end
 if not epoch then
-  redis.call('UNLINK', KEYS[4], KEYS[5])
+  -- only where there is something: after the first write of a script Redis looks at its memory limit no more
+  if redis.call('EXISTS', KEYS[4], KEYS[5]) > 0 then redis.call('UNLINK', KEYS[4], KEYS[5]) end
   epoch, offset, lost, last, ends, special = ARGV[5], 1, 0, 0, 0, 0
   set = {'HSET', KEYS[3], 'e', epoch, 't', 1, 'k', 0, 'l', 0, 'f', 0, 'd', 0, 's', 0}
 elseif not added then -- the entries' key is gone, by time or by eviction

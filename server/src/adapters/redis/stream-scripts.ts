@@ -93,7 +93,7 @@ export const PAGE: Script = {
 local limit, size = tonumber(ARGV[4]), 0
 local out = {epoch, top, 0, 0}
 local hasDone = redis.call('EXISTS', KEYS[3]) == 1
-local next = walk('XREVRANGE', math.max(tonumber(ARGV[3]) - 1, 0), '-', function(offset, expires, own, text)
+local next = walk('XREVRANGE', math.max(math.min(tonumber(ARGV[3]) - 1, top), 0), '-', function(offset, expires, own, text)
   if expires <= now then return end
   if size == limit then
     out[4] = 1
