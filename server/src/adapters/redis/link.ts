@@ -13,9 +13,18 @@ export type Primary = { readonly id: string; readonly host: string; readonly por
 export type Reply = string | number | null | readonly Reply[];
 
 /**
- * Commands share connections and are pipelined. Every call rejects with `Failure` `broker_unavailable` when Redis is
- * away, too slow (`commandTimeout`), read-only, out of memory or loading, and at once while the circuit is open.
- * Commands of one caller to one key take effect in the order they were made.
+ * Calls since the start, by how they ended. `ok`: answered. `refused`: Redis takes no such command now. `failed`: the
+ * connection broke or there was none. `timeout`: no answer in time. `rejected`: not sent, the circuit is open. `bug`: Redis
+ * says the command or script is wrong.
+ */
+export type LinkCalls = Readonly<Record<"ok" | "refused" | "failed" | "timeout" | "rejected" | "bug", number>>;
+
+/**
+ * Commands share connections and leave together. Every call rejects with `Failure` `broker_unavailable` when Redis is away,
+ * too slow (`commandTimeout`), read-only, out of memory or loading, and at once while the circuit is open; with a plain
+ * `Error` when the command or script itself is wrong. After a rejection of the first kind nobody knows whether it was done.
+ * Commands of one caller to one key take effect in the order they were made; while a slot of a Cluster moves, only those
+ * that waited for the one before.
  */
 export type RedisLink = {
   run(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<Reply>;
@@ -29,5 +38,8 @@ export type RedisLink = {
    */
   dial(primary: Primary): Promise<Redis>;
   health(): Omit<BrokerHealth, "lagMs">;
+  /** Commands handed to the connection since the start, a script counting as one. */
+  commands(): number;
+  calls(): LinkCalls;
   close(): Promise<void>;
 };

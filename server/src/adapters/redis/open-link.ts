@@ -1,58 +1,193 @@
-// Why: connections to Redis as the configuration names them.
-// It must never keep a command waiting for a Redis that is away: callers are told at once.
+// Why: connections to Redis as the configuration names them, guarded: whoever calls is told at once when nobody answers.
+// It must never keep a command for a Redis that is away, and never send one twice.
+
+import type { ServerConfig } from "@nexus/protocol/config.ts";
 import { Failure } from "@nexus/protocol/failures.ts";
-import { Redis } from "ioredis";
-import type { Log } from "../../core/ports.ts";
-import { PARTITIONS } from "./keys.ts";
-import type { RedisLink, Reply, Script } from "./link.ts";
+import { Cluster, type Redis } from "ioredis";
+import type { Clock, Log } from "../../core/ports.ts";
+import { systemClock } from "../clock.ts";
+import { type Breaker, createBreaker } from "./breaker.ts";
+import { type ClientOptions, connected, createOwn } from "./connect-client.ts";
+import { createDeadlines, type Deadlines } from "./connect-deadlines.ts";
+import { failureOf, faultOf } from "./connect-faults.ts";
+import { firstClient } from "./connect-first.ts";
+import { createGather } from "./connect-gather.ts";
+import { findPrimaries } from "./connect-primaries.ts";
+import { watchClient } from "./connect-watch.ts";
+import { type CredentialSettings, createCredentials } from "./credentials.ts";
+import type { LinkCalls, Primary, RedisLink, Reply } from "./link.ts";
+import { healthOf } from "./link-health.ts";
+import { scriptRunner } from "./scripts.ts";
+import { SLOTS, slotOfKey } from "./topology.ts";
 
-export type LinkOptions = { readonly addresses: readonly string[]; readonly commandTimeoutMs: number; readonly log: Log };
+/** `addresses` and the rest as `NEXUS_REDIS_*` has them. `clock`, `random`: for tests. `signal`: gives up waiting at the start. */
+export type LinkOptions = CredentialSettings &
+  Partial<Pick<ServerConfig["redis"], "topology" | "masterName" | "database">> & {
+    readonly addresses: readonly string[];
+    readonly commandTimeoutMs: number;
+    readonly log: Log;
+    readonly clock?: Clock;
+    readonly random?: () => number;
+    readonly signal?: AbortSignal;
+  };
 
-const COMMAND = /^[a-z]+$/i;
+/**
+ * Resolves once Redis answers; waits, saying so in the log, for what may heal by itself.
+ * @throws Error, fit to be shown, for what cannot: wrong credentials, certificate, kind of Redis, version or settings
+ */
+export async function openLink(options: LinkOptions): Promise<RedisLink> {
+  const { clock = systemClock, random = Math.random, log, addresses, commandTimeoutMs } = options;
+  const { topology = "standalone", masterName = "mymaster", database = 0 } = options;
+  const counts = { attempts: 0, reconnections: 0 };
+  const onAttempt = () => {
+    counts.attempts += 1;
+  };
+  const credentials = createCredentials(options, log);
+  const settings = { topology, addresses, masterName, database, commandTimeoutMs, credentials, log, random, onAttempt };
+  const client = await firstClient(settings, options.signal);
+  counts.attempts = 0; // those of the start are no reconnections
+  return linkOver(client, { settings, clock, counts });
+}
 
-/** Resolves once Redis answers. @throws Failure `broker_unavailable` when it does not */
-export async function openLink({ addresses, commandTimeoutMs, log }: LinkOptions): Promise<RedisLink> {
-  const [host = "127.0.0.1", port = "6379"] = (addresses[0] ?? "").split(":");
-  const place = { host, port: Number(port) };
-  const client = new Redis({
-    ...place,
-    ...{ commandTimeout: commandTimeoutMs, maxRetriesPerRequest: 0, enableOfflineQueue: false, lazyConnect: true },
-    enableAutoPipelining: true,
+type LinkState = { readonly settings: ClientOptions; readonly clock: Clock; readonly counts: { attempts: number; reconnections: number } };
+
+function linkOver(client: Redis | Cluster, { settings, clock, counts }: LinkState): RedisLink {
+  const { log, random, commandTimeoutMs } = settings;
+  const breakers = createBreakers(client, { clock, random });
+  const deadlines = createDeadlines(commandTimeoutMs, clock);
+  const gather = createGather(() => (client instanceof Cluster ? client.nodes("master").map(({ stream }) => stream) : [client.stream]));
+  const runScript = scriptRunner(client);
+  const calls = { ok: 0, refused: 0, failed: 0, timeout: 0, rejected: 0, bug: 0 };
+  let sent = 0;
+  watchClient(client, {
+    ...{ log, clock, onNodeAttempt: settings.onAttempt },
+    onBack(node) {
+      counts.reconnections += 1;
+      breakers.reset(node);
+    },
   });
-  client.on("error", (error: Error) => log.warn("redis.connection_failed", { error: error.message }));
-  const known = new Map<string, (...args: readonly (string | number)[]) => Promise<Reply>>();
-  const guard = async (work: () => Promise<unknown>): Promise<Reply> => {
+
+  const send = (key: string | undefined, work: () => Promise<unknown>): Promise<Reply> => {
+    const breaker = breakers.of(key);
+    const ticket = breaker.admit();
+    if (ticket === undefined) {
+      calls.rejected += 1;
+      return Promise.reject(new Failure({ code: "broker_unavailable", detail: "Redis does not answer; it is asked again soon" }));
+    }
+    sent += 1;
+    gather();
+    const { promise, resolve, reject } = Promise.withResolvers<Reply>();
+    const lose = (error: unknown) => {
+      const kind = faultOf(error);
+      calls[kind === "unreachable" ? "failed" : kind] += 1;
+      if (kind === "timeout" || kind === "unreachable") breaker.failed(ticket);
+      else breaker.succeeded(); // an answer is an answer: waiting and connections are what the breaker guards
+      reject(kind === "bug" || !(error instanceof Error) ? error : failureOf(kind, error));
+    };
+    const waiting = deadlines.start(lose);
+    work().then(
+      (value) => {
+        if (waiting.settled) return;
+        waiting.settled = true;
+        calls.ok += 1;
+        breaker.succeeded();
+        resolve(value as Reply); // what RESP without maps, doubles and booleans can say
+      },
+      (error: unknown) => {
+        if (waiting.settled) return;
+        waiting.settled = true;
+        lose(error);
+      },
+    );
+    return promise;
+  };
+  const within = <T>(work: Promise<T>): Promise<T> => bounded(work, deadlines);
+  const own = async (primary: Primary): Promise<Redis> => {
+    const connection = createOwn(primary, { ...settings, name: "nexus-listener" });
+    connection.on("error", (error: Error) => log.debug("redis.connection_failed", { error: error.message, node: primary.id }));
     try {
-      return (await work()) as Reply; // what RESP without maps, doubles and booleans can say
-    } catch (cause) {
-      throw new Failure({ code: "broker_unavailable", detail: "Redis did not take the command" }, cause);
+      return await within(connected(connection));
+    } catch (error) {
+      connection.disconnect();
+      throw error;
     }
   };
-  const define = ({ name, lua }: Script) => {
-    client.defineCommand(name, { lua });
-    const method: unknown = Reflect.get(client, name);
-    if (typeof method !== "function") throw new Error(`no script ${name}`);
-    const run = (...args: readonly (string | number)[]): Promise<Reply> => Reflect.apply(method, client, args);
-    known.set(name, run);
-    return run;
-  };
-  await guard(() => client.connect());
   return {
-    run: (script, keys, args) => guard(() => (known.get(script.name) ?? define(script))(keys.length, ...keys, ...args)),
-    call: (command, ...args) => guard(() => (COMMAND.test(command) ? client.call(command, ...args) : Promise.reject(new Error(command)))),
-    primaries: async () => [{ id: `${host}:${port}`, ...place, partitions: Array.from({ length: PARTITIONS }, (_, i) => i) }],
-    async dial() {
-      const own = new Redis({ ...place, lazyConnect: true, retryStrategy: () => null, autoResubscribe: false, maxRetriesPerRequest: 0 });
-      own.on("error", (error: Error) => log.debug("redis.connection_failed", { error: error.message }));
-      await own.connect();
-      return own;
-    },
-    health: () => ({
-      ...{ status: client.status === "ready" ? "healthy" : "reconnecting", connected: client.status === "ready" },
-      ...{ breaker: "closed", failures: 0, reconnectionAttempts: 0, reconnections: 0 },
-    }),
+    run: (script, keys, args) => send(keys[0], () => runScript(script, keys, args)),
+    call: (command, ...args) => send(args.find(isKey), async () => await client.call(command, ...args)),
+    primaries: () => told(findPrimaries(client, settings, within)),
+    dial: (primary) => told(own(primary)),
+    health: () => healthOf(client.status === "ready", breakers.all(), counts),
+    commands: () => sent,
+    calls: (): LinkCalls => ({ ...calls }),
     async close() {
+      deadlines.close();
       client.disconnect();
+    },
+  };
+}
+
+const isKey = (arg: string | number): arg is string => typeof arg === "string" && slotOfKey(arg) !== undefined;
+
+/** Rejects with what the engine's callers know. */
+async function told<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    const kind = faultOf(error);
+    throw kind === "bug" || !(error instanceof Error) ? error : failureOf(kind, error);
+  }
+}
+
+function bounded<T>(work: Promise<T>, deadlines: Deadlines): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const waiting = deadlines.start(reject);
+  const settle = () => {
+    waiting.settled = true;
+  };
+  work.finally(settle).then(resolve, reject);
+  return promise;
+}
+
+type Breakers = {
+  of(key: string | undefined): Breaker;
+  /** `node`: one of a Cluster; undefined: all. */
+  reset(node: string | undefined): void;
+  all(): Iterable<Breaker>;
+};
+
+/** One for each primary, so that one that is away takes nothing from the others. */
+function createBreakers(client: Redis | Cluster, deps: { readonly clock: Clock; readonly random: () => number }): Breakers {
+  const known = new Map<string, Breaker>();
+  // The node may have been replaced while it was silent: who serves its slots is asked anew.
+  const onOpen = () => {
+    if (client instanceof Cluster) client.refreshSlotsCache();
+  };
+  const at = (node: string): Breaker => {
+    let breaker = known.get(node);
+    if (!breaker) {
+      breaker = createBreaker({ ...deps, onOpen });
+      known.set(node, breaker);
+    }
+    return breaker;
+  };
+  const only = at("");
+  return {
+    of(key) {
+      if (!(client instanceof Cluster) || key === undefined) return only;
+      const slot = slotOfKey(key);
+      const owner = slot === undefined ? undefined : client.slots[slot]?.[0];
+      return owner === undefined ? only : at(owner);
+    },
+    reset(node) {
+      for (const [name, breaker] of known) if (node === undefined || name === node) breaker.reset();
+    },
+    *all() {
+      const served = client instanceof Cluster ? new Set(SLOTS.map((slot) => client.slots[slot]?.[0])) : undefined;
+      for (const [name, breaker] of known) {
+        if (name === "" || served?.has(name)) yield breaker;
+        else known.delete(name); // serves nothing any more
+      }
     },
   };
 }
