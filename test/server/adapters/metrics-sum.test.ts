@@ -1,0 +1,86 @@
+// Why: a pod of several processes is one target of Prometheus: rates and sums over it must stay true when a process ends.
+import { describe, expect, test } from "bun:test";
+import { createMetrics, type ServerMetrics } from "@nexus/server/adapters/metrics.ts";
+import { MetricsSum } from "@nexus/server/adapters/metrics-sum.ts";
+import { METRICS, RUNTIME_METRICS } from "@nexus/server/adapters/metrics-table.ts";
+
+const sample = (text: string, name: string): number | undefined => {
+  const line = text.split("\n").find((one) => one.startsWith(`${name} `));
+  return line === undefined ? undefined : Number(line.slice(name.length));
+};
+
+function registry(facts: { ready: boolean; users: number; outage: number; tenants: number }): ServerMetrics {
+  const metrics = createMetrics({ version: "1" });
+  metrics.observe({
+    ...{ ready: () => facts.ready, draining: () => false, users: () => facts.users, channels: () => 0 },
+    load: () => ({ subscriptions: 0, queuedBytes: 0 }),
+    bundle: () => ({ tenants: facts.tenants, templates: 0, rejected: 0, ageSeconds: -1 }),
+    certificateExpiry: () => 0,
+    jwksOutage: () => facts.outage,
+  });
+  return metrics;
+}
+
+describe("several processes", () => {
+  test("are added up by the rule of each metric, under the names a single one has", async () => {
+    const parent = registry({ ready: true, users: 0, outage: 0, tenants: 3 });
+    const children = [
+      registry({ ready: false, users: 2, outage: 7, tenants: 3 }),
+      registry({ ready: false, users: 5, outage: 4, tenants: 2 }),
+    ];
+    for (const [i, child] of children.entries()) {
+      child.published("inbox", "published");
+      child.deliveryLatency(i === 0 ? 2 : 200);
+      child.sessionOpened("websocket");
+    }
+    parent.processes(2);
+    const reports = await Promise.all(children.map((child) => child.report()));
+    const text = await new MetricsSum().text(await parent.report(), () => reports);
+    const expected = {
+      'nexus_publishes_total{stream="inbox",outcome="published"}': 2,
+      'nexus_delivery_latency_seconds_bucket{le="0.0025"}': 1,
+      'nexus_delivery_latency_seconds_bucket{le="+Inf"}': 2,
+      nexus_delivery_latency_seconds_count: 2,
+      'nexus_sessions{transport="websocket"}': 2,
+      nexus_users: 7,
+      nexus_jwks_outage_seconds: 7,
+      nexus_ready: 1,
+      'nexus_bundle_entries{kind="tenant"}': 3,
+      nexus_processes: 2,
+    };
+    for (const [name, value] of Object.entries(expected)) expect([name, sample(text, name)]).toEqual([name, value]);
+    const families = [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name = ""]) => name);
+    expect(families.sort()).toEqual([...Object.keys(METRICS), ...Object.keys(RUNTIME_METRICS)].sort());
+  });
+
+  test("what one had counted stays when it ends, and its gauges go", async () => {
+    const parent = registry({ ready: true, users: 0, outage: 0, tenants: 0 });
+    const sum = new MetricsSum();
+    const lived: ServerMetrics[] = [];
+    for (let i = 0; i < 3; i++) {
+      const child = registry({ ready: true, users: 4, outage: 0, tenants: 0 });
+      child.published("inbox", "published");
+      child.deliveryLatency(5);
+      lived.push(child);
+    }
+    const [first, second, third] = await Promise.all(lived.map((child) => child.report()));
+    if (!first || !second || !third) throw new Error("three were made");
+    let current = [first, second, third];
+    const scrape = async () => {
+      const text = await sum.text(await parent.report(), () => current);
+      return ['nexus_publishes_total{stream="inbox",outcome="published"}', "nexus_delivery_latency_seconds_count", "nexus_users"].map(
+        (name) => sample(text, name),
+      );
+    };
+    expect(await scrape()).toEqual([3, 3, 12]);
+    current = [second, third];
+    sum.ended(first);
+    expect(await scrape()).toEqual([3, 3, 8]);
+    // One that ends while a scrape waits counts once.
+    const scraping = scrape();
+    current = [third];
+    sum.ended(second);
+    expect(await scraping).toEqual([3, 3, 4]);
+    expect(await scrape()).toEqual([3, 3, 4]);
+  });
+});
