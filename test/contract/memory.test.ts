@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { systemIds } from "@nexus/server/adapters/ids.ts";
 import { createMemoryEngine } from "@nexus/server/adapters/memory/engine.ts";
 import { manualServerClock } from "../support/manual-engine-clock.ts";
+import { busSuite } from "./bus.ts";
 import { directorySuite } from "./directory.ts";
 import { inboxSuite } from "./inbox.ts";
 import { inboxModelSuite } from "./inbox-model.ts";
@@ -31,6 +32,7 @@ async function memory(maxBytes = 16 * 1024 * 1024): Promise<MemorySubject> {
 streamStoreSuite("memory", memory);
 inboxSuite("memory", memory);
 inboxModelSuite("memory", memory);
+busSuite("memory", memory);
 directorySuite("memory", memory);
 rateLimitsSuite("memory", memory);
 templatesSuite("memory", memory);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { systemIds } from "@nexus/server/adapters/ids.ts";
 import { createSqliteEngine } from "@nexus/server/adapters/sqlite/engine.ts";
 import { manualServerClock } from "../support/manual-engine-clock.ts";
+import { busSuite } from "./bus.ts";
 import { directorySuite } from "./directory.ts";
 import { inboxSuite } from "./inbox.ts";
 import { inboxModelSuite } from "./inbox-model.ts";
@@ -43,6 +44,7 @@ async function sqlite(synchronous: "FULL" | "NORMAL" = "FULL"): Promise<Subject>
 streamStoreSuite("sqlite", () => sqlite());
 inboxSuite("sqlite", () => sqlite());
 inboxModelSuite("sqlite", () => sqlite("NORMAL")); // thousands of steps, one after the other
+busSuite("sqlite", () => sqlite());
 directorySuite("sqlite", () => sqlite());
 rateLimitsSuite("sqlite", () => sqlite());
 templatesSuite("sqlite", () => sqlite());

@@ -1,6 +1,7 @@
 // Why: the Redis engine keeps what the ports promise, in the words every engine is asked in.
 import { afterAll } from "bun:test";
 import { openLink } from "@nexus/server/adapters/redis/open-link.ts";
+import { busSuite } from "../contract/bus.ts";
 import { directorySuite } from "../contract/directory.ts";
 import { inboxSuite } from "../contract/inbox.ts";
 import { inboxModelSuite } from "../contract/inbox-model.ts";
@@ -22,6 +23,7 @@ const make = () => redisSubject(() => openLink({ addresses: [redis.address], com
 streamStoreSuite("redis", make);
 inboxSuite("redis", make);
 inboxModelSuite("redis", make);
+busSuite("redis", make);
 directorySuite("redis", make);
 rateLimitsSuite("redis", make);
 templatesSuite("redis", make);
