@@ -62,6 +62,7 @@ export async function startApp(parts: Parts, { extra, gatherWindowMs, reusePort 
   const health = ({ sessions }: App["node"]): HealthFacts => ({
     ...{ version, node: nodeName(config), degraded: engine.degraded(), uptimeSeconds: (clock.monotonic() - startedAt) / 1000 },
     ...{ sessions: sessions.count(), users: sessions.users(), channels: sessions.channels() },
+    broker: engine.fleet.broker(),
     queue: { backend: config.engine, ...engine.waiting() },
   });
   try {

@@ -5,8 +5,10 @@ import type { Refusal } from "@nexus/protocol/failures.ts";
 import { type AdmissionDeps, admit, type Candidate } from "./admission.ts";
 import type { Defer } from "./defer.ts";
 import type { Engine } from "./engine.ts";
+import type { DisconnectRequest } from "./fleet-ports.ts";
 import type { Clock, Identity, Ids, Log, Metrics, Tenants, TokenVerifier } from "./ports.ts";
 import { createPublisher, type Publisher } from "./publish.ts";
+import type { Session } from "./session.ts";
 import { Sessions } from "./sessions.ts";
 import { createTemplateLookup } from "./template-lookup.ts";
 
@@ -41,6 +43,7 @@ export function createNode(deps: NodeDeps): NexusNode {
   const templates = createTemplateLookup({ tenants: deps.tenants, store: deps.engine.templates });
   const publisher = createPublisher({ ...deps, templates });
   const sessions = new Sessions({ ...deps, publisher });
+  deps.engine.fleet.onDisconnect((request) => sessions.disconnect(asked(request)));
   let draining = false;
   const admission: AdmissionDeps = {
     tenants: deps.tenants,
@@ -62,4 +65,10 @@ export function createNode(deps: NodeDeps): NexusNode {
     isDraining: () => draining,
     beat: () => sessions.tick(),
   };
+}
+
+/** The sessions somebody wants gone. */
+function asked(request: DisconnectRequest): (session: Session) => boolean {
+  if ("user" in request) return ({ tenant, user }) => tenant === request.tenant && user === request.user;
+  return ({ tenant, sessionId }) => tenant === request.tenant && sessionId === request.sessionId;
 }

@@ -179,6 +179,8 @@ export type Directory = {
   channel(tenant: string, name: string): Promise<ChannelPresence | undefined>;
   /** One tenant's sessions, or everybody's. */
   counts(tenant?: string): Promise<PresenceCounts>;
+  /** Of these, the ones this node holds; known at once. `users`: different users with a session here. */
+  here(tenant?: string): { readonly sessions: number; readonly users: number };
 };
 
 /** `node` names the server process that holds the session. */

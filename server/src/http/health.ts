@@ -1,5 +1,6 @@
 // Why: the public health answer, in Ara's shape. It is for people and load balancers and needs no key, so it must never
 // tell more than counts. 200 also when degraded: probes use the ops port.
+import type { BrokerHealth } from "../core/fleet-ports.ts";
 import type { Answer } from "./call.ts";
 
 export type HealthFacts = {
@@ -8,6 +9,7 @@ export type HealthFacts = {
   readonly node: string;
   readonly uptimeSeconds: number;
   readonly degraded: boolean;
+  readonly broker: Pick<BrokerHealth, "status" | "connected">;
   readonly sessions: number;
   readonly users: number;
   readonly channels: number;
@@ -22,7 +24,7 @@ export function healthAnswer(facts: HealthFacts): Answer {
       status: facts.degraded ? "degraded" : "healthy",
       version: facts.version,
       uptime_seconds: Math.floor(facts.uptimeSeconds),
-      redis: { status: "disabled", connected: false },
+      redis: { status: facts.broker.status, connected: facts.broker.connected },
       connections: { total: facts.sessions, unique_users: facts.users, channels_count: facts.channels },
       queue: {
         enabled: true,
@@ -30,7 +32,7 @@ export function healthAnswer(facts: HealthFacts): Answer {
         total_messages: facts.queue.messages,
         users_with_queue: facts.queue.users,
       },
-      cluster: { enabled: false, server_id: facts.node },
+      cluster: { enabled: facts.broker.status !== "disabled", server_id: facts.node },
     }),
   };
 }

@@ -3,28 +3,32 @@ import { DEFAULT_TENANT } from "@nexus/protocol/names.ts";
 import type { OperationId } from "@nexus/protocol/rest/operations.ts";
 import type { Stats, StatsAcks, StatsOverview } from "@nexus/protocol/rest/statistics.ts";
 import type { Engine } from "../core/engine.ts";
+import type { Fleet } from "../core/fleet-ports.ts";
 import type { Tenants } from "../core/ports.ts";
 import type { AckCounts, Counters } from "../core/record-ports.ts";
+import { sideBySide } from "../core/side-by-side.ts";
 import type { Handler } from "./call.ts";
 import { numbersOf } from "./scope.ts";
 
 export type StatisticsHandlerDeps = {
   readonly tenants: Pick<Tenants, "tenantIds">;
-  readonly engine: Pick<Engine, "directory" | "receipts" | "stats">;
+  readonly engine: Pick<Engine, "directory" | "fleet" | "receipts" | "stats">;
 };
+
+/** How many tenants are asked at a time. */
+const TENANTS_AT_ONCE = 16;
 
 /** They refuse nothing. */
 export function statisticsHandlers({ tenants, engine }: StatisticsHandlerDeps): Partial<Record<OperationId, Handler>> {
-  const { directory, receipts, stats } = engine;
+  const { directory, fleet, receipts, stats } = engine;
 
   async function channelsOf(tenant: string | undefined): Promise<Record<string, number>> {
-    const found: [string, number][] = [];
-    for (const id of tenant === undefined ? tenants.tenantIds() : [tenant]) {
+    const found = await sideBySide(tenant === undefined ? tenants.tenantIds() : [tenant], TENANTS_AT_ONCE, async (id) => {
       // A tenant id holds no `/`, a channel name neither.
       const prefix = tenant !== undefined || id === DEFAULT_TENANT ? "" : `${id}/`;
-      for (const { name, sessions } of await directory.channels(id)) found.push([`${prefix}${name}`, sessions]);
-    }
-    return Object.fromEntries(found);
+      return (await directory.channels(id)).map(({ name, sessions }): [string, number] => [`${prefix}${name}`, sessions]);
+    });
+    return Object.fromEntries(found.flat());
   }
 
   return {
@@ -36,7 +40,7 @@ export function statisticsHandlers({ tenants, engine }: StatisticsHandlerDeps): 
       const answer: Stats = {
         connections: { total_connections: counts.websocket + counts.sse, unique_users: counts.users, channels },
         notifications: notificationsOf(total),
-        redis: NO_REDIS,
+        redis: redisOf(fleet),
         ack: {
           enabled: true,
           total_tracked: acks.tracked,
@@ -72,15 +76,13 @@ export function statisticsHandlers({ tenants, engine }: StatisticsHandlerDeps): 
   };
 }
 
-/** What a server without Redis says of it. */
-const NO_REDIS: Stats["redis"] = {
-  status: "disabled",
-  connected: false,
-  circuit_breaker_state: "closed",
-  circuit_breaker_failures: 0,
-  reconnection_attempts: 0,
-  total_reconnections: 0,
-};
+function redisOf(fleet: Pick<Fleet, "broker">): Stats["redis"] {
+  const { status, connected, breaker, failures, reconnectionAttempts, reconnections } = fleet.broker();
+  return {
+    ...{ status, connected, circuit_breaker_state: breaker, circuit_breaker_failures: failures },
+    ...{ reconnection_attempts: reconnectionAttempts, total_reconnections: reconnections },
+  };
+}
 
 const notificationsOf = ({ sent, delivered, failed }: Counters): Stats["notifications"] => ({
   total_sent: sent.user + sent.broadcast + sent.channel,

@@ -6,23 +6,25 @@ import type { ClusterStatus, ClusterUser, TenantInfo, TenantList } from "@nexus/
 import type { Engine } from "../core/engine.ts";
 import type { PresenceCounts, Tenants } from "../core/ports.ts";
 import type { Counters } from "../core/record-ports.ts";
+import { sideBySide } from "../core/side-by-side.ts";
 import type { Handler } from "./call.ts";
 import { invalidPath } from "./query.ts";
 import { numbersOf } from "./scope.ts";
 
 export type TenantHandlerDeps = {
   readonly tenants: Pick<Tenants, "cluster" | "tenant" | "tenantIds">;
-  readonly engine: Pick<Engine, "directory" | "stats">;
+  readonly engine: Pick<Engine, "directory" | "fleet" | "stats">;
   /** Name of this server. */
   readonly node: string;
 };
 
-/** How many tenants are counted between two turns of the event loop. */
+/** How many tenants are counted between two turns of the event loop, and how many of them at a time. */
 const LOT = 256;
+const TENANTS_AT_ONCE = 16;
 
 /** `getTenant` refuses with `tenant_access_denied` (a tenant key, any other id) and `tenant_not_found`, `clusterUser` with `validation_error`. */
 export function tenantHandlers({ tenants, engine, node }: TenantHandlerDeps): Partial<Record<OperationId, Handler>> {
-  const { directory, stats } = engine;
+  const { directory, fleet, stats } = engine;
 
   async function summaryOf(id: string): Promise<TenantList["tenants"][number]> {
     const [counts, total] = await Promise.all([directory.counts(id), stats.total(id)]);
@@ -35,7 +37,7 @@ export function tenantHandlers({ tenants, engine, node }: TenantHandlerDeps): Pa
       const listed: TenantList["tenants"] = [];
       for (let start = 0; start < ids.length; start += LOT) {
         if (start > 0) await new Promise<void>((resolve) => setImmediate(resolve));
-        listed.push(...(await Promise.all(ids.slice(start, start + LOT).map(summaryOf))));
+        listed.push(...(await sideBySide(ids.slice(start, start + LOT), TENANTS_AT_ONCE, summaryOf)));
       }
       const enabled = tenants.cluster().tenancy === "Multiple";
       return { kind: "answer", body: JSON.stringify({ enabled, tenants: listed, total: listed.length } satisfies TenantList) };
@@ -62,12 +64,15 @@ export function tenantHandlers({ tenants, engine, node }: TenantHandlerDeps): Pa
     },
 
     async clusterStatus(call) {
-      const counts = await directory.counts(numbersOf(call));
+      const tenant = numbersOf(call);
+      const [counts, nodes] = await Promise.all([directory.counts(tenant), fleet.nodes()]);
+      const here = directory.here(tenant);
       const connections = sessionsOf(counts);
+      const enabled = fleet.broker().status !== "disabled";
       const answer: ClusterStatus = {
-        // Every engine so far is of one process: what is here is everything.
-        ...{ enabled: false, mode: "standalone", server_id: node, node_id: node, nodes: 1, healthy_nodes: 1 },
-        ...{ local_connections: connections, local_users: counts.users },
+        ...{ enabled, mode: enabled ? "distributed" : "standalone", server_id: node, node_id: node },
+        ...{ nodes: nodes.length, healthy_nodes: nodes.length }, // one that is not well is forgotten
+        ...{ local_connections: here.sessions, local_users: here.users },
         ...{ cluster_connections: connections, cluster_users: counts.users, total_connections: connections },
       };
       return { kind: "answer", body: JSON.stringify(answer) };

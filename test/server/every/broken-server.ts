@@ -40,7 +40,16 @@ export function startBrokenServer(breaks: Breaks): BrokenServer {
   const parts = { live, engine, metrics, log, clock: systemClock, ids: systemIds };
   const verifier = createTokenVerifier({ tenants: live, clock: systemClock, jwks: noJwks() });
   const health = () => ({
-    ...{ version: "0", node: "broken", uptimeSeconds: 0, degraded: false, sessions: 0, users: 0, channels: 0 },
+    ...{
+      version: "0",
+      node: "broken",
+      uptimeSeconds: 0,
+      degraded: false,
+      broker: engine.fleet.broker(),
+      sessions: 0,
+      users: 0,
+      channels: 0,
+    },
     queue: { backend: "memory", messages: 0, users: 0 },
   });
   const app = createApp({

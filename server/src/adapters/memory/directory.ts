@@ -139,6 +139,14 @@ export class MemoryDirectory implements Directory {
     }
     return sum satisfies PresenceCounts;
   };
+
+  here: Directory["here"] = (id) => {
+    const tenants = id === undefined ? [...this.#tenants.values()] : [this.#tenants.get(id) ?? new TenantPresence()];
+    return {
+      sessions: tenants.reduce((sum, { sessions }) => sum + sessions.size, 0),
+      users: tenants.reduce((sum, { users }) => sum + users.size, 0),
+    };
+  };
 }
 
 function part(tenant: TenantPresence, channel: string): void {

@@ -127,12 +127,18 @@ export class RedisDirectory implements Directory {
     return { ...sumOf([here, ...others.map(({ counts }) => counts)]), channels: Math.max(channels, here.channels) };
   };
 
-  /** What this node says of itself to others. */
-  here(): Pick<NodeSaid, "sessions" | "localUsers" | "counts"> {
-    const counts = this.#hereInAll();
-    let localUsers = 0;
-    for (const { users } of this.#local.tenants.values()) localUsers += users.size;
-    return { sessions: counts.websocket + counts.sse, localUsers, counts };
+  here: Directory["here"] = (id) => {
+    const tenants = id === undefined ? [...this.#local.tenants.values()] : [this.#local.tenants.get(id)];
+    return {
+      sessions: tenants.reduce((sum, tenant) => sum + (tenant?.sessions.size ?? 0), 0),
+      users: tenants.reduce((sum, tenant) => sum + (tenant?.users.size ?? 0), 0),
+    };
+  };
+
+  /** What this node says of itself to others: what it counts, so that sums over nodes count each user once. */
+  says(): Pick<NodeSaid, "sessions" | "localUsers" | "counts"> {
+    const { sessions, users } = this.here();
+    return { sessions, localUsers: users, counts: this.#hereInAll() };
   }
 
   /** Other nodes, by what they are called in leases. */

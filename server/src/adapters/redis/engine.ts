@@ -2,7 +2,9 @@
 // It must never answer 200 for what Redis did not take.
 import type { Engine } from "../../core/engine.ts";
 import { createMemoryEngine } from "../memory/engine.ts";
+import { RedisBus } from "./bus.ts";
 import { RedisDirectory } from "./directory.ts";
+import { createRedisFleet } from "./fleet.ts";
 import { Keys } from "./keys.ts";
 import type { RedisEngineOptions, RedisParts } from "./parts.ts";
 import { createRedisRecords } from "./records.ts";
@@ -22,15 +24,21 @@ export async function createRedisEngine({ prefix, ...options }: RedisEngineOptio
   const directory = new RedisDirectory(parts);
   const records = createRedisRecords(parts);
   const { templates, tickets, receipts, stats, writes, rates } = records;
+  const store = createRedisStore(parts, directory);
+  const bus = new RedisBus({ ...parts, store });
+  const fleet = createRedisFleet({ parts, directory, lagMs: () => bus.lagMs() });
   return {
     ...memory,
     ...{ templates, tickets, receipts, stats, writes, rates },
     directory,
-    store: createRedisStore(parts, directory),
+    fleet,
+    store,
+    bus,
     degraded: () => link.health().status !== "healthy",
     waiting: () => ({ messages: 0, users: 0 }),
     async close() {
-      await directory.close();
+      bus.close();
+      await Promise.all([directory.close(), fleet.close()]);
       await memory.close();
       await records.close();
       await link.close();

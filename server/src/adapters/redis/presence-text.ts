@@ -1,6 +1,7 @@
 // Why: what sessions and nodes say of themselves inside their leases, written and read in one place.
 // It must never fail on what another release wrote: what cannot be read counts as nothing.
 import type { PresenceCounts, SessionInfo, SessionPlace } from "../../core/ports.ts";
+import { objectOf } from "./fleet-text.ts";
 import type { LocalTenant, Present } from "./presence-local.ts";
 
 /** Role sets beyond this are not told to other nodes: their sessions are then missing in counts of an audience by role. */
@@ -23,7 +24,7 @@ export function tenantText(tenant: LocalTenant): string {
 
 /** A session of another node; undefined when it cannot be read. */
 export function readSession(whose: Pick<SessionInfo, "tenant" | "user" | "sessionId">, text: string): SessionPlace | undefined {
-  const said = parsed(text);
+  const said = objectOf(text);
   if (!said || typeof said.node !== "string") return undefined;
   const session: SessionInfo = {
     ...whose,
@@ -41,7 +42,7 @@ export function readTenant(text: string): {
   roles(wanted: readonly string[]): number;
 } {
   const bar = text.indexOf("|");
-  const said = parsed(text.slice(bar + 1)) ?? {};
+  const said = objectOf(text.slice(bar + 1)) ?? {};
   const sets = Array.isArray(said.roles) ? (said.roles as readonly unknown[]) : []; // what else it may be is looked at one by one
   return {
     sessions: whole(Number(text.slice(0, bar))),
@@ -67,7 +68,7 @@ export type NodeSaid = {
 export const nodeText = ({ counts, ...rest }: NodeSaid): string => JSON.stringify({ ...rest, ...counts });
 
 export function readNode(text: string): NodeSaid | undefined {
-  const said = parsed(text);
+  const said = objectOf(text);
   if (!said || typeof said.node !== "string") return undefined;
   return {
     ...{ node: said.node, version: typeof said.version === "string" ? said.version : "", startedAt: whole(said.startedAt) },
@@ -91,16 +92,6 @@ function readCounts(said: Readonly<Record<string, unknown>>): PresenceCounts {
     ...{ websocket: whole(said.websocket), sse: whole(said.sse), users: whole(said.users) },
     ...{ shared: whole(said.shared), channels: whole(said.channels), subscriptions: whole(said.subscriptions) },
   };
-}
-
-function parsed(text: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined; // not ours
-    throw error;
-  }
 }
 
 const whole = (value: unknown): number => (typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : 0);
