@@ -1,7 +1,7 @@
 // Why: suites run against inboxes in PostgreSQL through this. One PostgreSQL and one Redis serve a test file; subjects
 // share a database, as nodes and tenants do. It must never share a key of Redis between two subjects.
 import { systemIds } from "@nexus/server/adapters/ids.ts";
-import { createPostgresEngine, type PostgresEngine } from "@nexus/server/adapters/postgres/engine.ts";
+import { announcesInOrder, createPostgresEngine, type PostgresEngine } from "@nexus/server/adapters/postgres/engine.ts";
 import { createRedisEngine } from "@nexus/server/adapters/redis/engine.ts";
 import type { RedisLink } from "@nexus/server/adapters/redis/link.ts";
 import type { Clock } from "@nexus/server/core/ports.ts";
@@ -28,8 +28,8 @@ export async function postgresNode(options: PostgresSubjectOptions, clock: Clock
   const { url, open, prefix = `postgres-${process.pid}-${++subjects}`, poolSize = 4, timeoutMs = 5000, node = "node" } = options;
   const link = await open();
   const shared = { link, clock, ids: systemIds, log: silent, prefix };
-  const redis = await createRedisEngine({ ...shared, node, probeMs: 1000 });
-  return { engine: await createPostgresEngine({ ...shared, redis, url, poolSize, timeoutMs }), link };
+  const redis = await createRedisEngine({ ...shared, node, probeMs: 1000, ordered: announcesInOrder });
+  return { engine: await createPostgresEngine({ ...shared, redis, url: () => url, poolSize, timeoutMs }), link };
 }
 
 export async function postgresSubject(

@@ -3,8 +3,12 @@
 import type { StreamId, StreamStore } from "../../core/ports.ts";
 import type { RedisEngine } from "../redis/engine.ts";
 import { Keys } from "../redis/keys.ts";
+import type { RedisEngineOptions } from "../redis/parts.ts";
 import { openPostgresInbox, type PostgresInbox } from "./inbox.ts";
 import type { Inbox } from "./rows.ts";
+
+/** Two nodes may commit in one order and announce in the other: inboxes are not announced in the order of offsets. */
+export const announcesInOrder = (stream: StreamId): boolean => stream.kind !== "inbox";
 
 /** As `/health` has it. */
 export type PostgresHealth = { readonly connected: boolean; readonly size: number; readonly idle: number };
@@ -19,13 +23,14 @@ export type PostgresEngine = RedisEngine & {
 
 export type PostgresEngineOptions = Pick<RedisEngineOptions, "link" | "clock" | "ids" | "log" | "prefix"> & {
   readonly redis: RedisEngine;
-  readonly url: string;
+  /** Asked for again when connections are made anew: passwords are rotated. */
+  readonly url: () => string;
   readonly poolSize: number;
   readonly timeoutMs?: number;
 };
 
 /**
- * Owns `redis` from now on: closing the one closes the other, also when this fails.
+ * `redis` is made with `ordered: announcesInOrder`. It is owned from now on: closing the one closes the other, also when this fails.
  * @throws Error, fit to be shown, when the database cannot be reached or is too new
  */
 export async function createPostgresEngine({ redis, prefix, ...options }: PostgresEngineOptions): Promise<PostgresEngine> {

@@ -16,8 +16,17 @@ export function sqlState(error: unknown): string | undefined {
 /** Rolled back for what a statement carried, or for another transaction: tried again in smaller parts it may pass. */
 export const isRolledBack = (error: unknown): boolean => /^(22|23|40|54)/.test(sqlState(error) ?? "");
 
-/** The connection, the server, or its right to write is gone (08, 25006 read-only, 53 resources, 57P shutdown). */
+/** The connection, the server, or its right to write is gone (08, 25006 and 55000 standby, 28 credentials, 53 resources, 57P shutdown). */
 export function isAway(error: unknown): boolean {
   const state = sqlState(error);
-  return state === undefined || /^(08|25006|53|57P)/.test(state);
+  return state === undefined ? isConnectionError(error) : /^(08|25006|28|53|55000|57P)/.test(state);
 }
+
+/** What may heal by itself; wrong credentials, missing rights and a database that is not there do not. */
+export const mayHeal = (error: unknown): boolean => isAway(error) && !sqlState(error)?.startsWith("28");
+
+const isConnectionError = (error: unknown): boolean =>
+  error instanceof Error &&
+  "code" in error &&
+  /^(ERR_POSTGRES_|E[A-Z]+$)/.test(String(error.code)) &&
+  error.code !== "ERR_POSTGRES_SERVER_ERROR";

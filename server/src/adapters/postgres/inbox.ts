@@ -8,6 +8,7 @@ import type { Keys } from "../redis/keys.ts";
 import type { RedisLink } from "../redis/link.ts";
 import { Announcer } from "./announcer.ts";
 import { Batches } from "./batches.ts";
+import { mayHeal } from "./failure.ts";
 import { migrate } from "./migrate.ts";
 import { Pool, type PoolHealth } from "./pool.ts";
 import { createPublishing } from "./publishing.ts";
@@ -15,9 +16,9 @@ import { Reading } from "./reading.ts";
 import { type HeadRow, type Inbox, recipientOf, topOf } from "./rows.ts";
 import { Sweeper } from "./sweeper.ts";
 
-/** `url`: postgres://, credentials included. `timeoutMs`: the longest a caller waits for one statement. */
+/** `url`: postgres://, credentials included; asked for again when connections are made anew. `timeoutMs`: the longest a caller waits for one statement. */
 export type PostgresInboxOptions = {
-  readonly url: string;
+  readonly url: () => string;
   readonly poolSize: number;
   readonly timeoutMs?: number;
   readonly clock: Clock;
@@ -45,14 +46,18 @@ export type PostgresInbox = InboxCalls & {
 };
 
 const TIMEOUT_MS = 5000;
+const RETRY_MS = 1000;
 const MARKS = "SELECT nexus.mark_1($1::text[], $2::text[], $3::text[], $4::bigint[])";
 
-/** @throws Error, fit to be shown, when the database cannot be reached or is too new */
+/**
+ * Resolves once the database is there and migrated; waits, saying so in the log, for what may heal by itself.
+ * @throws Error, fit to be shown, for what cannot: wrong credentials, missing rights, a database that is too new
+ */
 export async function openPostgresInbox(options: PostgresInboxOptions): Promise<PostgresInbox> {
   const { url, poolSize, timeoutMs = TIMEOUT_MS, clock, ids, log, link, keys, directory } = options;
   const pool = new Pool({ url, size: poolSize, timeoutMs, log });
   try {
-    await migrate(pool.sql, ids.epoch());
+    await prepared(pool, options);
   } catch (error) {
     await pool.close();
     throw error;
@@ -110,4 +115,16 @@ export async function openPostgresInbox(options: PostgresInboxOptions): Promise<
       await pool.close();
     },
   };
+}
+
+async function prepared(pool: Pool, { ids, log }: PostgresInboxOptions): Promise<void> {
+  for (;;) {
+    try {
+      return await migrate({ sql: pool.sql, epoch: ids.epoch(), log });
+    } catch (error) {
+      if (!mayHeal(error)) throw error;
+      log.warn("postgres.not_there_yet", { error: String(error) });
+      await Bun.sleep(RETRY_MS * (0.5 + Math.random()));
+    }
+  }
 }

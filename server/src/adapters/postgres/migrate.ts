@@ -1,6 +1,7 @@
 // Why: the database becomes what this version needs, by itself, once, however many servers start at the same time.
 // It must never go back, and never run on a database whose meaning it cannot know.
 import type { SQL } from "bun";
+import type { Log } from "../../core/ports.ts";
 import { MIGRATIONS } from "./schema.ts";
 
 /** "NXSN": locks of this program in the database. 1: migrating, 2: tidying up. */
@@ -9,13 +10,21 @@ const MIGRATING = 1;
 /** A server may run on a database one version newer than itself: so a fleet is upgraded one by one. */
 const AHEAD = 1;
 
+/** `migrations`: those of a program older or newer than this one, for tests. */
+export type MigrateOptions = {
+  readonly sql: SQL;
+  readonly epoch: string;
+  readonly log: Pick<Log, "info" | "warn">;
+  readonly migrations?: readonly string[];
+};
+
 /**
  * Brings the schema `nexus` to the newest version, in one transaction under a lock; servers that start meanwhile wait.
- * `epoch`: for inboxes of a database that has none yet. The version it found or made.
+ * `epoch`: for inboxes of a database that has none yet.
  * @throws Error, fit to be shown, when the database is more than one version ahead
  */
-export async function migrate(sql: SQL, epoch: string, migrations: readonly string[] = MIGRATIONS): Promise<number> {
-  return await sql.begin(async (tx) => {
+export async function migrate({ sql, epoch, log, migrations = MIGRATIONS }: MigrateOptions): Promise<void> {
+  await sql.begin(async (tx) => {
     await tx.unsafe("SET LOCAL statement_timeout = 0");
     await tx.unsafe("SELECT pg_advisory_xact_lock($1::int, $2::int)", [LOCK_CLASS, MIGRATING]);
     // Not IF NOT EXISTS: that asks for the right to create schemas also where an administrator has made this one.
@@ -33,7 +42,9 @@ export async function migrate(sql: SQL, epoch: string, migrations: readonly stri
       await tx.unsafe("INSERT INTO nexus.schema_version (version) VALUES ($1::int)", [at + 1]);
     }
     await tx.unsafe("INSERT INTO nexus.meta (name, value) VALUES ('epoch', $1::text) ON CONFLICT DO NOTHING", [epoch]);
-    return Math.max(version, migrations.length);
+    if (version > migrations.length) log.info("postgres.newer_schema", { version, known: migrations.length });
+    const [setting] = await tx.unsafe("SELECT current_setting('synchronous_commit') AS value");
+    if (setting.value === "off") log.warn("postgres.not_durable", { setting: "synchronous_commit = off" });
   });
 }
 

@@ -5,8 +5,8 @@ import { SQL } from "bun";
 import type { Log } from "../../core/ports.ts";
 import { isAway, unavailable } from "./failure.ts";
 
-/** `timeoutMs`: for the connection and the answer together. */
-export type PoolOptions = { readonly url: string; readonly size: number; readonly timeoutMs: number; readonly log: Log };
+/** `url`: asked for each time connections are made anew. `timeoutMs`: for the connection and the answer together. */
+export type PoolOptions = { readonly url: () => string; readonly size: number; readonly timeoutMs: number; readonly log: Log };
 
 export type PoolHealth = { readonly connected: boolean; readonly size: number; readonly idle: number };
 
@@ -93,7 +93,7 @@ export class Pool {
 
   #open(): SQL {
     const { url, size, timeoutMs } = this.#options;
-    return new SQL(url, {
+    return new SQL(url(), {
       ...{ max: size, connectionTimeout: Math.max(Math.floor(timeoutMs / 1000), 1), idleTimeout: 600 },
       // The server gives up before we do: what it was asked is then rolled back, not in doubt.
       connection: {
@@ -151,15 +151,16 @@ export class Pool {
     if (this.#isClosed) return;
     const sql = this.#sql;
     try {
-      await bounded(sql.unsafe("SELECT 1 WHERE NOT pg_is_in_recovery()", []), this.#options.timeoutMs);
+      const rows = await bounded<readonly unknown[]>(sql.unsafe("SELECT 1 WHERE NOT pg_is_in_recovery()", []), this.#options.timeoutMs);
+      if (rows.length === 0) throw new Error("this PostgreSQL is a standby");
       if (this.#isAway) this.#options.log.info("postgres.back");
       this.#isAway = false;
     } catch (error) {
       if (!this.#isAway) this.#options.log.error("postgres.away", { error: String(error) });
       this.#isAway = true;
       for (const { go } of this.#waiting.splice(0)) go();
-      if (error instanceof Late && sql === this.#sql && !this.#isClosed) {
-        this.#sql = this.#open();
+      if (sql === this.#sql && !this.#isClosed) {
+        this.#sql = this.#open(); // to wherever the address leads by now, with the password of now
         void sql.close({ timeout: 0 });
       }
       if (!this.#isClosed) this.#timer = setTimeout(() => this.#suspect(), PROBE_MS * (0.5 + Math.random()));

@@ -6,7 +6,7 @@ import type { Pool } from "./pool.ts";
 import { type EntryRow, entryOf, type HeadRow, type Inbox, recipientOf, topOf } from "./rows.ts";
 
 /** The inbox, or where a reader of one that nobody wrote to would start. */
-const HEAD = `SELECT s.id AS stream, coalesce(s.epoch, m.value) AS epoch, coalesce(s.top, 0) AS top, coalesce(s.lost, 0) AS lost,
+const HEAD = `SELECT s.id AS stream, nexus.epoch_1(coalesce(s.epoch, m.value)) AS epoch, coalesce(s.top, 0) AS top, coalesce(s.lost, 0) AS lost,
   coalesce(greatest(s.mark, s.trimmed), 0) AS mark
   FROM nexus.meta m LEFT JOIN nexus.streams s ON s.tenant = $1::text AND s.recipient = $2::text WHERE m.name = 'epoch'`;
 const ENTRY = "e.place, e.id, e.head, e.payload";

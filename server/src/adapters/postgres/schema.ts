@@ -50,6 +50,12 @@ export const MIGRATIONS: readonly string[] = [
   ) WITH (autovacuum_vacuum_scale_factor = 0.02);
   CREATE INDEX publishes_until ON nexus.publishes (until);
 
+  -- An epoch as it is told: with the timeline of this server. A standby that took over, or a server that was restored to
+  -- an earlier moment, is on another timeline: whatever it has not got is then never taken for what it has.
+  CREATE FUNCTION nexus.epoch_1(own text) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT left(own, 12) || '-' || to_hex(('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::bigint % 4096)
+  $$;
+
   -- The row of an inbox, locked; made when there is none. Epochs turn under a lock on meta, so that an inbox that was
   -- forgotten never comes back under the epoch it had.
   CREATE FUNCTION nexus.open_1(who text, whom text, at bigint) RETURNS nexus.streams LANGUAGE plpgsql AS $$
@@ -78,6 +84,7 @@ export const MIGRATIONS: readonly string[] = [
     earlier nexus.publishes;
     cut bigint;
     gone bigint;
+    suffix text := nexus.epoch_1('');
   BEGIN
     FOR item IN
       SELECT * FROM unnest(tenants, recipients, ids, heads, payloads, untils, own_untils, keeps, keys, fingerprints, records)
@@ -103,7 +110,7 @@ export const MIGRATIONS: readonly string[] = [
       place := NULL;
       record := NULL;
       IF item.keep > 0 THEN
-        epoch := s.epoch;
+        epoch := left(s.epoch, 12) || suffix;
         place := s.top + 1;
         INSERT INTO nexus.entries (stream, place, until, own_until, id, head, payload)
           VALUES (s.id, s.top + 1, item.until, item.own_until, item.id, item.head, item.payload);
@@ -133,7 +140,7 @@ export const MIGRATIONS: readonly string[] = [
       SELECT * FROM unnest(tenants, recipients, epochs, places) AS t(tenant, recipient, epoch, place)
     ), locked AS (
       SELECT s.id, a.place FROM nexus.streams s JOIN asked a
-        ON s.tenant = a.tenant AND s.recipient = a.recipient AND s.epoch = a.epoch AND s.mark < least(a.place, s.top)
+        ON s.tenant = a.tenant AND s.recipient = a.recipient AND nexus.epoch_1(s.epoch) = a.epoch AND s.mark < least(a.place, s.top)
         ORDER BY s.tenant, s.recipient FOR UPDATE OF s
     )
     UPDATE nexus.streams s SET mark = greatest(s.mark, least(m.place, s.top))
@@ -185,11 +192,11 @@ export const MIGRATIONS: readonly string[] = [
     s nexus.streams;
   BEGIN
     s := nexus.open_1(who, whom, at);
-    IF s.epoch = in_epoch AND s.top < up_to THEN
+    IF nexus.epoch_1(s.epoch) = in_epoch AND s.top < up_to THEN
       UPDATE nexus.streams u SET epoch = fresh WHERE u.id = s.id;
       s.epoch := fresh;
     END IF;
-    epoch := s.epoch;
+    epoch := nexus.epoch_1(s.epoch);
     top := s.top;
     RETURN NEXT;
   END $$;

@@ -1,6 +1,6 @@
 // Why: what every part of the Redis engine is made from, in one place that imports none of them.
 // It must never hold state.
-import type { Clock, Ids, Log } from "../../core/ports.ts";
+import type { Clock, Ids, Log, StreamId } from "../../core/ports.ts";
 import type { Keys } from "./keys.ts";
 import type { RedisLink } from "./link.ts";
 
@@ -15,6 +15,8 @@ export type RedisEngineOptions = {
   readonly probeMs: number;
   /** After which a node that renews nothing is forgotten, in milliseconds. */
   readonly leaseMs?: number;
+  /** Whether offsets of this stream are announced in rising order; default: of all. Another store may announce as it can. */
+  readonly ordered?: (stream: StreamId) => boolean;
 };
 
 /** `self` names this process in leases: never the same twice. */
