@@ -1,0 +1,103 @@
+// Why: one fault from beginning to end: a fleet, a crowd and a load before it, the fault, and the account after it.
+// It must never end the account early: the load goes on until everybody hears again, and stops before it is judged.
+import { eventually } from "../../support/eventually.ts";
+import { gather } from "../../support/fleet/crowd.ts";
+import { startFleet } from "../../support/fleet/fleet.ts";
+import { Ledger } from "../../support/fleet/ledger.ts";
+import { startLoad } from "../../support/fleet/load.ts";
+import { judge, type Verdict } from "../../support/fleet/oracle.ts";
+import type { Person } from "../../support/fleet/person.ts";
+import type { Fault } from "./scene.ts";
+
+export type Account = Verdict & {
+  readonly fault: string;
+  readonly people: number;
+  readonly accepted: number;
+  readonly refused: Readonly<Record<string, number>>;
+  /** From the strike to the end of the last silence; undefined: nobody was without news. */
+  readonly recoveryMs: number | undefined;
+  readonly longestSilenceMs: number;
+  /** People who were without news for a while, and connections that were lost. */
+  readonly cutOff: number;
+  readonly drops: number;
+  /** People who gave up for good: there must be none. */
+  readonly gaveUp: number;
+  /** What went wrong on clients without anybody waiting for it, by code. */
+  readonly errors: Readonly<Record<string, number>>;
+};
+
+const NODES = 3;
+const RECOVERY_TIMEOUT_MS = 60_000;
+/** The load goes on after everybody hears again: late consequences count. */
+const AFTERMATH_MS = 3000;
+/** What was accepted last may still be on its way. */
+const DELIVERY_TIMEOUT_MS = 15_000;
+
+export async function runFault(fault: Fault, people: number): Promise<Account> {
+  await using scene = await fault.open();
+  await using fleet = await startFleet({ nodes: NODES, redis: scene.redis });
+  await using crowd = await gather(fleet, people);
+  const ledger = new Ledger();
+  const { silence } = crowd;
+  const load = startLoad(fleet, crowd, { ledger });
+  const calm = performance.now();
+  await eventually("everybody hears the pulse", () => silence.isAliveSince(calm + 1000), { timeoutMs: 30_000 });
+  silence.reset();
+  const dropsBefore = count(crowd.people, ({ drops }) => drops);
+  const struckAt = performance.now();
+  await scene.strike(fleet);
+  const overAt = performance.now();
+  try {
+    await eventually("everybody hears again", () => crowd.people.every(({ isConnected }) => isConnected) && silence.isAliveSince(overAt), {
+      timeoutMs: RECOVERY_TIMEOUT_MS,
+    });
+    await Bun.sleep(AFTERMATH_MS);
+  } catch (cause) {
+    throw new Error(`${fault.name}: ${stateOf(crowd.people)}; ${logsOf(fleet.nodes)}`, { cause });
+  } finally {
+    await load.stop();
+  }
+  const verdict = await settled(ledger, crowd.people);
+  if (verdict.holes > 0) console.log(`${fault.name}: ${logsOf(fleet.nodes)}`);
+  fleet.checkErrors();
+  return {
+    ...{ fault: fault.name, people, ...verdict, accepted: ledger.accepted, refused: ledger.refused },
+    recoveryMs: silence.endedAt === undefined ? undefined : silence.endedAt - struckAt,
+    ...{ longestSilenceMs: silence.longestMs, cutOff: silence.cutOff },
+    drops: count(crowd.people, ({ drops }) => drops) - dropsBefore,
+    gaveUp: count(crowd.people, ({ isTrying }) => (isTrying ? 0 : 1)),
+    errors: tally(crowd.people.flatMap(({ errors }) => errors)),
+  };
+}
+
+/** The verdict once nothing is on its way any more; with holes when they stay. */
+async function settled(ledger: Ledger, people: readonly Person[]): Promise<Verdict> {
+  const deadline = performance.now() + DELIVERY_TIMEOUT_MS;
+  for (;;) {
+    const verdict = judge(ledger, people);
+    if (verdict.holes === 0 || performance.now() > deadline) return verdict;
+    await Bun.sleep(250);
+  }
+}
+
+const count = (people: readonly Person[], of: (person: Person) => number): number => people.reduce((sum, person) => sum + of(person), 0);
+
+function tally(codes: readonly string[]): Readonly<Record<string, number>> {
+  const found: Record<string, number> = {};
+  for (const code of codes) found[code] = (found[code] ?? 0) + 1;
+  return found;
+}
+
+const stateOf = (people: readonly Person[]): string =>
+  `${people.filter(({ isConnected }) => isConnected).length} of ${people.length} connected, errors ${JSON.stringify(tally(people.flatMap(({ errors }) => errors)))}`;
+
+type Logged = { readonly name: string; readonly lines: readonly { readonly level: string; readonly event: string }[] };
+
+/** What the nodes last complained of. */
+const logsOf = (nodes: readonly Logged[]): string =>
+  nodes
+    .map(({ name, lines }) => {
+      const bad = lines.filter(({ level }) => level === "warn" || level === "error");
+      return `${name}: ${JSON.stringify(bad.slice(-8))}`;
+    })
+    .join("\n");

@@ -1,0 +1,45 @@
+// Why: thousands of people in one process, each in an inbox, the broadcast, a channel that is kept, one that is not, and the
+// pulse that all of them hear. It must never put two people behind one client.
+import type { Fleet } from "./fleet.ts";
+import { Person } from "./person.ts";
+import { SilenceMeter } from "./silence.ts";
+
+export type Crowd = AsyncDisposable & {
+  readonly people: readonly Person[];
+  readonly silence: SilenceMeter;
+  readonly groups: number;
+};
+
+/** A channel with history that everybody follows. */
+export const PULSE = "kept.pulse";
+/** Three missed pulses. */
+const SILENCE_MS = 1500;
+const ARRIVALS_AT_ONCE = 100;
+/** So that a channel has a few dozen to a few hundred listeners. */
+const GROUPS = 20;
+
+export const keptGroup = (group: number): string => `kept.group-${group}`;
+export const liveGroup = (group: number): string => `live.group-${group}`;
+
+/** Resolves once everybody is connected and every channel is confirmed. */
+export async function gather(fleet: Fleet, count: number): Promise<Crowd> {
+  const silence = new SilenceMeter(count, SILENCE_MS);
+  const people = Array.from({ length: count }, (_, index) => {
+    const user = `user-${index}`;
+    const channels = [PULSE, keptGroup(index % GROUPS), liveGroup(index % GROUPS)];
+    const onPulse = (at: number) => silence.heard(index, at);
+    return new Person({ user, token: fleet.boot.tokenOf(user), channels, place: () => fleet.next(), pulse: `channel:${PULSE}`, onPulse });
+  });
+  const close = () => {
+    for (const person of people) person.close();
+  };
+  try {
+    for (let at = 0; at < count; at += ARRIVALS_AT_ONCE) {
+      await Promise.all(people.slice(at, at + ARRIVALS_AT_ONCE).map((person) => person.arrive()));
+    }
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return { people, silence, groups: GROUPS, [Symbol.asyncDispose]: async () => close() };
+}

@@ -1,0 +1,99 @@
+// Why: one person of a crowd: the real client, which goes on by cursor on whatever node it is let in, and a record of all it
+// handed to its application. It must never judge: the oracle does.
+import { NexusClient } from "@nexus/client/client.ts";
+import type { SocketLike } from "@nexus/client/connection.ts";
+import type { FleetNode } from "./node.ts";
+
+/** A loss that was told, in milliseconds of `performance.now()`. */
+export type Told = { readonly at: number; readonly reason: string };
+
+export type PersonOptions = {
+  readonly user: string;
+  readonly token: string;
+  readonly channels: readonly string[];
+  /** The node of the next attempt. */
+  readonly place: () => FleetNode;
+  /** Called for each notification of the pulse. */
+  readonly onPulse: (at: number) => void;
+  readonly pulse: string;
+};
+
+/** Quicker than the client's own 500 ms to 30 s, so that a table of recovery times is about servers. */
+const BACKOFF = { baseMs: 200, maxMs: 2000 };
+
+export class Person {
+  readonly user: string;
+  readonly channels: readonly string[];
+  /** Ids by stream. */
+  readonly got = new Map<string, Set<string>>();
+  readonly told = new Map<string, Told[]>();
+  readonly repeated: string[] = [];
+  /** Codes of errors nobody waited for, and of channels the server took away. */
+  readonly errors: string[] = [];
+  readonly #client: NexusClient;
+  #socket: WebSocket | undefined;
+  #drops = 0;
+
+  constructor({ user, token, channels, place, onPulse, pulse }: PersonOptions) {
+    this.user = user;
+    this.channels = channels;
+    this.#client = new NexusClient({
+      ...{ url: place().url, token, backoff: BACKOFF, fetch: false, connectTimeoutMs: 5000 },
+      openSocket: (url, protocols) => {
+        const at = new URL(place().url);
+        const target = new URL(url);
+        target.host = at.host;
+        this.#socket = new WebSocket(target.href, [...protocols]);
+        return this.#socket as SocketLike; // as the client's own default does
+      },
+    });
+    for (const stream of ["user", "broadcast", ...channels.map((name) => `channel:${name}`)]) this.got.set(stream, new Set());
+    this.#client.on("notification", ({ stream, id }) => {
+      const got = this.got.get(stream);
+      if (!got || got.has(id)) this.repeated.push(`${stream} ${id}`);
+      got?.add(id);
+      if (stream === pulse) onPulse(performance.now());
+    });
+    this.#client.on("gap", ({ stream, reason }) => this.#tell(stream, reason));
+    this.#client.on("error", ({ code }) => this.errors.push(code));
+    this.#client.on("unsubscribed", ({ channel, error }) => this.errors.push(`${error.code} ${channel}`));
+    this.#client.on("state", ({ state, previous }) => {
+      if (previous === "connected" && state !== "closed") this.#drops++;
+    });
+  }
+
+  get isConnected(): boolean {
+    return this.#client.state === "connected";
+  }
+
+  /** False once it gave up for good. */
+  get isTrying(): boolean {
+    return this.#client.state !== "closed";
+  }
+
+  /** How often its connection was lost. */
+  get drops(): number {
+    return this.#drops;
+  }
+
+  /** Resolves once every channel is confirmed. */
+  async arrive(): Promise<void> {
+    await this.#client.connect();
+    await Promise.all(this.channels.map((name) => this.#client.subscribe(name, () => undefined)));
+  }
+
+  /** Its link breaks without a word. */
+  drop(): void {
+    this.#socket?.terminate();
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  #tell(stream: string, reason: string): void {
+    const told = this.told.get(stream) ?? [];
+    told.push({ at: performance.now(), reason });
+    this.told.set(stream, told);
+  }
+}
