@@ -54,9 +54,16 @@ export function parseConfig(sources: ConfigSources): ParsedConfig {
 }
 
 /** Settings that are each right and cannot be had together. */
-function contradictions({ processes, engine }: ServerConfig): readonly string[] {
-  if (processes === 1 || engine === "redis") return [];
-  return [`NEXUS_PROCESSES: more than one process needs NEXUS_ENGINE=redis; with ${engine} they would know nothing of each other`];
+function contradictions({ processes, engine, inbox, postgres }: ServerConfig): readonly string[] {
+  const errors: string[] = [];
+  if (processes > 1 && engine !== "redis") {
+    errors.push(`NEXUS_PROCESSES: more than one process needs NEXUS_ENGINE=redis; with ${engine} they would know nothing of each other`);
+  }
+  if (inbox === "postgres") {
+    if (engine !== "redis") errors.push(`NEXUS_INBOX: postgres needs NEXUS_ENGINE=redis for everything else; the engine is ${engine}`);
+    if (postgres.urlFile === "") errors.push("NEXUS_POSTGRES_URL_FILE: NEXUS_INBOX=postgres needs the file with the database's address");
+  }
+  return errors;
 }
 
 function coerce(schema: TSchema, text: string): { ok: true; value: unknown } | { ok: false; expected: string } {

@@ -78,12 +78,26 @@ describe("parseConfig", () => {
 
   test.each(configFields().map((field) => [field.env, field] as const))("%s can be set by environment and by flag", (_name, field) => {
     const text = sampleOf(field.schema);
-    const defaults = field.path[0] === "processes" ? { engine: "redis" } : {}; // more than one is for a fleet
+    const isForFleets = field.path[0] === "processes" || field.path[0] === "inbox";
+    const defaults = isForFleets ? { engine: "redis", postgres: { urlFile: "/run/postgres/url" } } : {};
     const byEnv = parseConfig({ defaults, env: { [field.env]: text } });
     const byFlag = parseConfig({ defaults, env: {}, flags: new Map([[field.flag, text]]) });
     expect(byEnv.ok).toBe(true);
     expect(byFlag).toEqual(byEnv);
     expect(byEnv).not.toEqual(parseConfig({ defaults, env: {} }));
+  });
+
+  test("refuses inboxes in PostgreSQL beside an engine of one node, and without an address", () => {
+    const env = { NEXUS_INBOX: "postgres", NEXUS_POSTGRES_URL_FILE: "/run/postgres/url" };
+    for (const engine of ["memory", "sqlite"]) {
+      expect(errorsOf({ env: { ...env, NEXUS_ENGINE: engine } })).toEqual([
+        `NEXUS_INBOX: postgres needs NEXUS_ENGINE=redis for everything else; the engine is ${engine}`,
+      ]);
+    }
+    expect(errorsOf({ env: { ...env, NEXUS_ENGINE: "redis" } })).toEqual([]);
+    expect(errorsOf({ env: { NEXUS_INBOX: "postgres", NEXUS_ENGINE: "redis" } })).toEqual([
+      "NEXUS_POSTGRES_URL_FILE: NEXUS_INBOX=postgres needs the file with the database's address",
+    ]);
   });
 
   test("refuses several processes that would know nothing of each other", () => {
