@@ -56,7 +56,7 @@ export type AppOptions = {
 export async function startApp(parts: Parts, { extra, gatherWindowMs, reusePort }: AppOptions): Promise<App> {
   const { config, live, metrics, log } = parts;
   const startedAt = clock.monotonic();
-  const engine = await openEngine({ config, log, clock, ids, node: nodeName(config) });
+  const engine = await openEngine({ config, log, clock, ids, metrics, node: nodeName(config) });
   const verifier = createTokenVerifier({ tenants: live, clock, jwks: parts.jwks });
   const diagnostics = config.http.publicDiagnostics ? createOps(parts) : undefined;
   const health = ({ sessions }: App["node"]): HealthFacts => ({

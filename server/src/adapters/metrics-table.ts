@@ -10,6 +10,8 @@ export type MetricRow = {
   readonly buckets?: readonly number[];
   /** What a pod of several processes shows; the sum when absent. */
   readonly across?: Across;
+  /** Absent with any other engine. */
+  readonly only?: "redis";
 };
 
 /** How values of several processes become one. `parent`: only the one that runs the others knows. */
@@ -57,6 +59,22 @@ export const METRICS = {
     help: "Since the issuer that is away longest stopped answering with its key set; 0 when all that are asked for answer.",
     across: "max",
   },
+
+  nexus_redis_connected: { type: "gauge", help: "1 while there is a connection to Redis.", across: "min", only: "redis" },
+  nexus_redis_breaker_state: {
+    type: "gauge",
+    help: "Circuit breaker before Redis: 0 closed, 1 half open, 2 open; of a Redis Cluster that of the worst primary.",
+    across: "max",
+    only: "redis",
+  },
+  nexus_redis_calls_total: {
+    type: "counter",
+    help: "Commands and scripts for Redis, by how they ended.",
+    labels: ["outcome"],
+    only: "redis",
+  },
+  nexus_redis_reconnection_attempts_total: { type: "counter", help: "Attempts to connect to Redis again.", only: "redis" },
+  nexus_redis_reconnections_total: { type: "counter", help: "Connections to Redis that stood again after they were lost.", only: "redis" },
 
   nexus_bundle_entries: { type: "gauge", help: "Configuration objects that are live.", labels: ["kind"], across: "parent" },
   nexus_bundle_rejected_entries: { type: "gauge", help: "Configuration objects this node was told and cannot use.", across: "parent" },

@@ -3,6 +3,7 @@
 import { FAILURES } from "@nexus/protocol/failures.ts";
 import { CLIENT_FRAMES } from "@nexus/protocol/frames.ts";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { BrokerHealth } from "../core/fleet-ports.ts";
 import type { Metrics } from "../core/ports.ts";
 import type { JwksOutcome } from "./jwks-fetch.ts";
 import type { MetricsReport } from "./metrics-sum.ts";
@@ -22,6 +23,9 @@ export type MetricSources = {
   jwksOutage(): number;
 };
 
+/** What the link to Redis says of itself. `calls`: since the start, by outcome. */
+export type RedisFacts = Omit<BrokerHealth, "lagMs"> & { readonly calls: Readonly<Record<string, number>> };
+
 export type PushKind = "applied" | "mismatch" | "stale" | "refused";
 
 /** The port of core, what the edges count besides, and the text for scrapers. */
@@ -34,6 +38,8 @@ export type ServerMetrics = Metrics & {
   processRestarted(): void;
   /** What gauges show from now on. Before that they are absent. */
   observe(sources: MetricSources): void;
+  /** The same for the Redis engine, where there is one. */
+  observeRedis(facts: () => RedisFacts): void;
   readonly contentType: string;
   text(): Promise<string>;
   /** The same for whoever adds up several processes. */
@@ -67,6 +73,15 @@ export function createMetrics({ version }: { version: string }): ServerMetrics {
             },
           }
         : {}),
+    });
+  /** A counter that somebody else keeps. */
+  const total = (name: MetricName, counts: () => readonly (readonly [Record<string, string>, number])[]) =>
+    new Counter({
+      ...optionsOf(registry, name),
+      collect() {
+        this.reset();
+        for (const [labels, count] of counts()) this.inc(labels, count);
+      },
     });
 
   gauge("nexus_build_info").set({ version, bun: Bun.version }, 1);
@@ -132,11 +147,20 @@ export function createMetrics({ version }: { version: string }): ServerMetrics {
         },
       });
     },
+    observeRedis(facts) {
+      gauge("nexus_redis_connected", () => Number(facts().connected));
+      gauge("nexus_redis_breaker_state", () => BREAKER_STATES[facts().breaker]);
+      total("nexus_redis_reconnection_attempts_total", () => [[{}, facts().reconnectionAttempts]]);
+      total("nexus_redis_reconnections_total", () => [[{}, facts().reconnections]]);
+      total("nexus_redis_calls_total", () => Object.entries(facts().calls).map(([outcome, count]) => [{ outcome }, count]));
+    },
     contentType: registry.contentType,
     text: () => registry.metrics(),
     report: () => registry.getMetricsAsJSON(),
   };
 }
+
+const BREAKER_STATES = { closed: 0, half_open: 1, open: 2 } as const;
 
 const row = (name: MetricName): MetricRow => METRICS[name];
 

@@ -3,7 +3,10 @@ import type { ServerConfig } from "@nexus/protocol/config.ts";
 import type { Engine } from "../core/engine.ts";
 import type { Clock, Ids, Log } from "../core/ports.ts";
 import { createMemoryEngine } from "./memory/engine.ts";
+import type { ServerMetrics } from "./metrics.ts";
 import { createRedisEngine } from "./redis/engine.ts";
+import { Keys, LAYOUT } from "./redis/keys.ts";
+import { type LayoutUse, useLayout } from "./redis/layout.ts";
 import { openLink } from "./redis/open-link.ts";
 import { createSqliteEngine } from "./sqlite/engine.ts";
 
@@ -14,6 +17,7 @@ export type OpenEngineOptions = {
   readonly log: Log;
   /** What this server is called in answers. */
   readonly node: string;
+  readonly metrics: Pick<ServerMetrics, "observeRedis">;
 };
 
 /** `degraded`: what it keeps cannot be reached now. `waiting`: entries that their users have not had, and how many users those are. */
@@ -23,18 +27,30 @@ export type OpenedEngine = Engine & {
 };
 
 /** @throws Error, fit to be shown, when the engine cannot be used as configured */
-export async function openEngine({ config, clock, ids, log, node }: OpenEngineOptions): Promise<OpenedEngine> {
+export async function openEngine({ config, clock, ids, log, node, metrics }: OpenEngineOptions): Promise<OpenedEngine> {
   if (config.engine === "sqlite") return await createSqliteEngine({ clock, ids, log, node, ...config.sqlite });
-  if (config.engine === "redis") {
-    const { prefix, probeMilliseconds: probeMs, commandTimeoutMilliseconds: commandTimeoutMs, addresses } = config.redis;
-    const link = await openLink({ addresses, commandTimeoutMs, log });
-    try {
-      return await createRedisEngine({ link, clock, ids, log, node, prefix, probeMs });
-    } catch (error) {
-      await link.close();
-      throw error;
-    }
-  }
+  if (config.engine === "redis") return await openRedis({ config, clock, ids, log, node, metrics });
   const engine = createMemoryEngine({ clock, ids, node, maxBytes: config.memory.maxBytes });
   return { ...engine, degraded: () => false };
+}
+
+async function openRedis({ config, metrics, ...deps }: OpenEngineOptions): Promise<OpenedEngine> {
+  const { prefix, probeMilliseconds: probeMs, commandTimeoutMilliseconds: commandTimeoutMs } = config.redis;
+  const { log } = deps;
+  const link = await openLink({ ...config.redis, commandTimeoutMs, log });
+  let use: LayoutUse | undefined;
+  try {
+    use = await useLayout({ link, key: new Keys(prefix).layout(prefix), layout: LAYOUT, prefix, log });
+    const engine = await createRedisEngine({ ...deps, link, prefix, probeMs });
+    metrics.observeRedis(() => ({ ...link.health(), calls: link.calls() }));
+    const close = async () => {
+      use?.close();
+      await engine.close();
+    };
+    return { ...engine, close };
+  } catch (error) {
+    use?.close();
+    await link.close();
+    throw error;
+  }
 }

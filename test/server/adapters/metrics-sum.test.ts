@@ -18,6 +18,11 @@ function registry(facts: { ready: boolean; users: number; outage: number; tenant
     certificateExpiry: () => 0,
     jwksOutage: () => facts.outage,
   });
+  const [breaker, isReady] = [facts.ready ? ("closed" as const) : ("open" as const), facts.ready];
+  metrics.observeRedis(() => ({
+    ...{ status: isReady ? "healthy" : "circuit_open", connected: isReady, breaker, failures: 0 },
+    ...{ reconnectionAttempts: facts.users, reconnections: 1, calls: { ok: 10, timeout: facts.users } },
+  }));
   return metrics;
 }
 
@@ -47,6 +52,10 @@ describe("several processes", () => {
       nexus_ready: 1,
       'nexus_bundle_entries{kind="tenant"}': 3,
       nexus_processes: 2,
+      nexus_redis_connected: 0,
+      nexus_redis_breaker_state: 2,
+      'nexus_redis_calls_total{outcome="timeout"}': 7,
+      nexus_redis_reconnections_total: 3,
     };
     for (const [name, value] of Object.entries(expected)) expect([name, sample(text, name)]).toEqual([name, value]);
     const families = [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name = ""]) => name);
