@@ -46,11 +46,14 @@ export class ProcessGroup {
   /** Resolves once all listen. @throws Error when one of them ends before; the others are ended too */
   async start(): Promise<void> {
     const processes = Array.from({ length: this.#deps.count }, (_, index) => this.#spawn(index));
-    const listening = await Promise.all(processes.map((one) => one.listening));
-    const failed = listening.indexOf(false);
-    if (failed >= 0) {
+    const listens = async (one: ServerProcess, index: number) => {
+      if (!(await one.listening)) throw new Error(`process ${index} could not start`);
+    };
+    try {
+      await Promise.all(processes.map(listens)); // the first that fails is enough: others may wait for Redis for hours
+    } catch (error) {
       await this.stop();
-      throw new Error(`process ${failed} could not start`);
+      throw error;
     }
     for (const [index, one] of processes.entries()) void this.#keep(index, one);
     this.#beat = setInterval(() => this.#look(), BEAT_MS);
@@ -70,6 +73,7 @@ export class ProcessGroup {
         if (told?.outcome === "applied" && told.digest === digest) return;
         this.#deps.log.error("process.push_failed", { pid: one.pid, outcome: told?.outcome ?? "no answer" });
         one.kill(); // the next one is handed everything
+        await one.exited;
       }),
     );
   }
@@ -127,7 +131,7 @@ export class ProcessGroup {
   }
 
   #spawn(index: number): ServerProcess {
-    const { command, env, handOver } = this.#deps;
+    const { command, env, handOver, log } = this.#deps;
     const one = new ServerProcess({
       command,
       env: { ...env, [INDEX_VARIABLE]: String(index) },
@@ -137,6 +141,7 @@ export class ProcessGroup {
         this.#handed.add(up);
       },
     });
+    log.info("process.spawned", { process: index, pid: one.pid });
     this.#running.set(index, one);
     void one.listening.then((is) => is && this.#listening.add(one));
     void one.exited.then(() => {
