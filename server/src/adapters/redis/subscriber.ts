@@ -48,7 +48,8 @@ export class Subscriber {
   /** Of the last probe that came back. */
   lagMs: number | undefined = undefined;
   readonly #options: SubscriberOptions;
-  readonly #dirty = new Set<Subscription>();
+  /** Streams to be looked at again, by partition: what goes out in one command stays together. */
+  readonly #dirty = new Map<number, Set<Subscription>>();
   readonly #onTheirWay = new Set<SubscribeCommand>();
   readonly #closing = new AbortController();
   #unconfirmed = 0;
@@ -75,7 +76,7 @@ export class Subscriber {
   touch(subscription: Subscription): void {
     if (subscription.settled) this.#options.events.settled(subscription);
     else if (this.#open) {
-      this.#dirty.add(subscription);
+      this.#reconsider(subscription);
       this.#schedule();
     } else if (!subscription.wanted && subscription.command === undefined) {
       this.#options.events.settled(subscription); // not connected, so not subscribed
@@ -84,7 +85,7 @@ export class Subscriber {
 
   /** It belongs to another connection from now on. */
   release(subscription: Subscription): void {
-    this.#dirty.delete(subscription);
+    this.#dirty.get(subscription.partition)?.delete(subscription);
   }
 
   /** The same primary serves other partitions now. Its streams are told one by one, with `touch`. */
@@ -160,7 +161,7 @@ export class Subscriber {
     await within(DIAL_MS, redis.ssubscribe(this.#probeChannel));
     if (this.#connection !== redis) throw new Error("lost while it was being set up");
     this.#open = true;
-    for (const subscription of events.subscriptions()) if (subscription.wanted) this.#dirty.add(subscription);
+    for (const subscription of events.subscriptions()) if (subscription.wanted) this.#reconsider(subscription);
     this.#schedule();
   }
 
@@ -180,6 +181,12 @@ export class Subscriber {
     clearInterval(timer);
   }
 
+  #reconsider(subscription: Subscription): void {
+    const others = this.#dirty.get(subscription.partition);
+    if (others) others.add(subscription);
+    else this.#dirty.set(subscription.partition, new Set([subscription]));
+  }
+
   #schedule(): void {
     if (this.#flushing) return;
     this.#flushing = true;
@@ -193,11 +200,13 @@ export class Subscriber {
     const connection = this.#connection;
     if (!this.#open || connection === undefined) return;
     const due: Subscription[] = [];
-    for (const subscription of this.#dirty) {
+    for (const [partition, subscriptions] of this.#dirty) {
       if (this.#unconfirmed + due.length >= UNCONFIRMED_CHANNELS) break; // the next answer goes on with it
-      this.#dirty.delete(subscription);
-      if (subscription.asked !== subscription.wanted) due.push(subscription);
-      else if (subscription.command === undefined) this.#options.events.settled(subscription);
+      this.#dirty.delete(partition);
+      for (const subscription of subscriptions) {
+        if (subscription.asked !== subscription.wanted) due.push(subscription);
+        else if (subscription.command === undefined) this.#options.events.settled(subscription);
+      }
     }
     for (const command of commandsFor(due)) void this.#send(connection, command);
   }
@@ -227,7 +236,7 @@ export class Subscriber {
       if (failure !== undefined) subscription.asked = false;
       if (asks && failure === undefined) subscription.flowed = true;
       if (subscription.settled) this.#options.events.settled(subscription);
-      else this.#dirty.add(subscription);
+      else this.#reconsider(subscription);
     }
     if (failure !== undefined) void this.#retry(failure);
     else if (this.#dirty.size > 0) this.#schedule();
