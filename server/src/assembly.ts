@@ -1,10 +1,7 @@
 // Why: what every server process is put together from, whether it is alone or one of several behind a port: key sets, the
 // public port over its engine, the drain, the gauges. It must never open an admin or ops port, nor read the environment.
-import { hostname } from "node:os";
-import type { Bucket } from "@nexus/protocol/bundle.ts";
 import type { ServerConfig } from "@nexus/protocol/config.ts";
 import { version } from "@nexus/protocol/package.json" with { type: "json" };
-import { readBootCopy } from "./adapters/boot.ts";
 import { systemClock } from "./adapters/clock.ts";
 import { systemIds } from "./adapters/ids.ts";
 import { createJwks, type Jwks } from "./adapters/jwks.ts";
@@ -14,6 +11,7 @@ import type { LevelledLog } from "./adapters/log.ts";
 import type { ServerMetrics } from "./adapters/metrics.ts";
 import { openEngine } from "./adapters/open-engine.ts";
 import { type App, createApp } from "./app.ts";
+import { bundleFacts, nodeName } from "./configured.ts";
 import { createAddressOf } from "./core/client-address.ts";
 import { createDrain, type Drain } from "./core/drain.ts";
 import type { LiveConfig } from "./core/live-config.ts";
@@ -39,9 +37,6 @@ export function keySets({ live, log, metrics }: Pick<Parts, "live" | "log" | "me
   const fetch = createJwksFetch({ allowPrivate: () => live.cluster().limits.jwksPrivateNetworks });
   return createJwks({ fetch, clock, log, random: Math.random, fetched: (outcome) => metrics.jwksFetched(outcome) });
 }
-
-/** What this server is called in answers and logs. */
-export const nodeName = ({ node }: ServerConfig): string => node || hostname();
 
 export type AppOptions = {
   /** Answers paths of the public port that are no operation; undefined: 404. */
@@ -102,12 +97,6 @@ export function drainOf({ config, live, log, readiness }: Parts, node: App["node
   });
 }
 
-/** What metrics say of the configuration. */
-export function bundleFacts(live: LiveConfig) {
-  const confirmedAt = live.confirmedAt();
-  return { ...live.counts(), ageSeconds: confirmedAt === undefined ? -1 : (clock.monotonic() - confirmedAt) / 1000 };
-}
-
 export function observe({ live, metrics, readiness, jwks }: Parts, { sessions }: App["node"], certificateExpiry: () => number): void {
   metrics.observe({
     ...{ certificateExpiry, ready: readiness.isReady, draining: readiness.isDraining },
@@ -116,27 +105,5 @@ export function observe({ live, metrics, readiness, jwks }: Parts, { sessions }:
     channels: () => sessions.channels(),
     load: () => sessions.load(),
     bundle: () => bundleFacts(live),
-  });
-}
-
-export async function loadBootCopy(live: LiveConfig, directory: string, log: LevelledLog, took?: (bucket: Bucket) => void): Promise<void> {
-  let buckets = 0;
-  let skipped = 0;
-  const failed = await readBootCopy(directory, {
-    log,
-    take(bucket) {
-      const report = live.load([bucket]);
-      buckets += report.buckets;
-      skipped += report.skipped.length;
-      if (report.skipped.length === 0) took?.(bucket);
-    },
-  });
-  log.info("boot.loaded", { buckets, failed: failed + skipped, ...live.counts() });
-}
-
-/** What the cluster says wins while it says something. */
-export function followLogLevel(live: LiveConfig, log: LevelledLog, fallback: ServerConfig["log"]["level"]): void {
-  live.onChange(({ cluster }) => {
-    if (cluster) log.setLevel(live.cluster().log_level ?? fallback);
   });
 }

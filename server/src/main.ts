@@ -6,7 +6,6 @@ import { systemClock } from "./adapters/clock.ts";
 import { createLog, type LevelledLog } from "./adapters/log.ts";
 import { readFlags } from "./core/flags.ts";
 import { INDEX_VARIABLE } from "./processes/messages.ts";
-import { startServer } from "./server.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -62,7 +61,7 @@ async function runAlone(config: ServerConfig, env: Environment, log: LevelledLog
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => end(signal));
   try {
     const onDrainRequest = () => !isEnding && end("admin");
-    server = await (config.processes > 1 ? startGroup(config, env, { log, onDrainRequest }) : startServer(config, { log, onDrainRequest }));
+    server = await (config.processes > 1 ? startGroup : startWhole)(config, env, { log, onDrainRequest });
   } catch (error) {
     log.error("server.start_failed", { error });
     return 1;
@@ -70,13 +69,22 @@ async function runAlone(config: ServerConfig, env: Environment, log: LevelledLog
   return await ended.promise;
 }
 
-type GroupOptions = { readonly log: LevelledLog; readonly onDrainRequest: () => void };
+// Loaded when they are asked for: the process that runs the others has no use for engines and edges, and they weigh something.
+type Start = (
+  config: ServerConfig,
+  env: Environment,
+  options: { readonly log: LevelledLog; readonly onDrainRequest: () => void },
+) => Promise<{ drain(): Promise<void> }>;
 
-/** Loaded when it is asked for: a server that is alone has no use for it. */
-async function startGroup(config: ServerConfig, env: Environment, options: GroupOptions): Promise<{ drain(): Promise<void> }> {
+const startWhole: Start = async (config, _env, options) => {
+  const { startServer } = await import("./server.ts");
+  return await startServer(config, options);
+};
+
+const startGroup: Start = async (config, env, options) => {
   const { startProcesses } = await import("./processes/parent.ts");
   return await startProcesses(config, { ...options, env, command: ownCommand() });
-}
+};
 
 /** This very program, from source or compiled, with the arguments it was given. */
 function ownCommand(): readonly string[] {

@@ -15,6 +15,7 @@ const SERVER: Readonly<Record<string, number>> = {
   admin: 2,
   ops: 2,
   "app.ts": 3,
+  "configured.ts": 3,
   // What a whole server and one of several processes share, then both, then the one that chooses between them.
   "assembly.ts": 4,
   "server.ts": 5,

@@ -9,7 +9,7 @@ import { systemClock as clock } from "../adapters/clock.ts";
 import type { LevelledLog } from "../adapters/log.ts";
 import { createMetrics, type ServerMetrics } from "../adapters/metrics.ts";
 import { type AdminListener, startAdmin } from "../admin/listener.ts";
-import { bundleFacts, followLogLevel, loadBootCopy, nodeName } from "../assembly.ts";
+import { bundleFacts, followLogLevel, loadBootCopy, nodeName } from "../configured.ts";
 import { createLiveConfig, type LiveConfig, type Push, type PushOutcome } from "../core/live-config.ts";
 import { createReadiness, type Readiness } from "../core/readiness.ts";
 import { startOps } from "../ops/listener.ts";

@@ -1,0 +1,40 @@
+// Why: what every process does with the configuration it is given, also the one that serves nobody and runs the others: so
+// nothing here may load the engines or the edges.
+import { hostname } from "node:os";
+import type { Bucket } from "@nexus/protocol/bundle.ts";
+import type { ServerConfig } from "@nexus/protocol/config.ts";
+import { readBootCopy } from "./adapters/boot.ts";
+import { systemClock as clock } from "./adapters/clock.ts";
+import type { LevelledLog } from "./adapters/log.ts";
+import type { LiveConfig } from "./core/live-config.ts";
+
+/** What this server is called in answers and logs. */
+export const nodeName = ({ node }: ServerConfig): string => node || hostname();
+
+/** What metrics say of the configuration. */
+export function bundleFacts(live: LiveConfig) {
+  const confirmedAt = live.confirmedAt();
+  return { ...live.counts(), ageSeconds: confirmedAt === undefined ? -1 : (clock.monotonic() - confirmedAt) / 1000 };
+}
+
+export async function loadBootCopy(live: LiveConfig, directory: string, log: LevelledLog, took?: (bucket: Bucket) => void): Promise<void> {
+  let buckets = 0;
+  let skipped = 0;
+  const failed = await readBootCopy(directory, {
+    log,
+    take(bucket) {
+      const report = live.load([bucket]);
+      buckets += report.buckets;
+      skipped += report.skipped.length;
+      if (report.skipped.length === 0) took?.(bucket);
+    },
+  });
+  log.info("boot.loaded", { buckets, failed: failed + skipped, ...live.counts() });
+}
+
+/** What the cluster says wins while it says something. */
+export function followLogLevel(live: LiveConfig, log: LevelledLog, fallback: ServerConfig["log"]["level"]): void {
+  live.onChange(({ cluster }) => {
+    if (cluster) log.setLevel(live.cluster().log_level ?? fallback);
+  });
+}
