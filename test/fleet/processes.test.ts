@@ -67,6 +67,23 @@ describe("several processes behind one port", () => {
     expect((await stage.status()).sessions).toBe(open);
   }, 60_000);
 
+  test("a publish to one of them reaches the sessions of all", async () => {
+    await using stage = await start();
+    const listeners: Listener[] = [];
+    for (let i = 0; i < 12; i++) listeners.push(await stage.listen(`u${i}`));
+    for (const listener of listeners) {
+      listener.send({ type: "Subscribe", payload: { channels: ["orders"] } });
+      await listener.next("subscribed");
+    }
+    const answer = await fetch(`${stage.url}/api/v1/notifications/channel`, {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-api-key": "first-key" },
+      body: JSON.stringify({ channel: "orders", event_type: "order.paid", payload: { n: 1 } }),
+    });
+    expect([answer.status, await answer.json()]).toEqual([200, expect.objectContaining({ delivered_to: 12 })]);
+    for (const listener of listeners) expect(await listener.next("notification")).toMatchObject({ event_type: "order.paid" });
+  }, 60_000);
+
   test("a push is acknowledged once all have it, and a process started later has it too", async () => {
     await using stage = await start();
     const next = [cluster, tenantEntry("acme", { issuers: [secretIssuer(TOKEN_SECRET)], api_keys: [apiKey("backend", "second-key")] }, 2)];
