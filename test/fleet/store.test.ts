@@ -183,7 +183,7 @@ test("entries that outlived the retention leave while the stream goes on, and wh
   for (let i = 1; i <= 40; i++) await subject.publish(channel, `old${i}`, keep);
   subject.clock.advance(61_000);
   for (let i = 41; i <= 96; i++) await subject.publish(channel, `new${i}`, keep);
-  expect(await link.call("XLEN", keys.of(channel, "e"))).toBe(56);
+  expect(await link.call("LLEN", keys.of(channel, "e"))).toBe(56);
   const { epoch } = await store.top(channel);
   expect((await store.read(channel, { epoch, offset: 39 })).kind).toBe("not_recovered");
   const rest = await store.read(channel, { epoch, offset: 40 });
@@ -196,7 +196,7 @@ test("a retention cut down to less lets go of what is too much, and grows again 
   const channel = freshChannel();
   for (let i = 0; i < 200; i++) await subject.publish(channel, `n${i}`, { ...KEEP, ttl: 600 });
   await subject.publish(channel, "cut", { retention: { entries: 5, ttlSeconds: 60 } });
-  expect(await link.call("XLEN", keys.of(channel, "e"))).toBe(5);
+  expect(await link.call("LLEN", keys.of(channel, "e"))).toBe(5);
   const { epoch } = await store.top(channel);
   const kinds = async () => Promise.all([195, 196].map(async (offset) => (await store.read(channel, { epoch, offset })).kind));
   expect(await kinds()).toEqual(["not_recovered", "recovered"]);

@@ -40,30 +40,38 @@ local now = tonumber(ARGV[2])
 `;
 
 /** What one call may read before it leaves the rest to the next one, so that no reader keeps Redis for long. */
-export const MAX_BYTES = 262_144;
+const MAX_BYTES = 262_144;
 const MAX_ENTRIES = 1024;
 
 /**
- * `walk(command, from, to, visit)` calls `visit(offset, expiresAt, ownExpiresAt, text)` for each entry, in the order of the
- * command, until `visit` returns true or the call has read enough. What comes back: true when `visit` ended it, the offset
- * of the last entry visited when there may be more, nil at the end.
+ * Entries are a list, because offsets have no holes: the last element has offset `top`. An element is
+ * `<expiresAt> <ownExpiresAt>\n<entry>` in milliseconds since 1970 (0: never), or empty where one was removed.
+ * `walk(at, step, visit)` calls `visit(offset, expiresAt, ownExpiresAt, text, start)` upwards (1) or downwards (-1) from an
+ * offset, without removed ones; the entry begins at `start` of `text`. It goes on until `visit` returns true or the call
+ * has read enough. What comes back: true when `visit` ended it, the last offset passed when there are more, nil at the end.
  */
 export const WALK = `
-local function walk(command, from, to, visit)
+local size = redis.call('LLEN', KEYS[2])
+if size > top then size = 0 end -- more than were ever published: nobody can say what they are
+local first = top - size + 1
+local function walk(at, step, visit)
+  at = step > 0 and math.max(at, first) or math.min(at, top)
   local bytes, seen, count = 0, 0, 16
-  local last
-  while true do
-    local found = redis.call(command, KEYS[2], from, to, 'COUNT', count)
+  while at >= first and at <= top do
+    local last = at + step * (count - 1)
+    local found = redis.call('LRANGE', KEYS[2], math.max(math.min(at, last) - first, 0), math.max(at, last) - first)
     for i = 1, #found do
-      local fields = found[i][2]
-      last = tonumber(string.match(found[i][1], '^%d+'))
-      if visit(last, tonumber(fields[2]), tonumber(fields[4]), fields[6]) then return true end
-      bytes = bytes + #fields[6]
+      local text = found[step > 0 and i or #found + 1 - i]
+      if text ~= '' then
+        local expires, own, start = string.match(text, '^(%d+) (%d+)\\n()')
+        if visit(at, tonumber(expires), tonumber(own), text, start) then return true end
+        bytes = bytes + #text
+      end
+      at = at + step
     end
-    if #found < count then return nil end
-    seen = seen + count
-    if bytes >= ${MAX_BYTES} or seen >= ${MAX_ENTRIES} then return last end
-    from = command == 'XRANGE' and last + 1 or last - 1
+    seen = seen + #found
+    if at < first or at > top then return nil end
+    if bytes >= ${MAX_BYTES} or seen >= ${MAX_ENTRIES} then return at - step end
     count = math.max(1, math.min(256, math.floor(${MAX_BYTES} * seen / (bytes + 1))))
   end
 end

@@ -62,28 +62,33 @@ ${ANSWER}`,
 
 /** What leaves by `cut` was lost if its own ttl would have let it be read. `special`: there may be some that were not. */
 const CUT = `
+local first = offset - size + 1
 local aged = false
-if offset % ${TIDY_EVERY} == 0 then
-  local function isOld(one) return one and tonumber(one[2][2]) <= now end
-  if isOld(redis.call('XRANGE', KEYS[4], '-', '+', 'COUNT', 1)[1]) then
-    local oldest = redis.call('XRANGE', KEYS[4], '-', '+', 'COUNT', ${TIDY_EVERY * 2})
-    for i = 1, #oldest do
-      if not isOld(oldest[i]) then break end
-      aged = true
-      cut = math.max(cut, tonumber(string.match(oldest[i][1], '^%d+')))
-    end
+local function times(text)
+  local expires, own = string.match(text, '^(%d+) (%d+)\\n')
+  return tonumber(expires) or 0, tonumber(own) or -1 -- removed: gone, and not lost
+end
+if offset % ${TIDY_EVERY} == 0 and times(redis.call('LINDEX', KEYS[4], 0)) <= now then
+  aged = true
+  local oldest = redis.call('LRANGE', KEYS[4], 0, math.min(${TIDY_EVERY * 2}, size - 1) - 1)
+  for i = 1, #oldest do
+    if times(oldest[i]) > now then break end
+    cut = math.max(cut, first + i - 1)
   end
 end
-if cut > 0 and (aged or special > 0) then
-  local leaving = redis.call('XRANGE', KEYS[4], '-', cut, 'COUNT', ${MOST_LOOKED_AT})
-  for i = 1, #leaving do
-    local own = tonumber(leaving[i][2][4])
-    if own == 0 or own > now then lost = math.max(lost, tonumber(string.match(leaving[i][1], '^%d+'))) end
+local leaving = cut - first + 1
+if leaving > 0 then
+  if aged or special >= first then
+    local gone = redis.call('LRANGE', KEYS[4], 0, math.min(leaving, ${MOST_LOOKED_AT}) - 1)
+    for i = 1, #gone do
+      local _, own = times(gone[i])
+      if own == 0 or own > now then lost = math.max(lost, first + i - 1) end
+    end
+    if leaving > ${MOST_LOOKED_AT} then lost = math.max(lost, cut) end
+  else
+    lost = math.max(lost, cut)
   end
-  if #leaving == ${MOST_LOOKED_AT} then lost = math.max(lost, cut) end
-  if special <= cut then special = 0 end
-elseif cut > lost then
-  lost = cut
+  redis.call('LTRIM', KEYS[4], leaving, -1)
 end
 `;
 
@@ -103,40 +108,34 @@ local set = {'HSET', KEYS[3], 't', offset}
 local function put(field, value) set[#set + 1] = field; set[#set + 1] = value end
 local expires, own = tonumber(ARGV[7]), tonumber(ARGV[8])
 local cut = offset - tonumber(ARGV[6])
-local before, wasSpecial = lost, special
-local added
+local before = lost
+local text = ARGV[7] .. ' ' .. ARGV[8] .. '\\n' .. ARGV[2]
+local size = 0
 if epoch then
-  ${CUT}
-  if cut > 0 then
-    added = redis.pcall('XADD', KEYS[4], 'NOMKSTREAM', 'MINID', '=', cut + 1, offset .. '-0', 'x', ARGV[7], 'o', ARGV[8], 'b', ARGV[2])
-  else
-    added = redis.pcall('XADD', KEYS[4], 'NOMKSTREAM', offset .. '-0', 'x', ARGV[7], 'o', ARGV[8], 'b', ARGV[2])
-  end
-  if type(added) == 'table' then
-    if not string.find(added.err, 'equal or smaller', 1, true) then return added end
-    epoch, added = nil, false -- entries are ahead of what the meta knows: nobody can say what these offsets were
-  end
+  size = redis.pcall('RPUSHX', KEYS[4], text) -- the first write: a Redis that takes none says so here
+  if type(size) == 'table' then return size end
+  if size > offset then epoch = nil end -- more entries than the meta knows of: nobody can say what their offsets were
 end
 if not epoch then
   -- only where there is something: after the first write of a script Redis looks at its memory limit no more
   if redis.call('EXISTS', KEYS[4], KEYS[5]) > 0 then redis.call('UNLINK', KEYS[4], KEYS[5]) end
-  epoch, offset, lost, last, ends, special = ARGV[5], 1, 0, 0, 0, 0
+  epoch, offset, lost, last, ends, size = ARGV[5], 1, 0, 0, 0, 0
   set = {'HSET', KEYS[3], 'e', epoch, 't', 1, 'k', 0, 'l', 0, 'f', 0, 'd', 0, 's', 0}
-elseif not added then -- the entries' key is gone, by time or by eviction
+elseif size == 0 then -- the entries' key is gone, by time or by eviction
   if last > 0 and ends <= now then lost = math.max(lost, last - 1) else lost = offset - 1 end
+else
+  ${CUT}
 end
-if not added then
-  redis.call('XADD', KEYS[4], offset .. '-0', 'x', ARGV[7], 'o', ARGV[8], 'b', ARGV[2])
-end
+local isNew = size == 0
+if isNew then redis.call('RPUSH', KEYS[4], text) end
 if lost ~= before then put('l', lost) end
 if own > 0 then
-  special = offset
+  put('s', offset)
   if last == 0 then put('f', offset); put('d', own) elseif own > ends then put('d', own) end
 elseif last > 0 then
   put('f', 0); put('d', 0)
 end
-if special ~= wasSpecial then put('s', special) end
-if not added or expires > held then
+if isNew or expires > held then
   local keep = tonumber(ARGV[9])
   keep = keep + math.min(math.max(math.floor(keep / 4), 10000), 3600000)
   redis.call('PEXPIRE', KEYS[4], keep + ${SKEW_MS})

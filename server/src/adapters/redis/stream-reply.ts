@@ -31,8 +31,10 @@ export const positionOf = (epoch: Reply | undefined, offset: Reply | undefined):
   offset: numberOf(offset),
 });
 
+/** `text`: an element of the list of entries, with its times before the entry. */
 export function entryOf(stream: StreamId, position: Position, text: Reply | undefined): Entry {
-  const entry = decodeStored(stream, position, textOf(text));
+  const element = textOf(text);
+  const entry = decodeStored(stream, position, element.slice(element.indexOf("\n") + 1));
   if (!entry) throw strange(`an entry of a ${stream.kind} cannot be read`);
   return entry;
 }

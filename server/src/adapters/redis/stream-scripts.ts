@@ -33,7 +33,7 @@ if since < (tonumber(h[4]) or 0) then return {'window_exceeded', epoch, top} end
 local out = {'', epoch, top, top}
 if since == top then return out end
 local lost = false
-local next = walk('XRANGE', since + 1, '+', function(offset, expires, own, text)
+local next = walk(since + 1, 1, function(offset, expires, own, text)
   if expires > now then
     out[#out + 1] = offset
     out[#out + 1] = text
@@ -42,9 +42,9 @@ local next = walk('XRANGE', since + 1, '+', function(offset, expires, own, text)
     return true
   end
 end)
-if #out == 4 and not lost and redis.call('EXISTS', KEYS[2]) == 0 then
-  local first, ends = tonumber(h[5]) or 0, tonumber(h[6]) or 0
-  lost = first == 0 or since < first - 1 or ends > now
+if size == 0 then
+  local run, ends = tonumber(h[5]) or 0, tonumber(h[6]) or 0
+  lost = run == 0 or since < run - 1 or ends > now
 end
 if lost then return {'window_exceeded', epoch, top} end
 out[4] = next or top
@@ -60,7 +60,7 @@ local out = {epoch, top, top}
 if from >= top then return out end
 local done = {}
 for _, offset in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], from + 1, '+inf')) do done[tonumber(offset)] = true end
-out[3] = walk('XRANGE', from + 1, '+', function(offset, expires, own, text)
+out[3] = walk(from + 1, 1, function(offset, expires, own, text)
   if expires > now and not done[offset] then
     out[#out + 1] = offset
     out[#out + 1] = text
@@ -77,7 +77,7 @@ local from = math.max(mark, tonumber(ARGV[3]))
 if from >= top then return {0, top, top} end
 local done, count = {}, 0
 for _, offset in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], from + 1, '+inf')) do done[tonumber(offset)] = true end
-local next = walk('XRANGE', from + 1, '+', function(offset, expires)
+local next = walk(from + 1, 1, function(offset, expires)
   if expires > now and not done[offset] then count = count + 1 end
 end)
 return {count, top, next or top}`,
@@ -93,7 +93,7 @@ export const PAGE: Script = {
 local limit, size = tonumber(ARGV[4]), 0
 local out = {epoch, top, 0, 0}
 local hasDone = redis.call('EXISTS', KEYS[3]) == 1
-local next = walk('XREVRANGE', math.max(math.min(tonumber(ARGV[3]) - 1, top), 0), '-', function(offset, expires, own, text)
+local next = walk(tonumber(ARGV[3]) - 1, -1, function(offset, expires, own, text)
   if expires <= now then return end
   if size == limit then
     out[4] = 1
@@ -109,13 +109,13 @@ if next and next ~= true then out[3] = next end
 return out`,
 };
 
-/** `find(isGone)`: the entry with id ARGV[3] below ARGV[4] (or `+`) that is not gone; its offset, or what `walk` says. */
+/** `find(isGone)`: the entry with id ARGV[3] from ARGV[4] (or `+`) down that is not gone; its offset, or what `walk` says. */
 const BY_ID = `${WALK}
-local start = ARGV[3] .. '\\n'
+local begin = ARGV[3] .. '\\n'
 local function find(isGone)
   local found
-  local next = walk('XREVRANGE', ARGV[4], '-', function(offset, expires, own, text)
-    if string.sub(text, 1, #start) == start and not isGone(expires) then
+  local next = walk(tonumber(ARGV[4]) or top, -1, function(offset, expires, own, text, at)
+    if string.sub(text, at, at + #begin - 1) == begin and not isGone(expires) then
       found = offset
       return true
     end
@@ -128,7 +128,7 @@ end
 const RAISE = `
 local function raise()
   local at = mark
-  local next = walk('XRANGE', mark + 1, '+', function(offset, expires)
+  local next = walk(mark + 1, 1, function(offset, expires)
     if expires > now and not redis.call('ZSCORE', KEYS[3], offset) then
       at = offset - 1
       return true
@@ -172,7 +172,7 @@ export const REMOVE: Script = {
   lua: `${FIND("0")}${BY_ID}${RAISE}
 local found, next = find(function(expires) return expires <= now end)
 ${ENDED}
-redis.call('XDEL', KEYS[2], found .. '-0')
+redis.call('LSET', KEYS[2], found - first, '')
 redis.call('HSET', KEYS[1], 's', math.max(found, tonumber(redis.call('HGET', KEYS[1], 's')) or 0))
 raise()
 return 1`,
