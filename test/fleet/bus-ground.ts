@@ -27,14 +27,21 @@ export type BusGround = AsyncDisposable & {
 export type BusGroundOptions = {
   readonly addresses: readonly string[];
   readonly topology?: "standalone" | "sentinel" | "cluster";
+  readonly masterName?: string;
   /** In place of the link's own: where the bus's connections lead. */
   readonly dial?: (link: RedisLink) => RedisLink["dial"];
 } & Partial<Pick<RedisBusOptions, "probeMs" | "listenTimeoutMs" | "ordered" | "onLag">>;
 
 let grounds = 0;
 
-export async function busGround({ addresses, topology = "standalone", dial, ...options }: BusGroundOptions): Promise<BusGround> {
-  const open = () => openLink({ addresses, topology, commandTimeoutMs: 2000, log: silent });
+export async function busGround({
+  addresses,
+  topology = "standalone",
+  masterName = "mymaster",
+  dial,
+  ...options
+}: BusGroundOptions): Promise<BusGround> {
+  const open = () => openLink({ addresses, topology, masterName, commandTimeoutMs: 2000, log: silent });
   const [link, otherLink] = [await open(), await open()];
   const prefix = `bus-${process.pid}-${++grounds}`;
   const keys = new Keys(prefix);
