@@ -11,8 +11,11 @@ import type { RedisParts } from "./parts.ts";
 import { LEASE } from "./presence-scripts.ts";
 import { nodeText } from "./presence-text.ts";
 
-/** How long nodes are waited for, in milliseconds. */
+/** How long nodes are waited for, and when those that have not answered are asked again, in milliseconds. */
 const ANSWER_MS = 2_000;
+const AGAIN_MS = 400;
+/** Requests whose answer is kept, for whoever asks again. */
+const KEPT_ANSWERS = 1_000;
 
 /** `lagMs`: of the last probe of announcements. */
 export type RedisFleetOptions = {
@@ -24,7 +27,7 @@ export type RedisFleetOptions = {
 /** `close` takes this node out at once; it never rejects. */
 export type RedisFleet = Fleet & { close(): Promise<void> };
 
-type Waiting = { readonly nodes: Set<string>; ended: number; readonly done: () => void };
+type Waiting = { readonly nodes: Set<string>; readonly heard: Set<string>; ended: number; readonly done: () => void };
 
 export function createRedisFleet({ parts, directory, lagMs }: RedisFleetOptions): RedisFleet {
   const { link, keys, clock, ids, log, node, self, leaseMs = LEASE_MS } = parts;
@@ -34,6 +37,7 @@ export function createRedisFleet({ parts, directory, lagMs }: RedisFleetOptions)
   const answers = keys.fleet(`answers/${self}`);
   const beatMs = leaseMs * 0.3;
   const waiting = new Map<string, Waiting>();
+  const answered = new Map<string, number>();
   let end: (request: DisconnectRequest) => number = () => 0;
   let isClosed = false;
   let isFailing = false;
@@ -44,7 +48,15 @@ export function createRedisFleet({ parts, directory, lagMs }: RedisFleetOptions)
 
   function answer(ask: Ask | undefined): void {
     if (!ask || ask.from === self) return;
-    const text = JSON.stringify({ id: ask.id, from: self, ended: end(ask.request) });
+    const ended = answered.get(ask.id) ?? end(ask.request);
+    answered.set(ask.id, ended);
+    const [oldest] = answered.keys();
+    if (answered.size > KEPT_ANSWERS && oldest !== undefined) answered.delete(oldest);
+    reply(ask, ended);
+  }
+
+  function reply(ask: Ask, ended: number): void {
+    const text = JSON.stringify({ id: ask.id, from: self, ended });
     link.call("SPUBLISH", keys.fleet(`answers/${ask.from}`), text).catch((error: unknown) => {
       log.warn("fleet.answer_failed", { error: String(error) }); // whoever asked hears of it as silence
     });
@@ -53,7 +65,8 @@ export function createRedisFleet({ parts, directory, lagMs }: RedisFleetOptions)
   function take(text: string): void {
     const said = readAnswer(text);
     const asked = said && waiting.get(said.id);
-    if (!asked) return;
+    if (!asked || asked.heard.has(said.from)) return;
+    asked.heard.add(said.from);
     asked.ended += said.ended;
     asked.nodes.delete(said.from);
     if (asked.nodes.size === 0) asked.done();
@@ -75,20 +88,21 @@ export function createRedisFleet({ parts, directory, lagMs }: RedisFleetOptions)
     const nodes = new Set((await directory.others()).keys());
     if (nodes.size === 0) return { ended: 0, silent: 0 };
     const { promise, resolve } = Promise.withResolvers<void>();
-    const asked: Waiting = { nodes, ended: 0, done: resolve };
+    const asked: Waiting = { nodes, heard: new Set(), ended: 0, done: resolve };
     const id = ids.uuid();
     waiting.set(id, asked);
-    const deadline = Promise.withResolvers<void>();
-    const timer = setTimeout(deadline.resolve, ANSWER_MS);
+    const text = JSON.stringify({ id, from: self, request } satisfies Ask);
     try {
+      const endsAt = clock.monotonic() + ANSWER_MS;
       if (!(await line.ready(ANSWER_MS))) return { ended: 0, silent: nodes.size };
-      await link.call("SPUBLISH", control, JSON.stringify({ id, from: self, request } satisfies Ask));
-      await Promise.race([promise, deadline.promise]);
+      while (nodes.size > 0 && clock.monotonic() < endsAt) {
+        await link.call("SPUBLISH", control, text); // who opens its line just now hears the next one
+        await Promise.race([promise, wait(Math.max(0, Math.min(AGAIN_MS, endsAt - clock.monotonic())))]);
+      }
       if (nodes.size === 0) return { ended: asked.ended, silent: 0 };
       const living = await directory.others();
       return { ended: asked.ended, silent: [...nodes].filter((one) => living.has(one)).length };
     } finally {
-      clearTimeout(timer);
       waiting.delete(id);
     }
   }
@@ -133,3 +147,5 @@ export function createRedisFleet({ parts, directory, lagMs }: RedisFleetOptions)
     },
   };
 }
+
+const wait = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms).unref());
