@@ -31,7 +31,7 @@ export const HealthResult = Type.Object({
   cluster: Type.Optional(Type.Object({ enabled: Type.Boolean(), server_id: Type.String() })),
   postgres: Type.Optional(
     Type.Object({
-      status: Type.String(),
+      status: oneOf(["healthy", "unavailable"], "unavailable: inboxes answer 503, channels go on."),
       connected: Type.Boolean(),
       pool_size: count("Connections of the pool."),
       idle_connections: count("Of them, those without work."),

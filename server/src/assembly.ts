@@ -9,13 +9,14 @@ import { createJwksFetch } from "./adapters/jwks-fetch.ts";
 import { createTokenVerifier } from "./adapters/jwt.ts";
 import type { LevelledLog } from "./adapters/log.ts";
 import type { ServerMetrics } from "./adapters/metrics.ts";
-import { openEngine } from "./adapters/open-engine.ts";
+import { type OpenedEngine, openEngine } from "./adapters/open-engine.ts";
 import { type App, createApp } from "./app.ts";
 import { bundleFacts, nodeName } from "./configured.ts";
 import { createAddressOf } from "./core/client-address.ts";
 import { createDrain, type Drain } from "./core/drain.ts";
 import type { LiveConfig } from "./core/live-config.ts";
 import type { Readiness } from "./core/readiness.ts";
+import { createTriggerSink } from "./core/trigger.ts";
 import type { HealthFacts } from "./http/health.ts";
 import { createHttp, type HttpDeps } from "./http/routes.ts";
 import { createOps } from "./ops/listener.ts";
@@ -58,10 +59,11 @@ export async function startApp(parts: Parts, { extra, gatherWindowMs, reusePort 
     ...{ version, node: nodeName(config), degraded: engine.degraded(), uptimeSeconds: (clock.monotonic() - startedAt) / 1000 },
     ...{ sessions: sessions.count(), users: sessions.users(), channels: sessions.channels() },
     broker: engine.fleet.broker(),
-    queue: { backend: config.engine, ...engine.waiting() },
+    queue: { backend: config.inbox === "postgres" ? "postgres" : config.engine, ...engine.waiting() },
+    ...(engine.postgres ? { postgres: engine.postgres() } : {}),
   });
   try {
-    return createApp({
+    const app = createApp({
       ...{ config, live, engine, verifier, metrics, log, clock, ids },
       ...(gatherWindowMs === undefined ? {} : { gatherWindowMs }),
       ...(reusePort === undefined ? {} : { reusePort }),
@@ -74,10 +76,24 @@ export async function startApp(parts: Parts, { extra, gatherWindowMs, reusePort 
           extra: (request) => (diagnostics && new URL(request.url).pathname === "/metrics" ? diagnostics.fetch(request) : extra?.(request)),
         }),
     });
+    return withTriggers(app, parts, engine);
   } catch (error) {
     await engine.close(); // a file would stay locked
     throw error;
   }
+}
+
+/** Publishes through Redis end before the app does: they need its engine. */
+function withTriggers(app: App, { live, metrics, readiness }: Parts, engine: OpenedEngine): App {
+  const sink = createTriggerSink({ tenants: live, publisher: app.node.publisher });
+  const triggers = engine.triggers?.({ sink, ready: () => readiness.isReady(), counted: metrics.triggered });
+  if (!triggers) return app;
+  const stop = async () => {
+    await triggers.stop();
+    await app.stop();
+  };
+  let stopping: Promise<void> | undefined;
+  return { ...app, stop: () => (stopping ??= stop()) };
 }
 
 export function drainOf({ config, live, log, readiness }: Parts, node: App["node"]): Drain {

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SQL } from "bun";
 import { eventually } from "./eventually.ts";
+import { childrenOf, identify, killAll } from "./processes.ts";
 
 const BINARIES = "/usr/lib/postgresql/15/bin";
 const NOBODY = 65534;
@@ -16,8 +17,13 @@ export type PostgresServer = AsyncDisposable & {
   readonly url: string;
   /** Of the postmaster now. */
   pid(): number;
-  /** SIGKILL to every process of the server, as a power cut of the machine would look to clients. */
+  /** SIGKILL to every process of the server, as clients would see a power cut. */
   kill(): Promise<void>;
+  /** Stops every process where it stands (SIGSTOP), connections open, until `thaw`. */
+  freeze(): void;
+  thaw(): void;
+  /** Restarts it as a standby of nobody: it takes no writes until `promote` makes it a primary on a new timeline. */
+  demote(): Promise<void>;
   /** Starts it again over the same folder. */
   start(): Promise<void>;
   /** Address of a new, empty database. */
@@ -83,23 +89,29 @@ export async function startPostgres({ isDurable = false, settings = [] }: Postgr
     );
   }
 
-  /** Backends notice that the postmaster died, but not at once: the new one waits for them, so it is retried by `start`. */
-  async function kill(): Promise<void> {
+  function signal(name: "SIGSTOP" | "SIGCONT"): void {
     if (!child || child.exitCode !== null) return;
-    const backends = Bun.spawnSync(["pgrep", "-P", String(child.pid)])
-      .stdout.toString()
-      .split("\n")
-      .filter(Boolean)
-      .map(Number);
-    process.kill(child.pid, "SIGKILL");
-    for (const pid of backends) {
+    for (const pid of [child.pid, ...childrenOf(child.pid)]) {
       try {
-        process.kill(pid, "SIGKILL");
+        process.kill(pid, name);
       } catch (error) {
         if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error; // it ended by itself
       }
     }
+  }
+
+  async function kill(): Promise<void> {
+    if (!child || child.exitCode !== null) return;
+    process.kill(child.pid, "SIGSTOP"); // from now on it forks nobody
+    const all = [child.pid, ...childrenOf(child.pid)].map(identify);
+    await killAll(all.filter((one) => one !== undefined));
     await child.exited;
+  }
+
+  async function demote(): Promise<void> {
+    await kill();
+    await Bun.write(join(data, "standby.signal"), "");
+    await start();
   }
 
   async function database(name: string): Promise<string> {
@@ -117,7 +129,9 @@ export async function startPostgres({ isDurable = false, settings = [] }: Postgr
     throw error;
   }
   return {
-    ...{ port, url: address("nexus"), kill, start, database },
+    ...{ port, url: address("nexus"), kill, start, demote, database },
+    freeze: () => signal("SIGSTOP"),
+    thaw: () => signal("SIGCONT"),
     pid: () => child?.pid ?? 0,
     async [Symbol.asyncDispose]() {
       await kill();

@@ -4,10 +4,14 @@ import type { Engine } from "../core/engine.ts";
 import type { Clock, Ids, Log } from "../core/ports.ts";
 import { createMemoryEngine } from "./memory/engine.ts";
 import type { ServerMetrics } from "./metrics.ts";
+import { addressFrom } from "./postgres/address.ts";
+import { announcesInOrder, createPostgresEngine, type PostgresEngine, type PostgresHealth } from "./postgres/engine.ts";
 import { createRedisEngine } from "./redis/engine.ts";
 import { Keys, LAYOUT } from "./redis/keys.ts";
 import { type LayoutUse, useLayout } from "./redis/layout.ts";
 import { openLink } from "./redis/open-link.ts";
+import { startTriggers, type Triggers, type TriggerUse } from "./redis/triggers.ts";
+import type { RedisEngineOptions } from "./redis/parts.ts";
 import { createSqliteEngine } from "./sqlite/engine.ts";
 
 export type OpenEngineOptions = {
@@ -20,10 +24,14 @@ export type OpenEngineOptions = {
   readonly metrics: Pick<ServerMetrics, "observeRedis">;
 };
 
-/** `degraded`: what it keeps cannot be reached now. `waiting`: entries that their users have not had, and how many users those are. */
+/**
+ * `degraded`: what it keeps cannot be reached now. `waiting`: entries that their users have not had, and how many users those
+ * are. `postgres`: where inboxes lie there.
+ */
 export type OpenedEngine = Engine & {
   degraded(): boolean;
   waiting(): { readonly messages: number; readonly users: number };
+  postgres?(): PostgresHealth;
 };
 
 /** @throws Error, fit to be shown, when the engine cannot be used as configured */
@@ -41,16 +49,28 @@ async function openRedis({ config, metrics, ...deps }: OpenEngineOptions): Promi
   let use: LayoutUse | undefined;
   try {
     use = await useLayout({ link, key: new Keys(prefix).layout(prefix), layout: LAYOUT, prefix, log });
-    const engine = await createRedisEngine({ ...deps, link, prefix, probeMs });
+    const engine =
+      config.inbox === "postgres"
+        ? await openBoth({ ...deps, link, prefix, probeMs }, config.postgres)
+        : await createRedisEngine({ ...deps, link, prefix, probeMs });
     metrics.observeRedis(() => ({ ...link.health(), calls: link.calls() }));
     const close = async () => {
       use?.close();
       await engine.close();
     };
-    return { ...engine, close };
+    const keys = new Keys(prefix);
+    const triggering = { ...deps, link, keys, self: `${deps.node}/${deps.ids.epoch()}`, topology: config.redis.topology };
+    return { ...engine, close, triggers: (use) => startTriggers({ ...triggering, settings: config.triggers }, use) };
   } catch (error) {
     use?.close();
     await link.close();
     throw error;
   }
+}
+
+/** Inboxes in PostgreSQL, everything else in Redis. */
+async function openBoth(options: RedisEngineOptions, { urlFile, poolSize }: ServerConfig["postgres"]): Promise<PostgresEngine> {
+  const url = addressFrom(urlFile, options.log);
+  const redis = await createRedisEngine({ ...options, ordered: announcesInOrder });
+  return await createPostgresEngine({ ...options, redis, url, poolSize });
 }

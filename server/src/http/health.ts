@@ -15,6 +15,8 @@ export type HealthFacts = {
   readonly channels: number;
   /** What inboxes hold; `backend` names the engine. */
   readonly queue: { readonly backend: string; readonly messages: number; readonly users: number };
+  /** Where inboxes lie in PostgreSQL: connections of the pool, and those without work. */
+  readonly postgres?: { readonly connected: boolean; readonly size: number; readonly idle: number };
 };
 
 export function healthAnswer(facts: HealthFacts): Answer {
@@ -32,7 +34,15 @@ export function healthAnswer(facts: HealthFacts): Answer {
         total_messages: facts.queue.messages,
         users_with_queue: facts.queue.users,
       },
+      ...(facts.postgres ? { postgres: postgresPart(facts.postgres) } : {}),
       cluster: { enabled: facts.broker.status !== "disabled", server_id: facts.node },
     }),
   };
 }
+
+const postgresPart = ({ connected, size, idle }: NonNullable<HealthFacts["postgres"]>) => ({
+  status: connected ? "healthy" : "unavailable",
+  connected,
+  pool_size: size,
+  idle_connections: idle,
+});
