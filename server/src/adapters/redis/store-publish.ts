@@ -4,6 +4,7 @@ import type { Directory, PublishOutcome, PublishRecord, PublishRequest, StreamSt
 import { encodeEntry } from "./entry-text.ts";
 import type { RedisParts } from "./parts.ts";
 import { PUBLISH, PUBLISH_LIVE } from "./publish-script.ts";
+import { streamKeys } from "./stream-calls.ts";
 import { listOf, numberOf, textOf } from "./stream-reply.ts";
 
 export function createPublish(parts: RedisParts, directory: Pick<Directory, "online">): StreamStore["publish"] {
@@ -15,8 +16,9 @@ export function createPublish(parts: RedisParts, directory: Pick<Directory, "onl
     if (isDead && !idempotency) return { kind: "published", record: recordOf(request, DEAD) };
     const now = clock.now();
     const online = isDead ? 0 : await addressed(request, directory);
+    const key = streamKeys(keys, stream);
     const record = idempotency ? [keys.of(stream, "k", idempotency.key)] : [];
-    const heard = [keys.of(stream, stream.kind === "inbox" ? "u" : "l"), keys.of(stream, "s")];
+    const heard = [key(stream.kind === "inbox" ? "u" : "l"), key("s")];
     const said = [now, isDead ? "" : encodeEntry(notification), online, tailOf(request)];
     if (isDead || retention.entries === 0) {
       return outcomeOf(request, await link.run(PUBLISH_LIVE, [...heard, ...record], said));
@@ -25,7 +27,7 @@ export function createPublish(parts: RedisParts, directory: Pick<Directory, "onl
     const ownEnd = ttl === undefined ? 0 : notification.occurredAt + ttl * 1000;
     const until = notification.occurredAt + keepMs;
     const expires = ownEnd === 0 ? until : Math.min(until, ownEnd);
-    const kept = [keys.of(stream, "m"), keys.of(stream, "e"), keys.of(stream, "a")];
+    const kept = [key("m"), key("e"), key("a")];
     const args = [...said, ids.epoch(), retention.entries, expires, ownEnd, keepMs];
     return outcomeOf(request, await link.run(PUBLISH, [...heard, ...kept, ...record], args));
   };
