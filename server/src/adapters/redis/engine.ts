@@ -1,7 +1,6 @@
 // Why: the engine of every fleet: any number of nodes act as one over Redis.
 // It must never answer 200 for what Redis did not take.
 import type { Engine } from "../../core/engine.ts";
-import { createMemoryEngine } from "../memory/engine.ts";
 import { RedisBus } from "./bus.ts";
 import { RedisDirectory } from "./directory.ts";
 import { createRedisFleet } from "./fleet.ts";
@@ -17,10 +16,8 @@ export type RedisEngine = Engine & {
 };
 
 export async function createRedisEngine({ prefix, ...options }: RedisEngineOptions): Promise<RedisEngine> {
-  const { link, clock, ids, node } = options;
+  const { link, ids, node } = options;
   const parts: RedisParts = { ...options, keys: new Keys(prefix), self: `${node}/${ids.epoch()}` };
-  // Parts take the place of the memory engine's one by one.
-  const memory = createMemoryEngine({ clock, ids, node, maxBytes: 64 * 1024 * 1024 });
   const directory = new RedisDirectory(parts);
   const records = createRedisRecords(parts);
   const { templates, tickets, receipts, stats, writes, rates } = records;
@@ -28,7 +25,6 @@ export async function createRedisEngine({ prefix, ...options }: RedisEngineOptio
   const bus = new RedisBus({ ...parts, store });
   const fleet = createRedisFleet({ parts, directory, lagMs: () => bus.lagMs() });
   return {
-    ...memory,
     ...{ templates, tickets, receipts, stats, writes, rates },
     directory,
     fleet,
@@ -39,7 +35,6 @@ export async function createRedisEngine({ prefix, ...options }: RedisEngineOptio
     async close() {
       bus.close();
       await Promise.all([directory.close(), fleet.close()]);
-      await memory.close();
       await records.close();
       await link.close();
     },
