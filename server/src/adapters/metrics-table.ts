@@ -53,6 +53,12 @@ export const METRICS = {
     buckets: LATENCY,
   },
 
+  nexus_triggers_total: {
+    type: "counter",
+    help: "Triggers taken from Redis, by form (pubsub, stream) and outcome; an entry that is tried again counts each time.",
+    labels: ["form", "outcome"],
+  },
+
   nexus_jwks_fetches_total: { type: "counter", help: "Fetches of issuers' key sets (jwksURL), by outcome.", labels: ["outcome"] },
   nexus_jwks_outage_seconds: {
     type: "gauge",

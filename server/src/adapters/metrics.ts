@@ -8,6 +8,7 @@ import type { Metrics } from "../core/ports.ts";
 import type { JwksOutcome } from "./jwks-fetch.ts";
 import type { MetricsReport } from "./metrics-sum.ts";
 import { METRICS, type MetricName, type MetricRow, RUNTIME_METRICS } from "./metrics-table.ts";
+import type { TriggerCount } from "./redis/trigger-use.ts";
 
 /** What is read when somebody asks for the metrics. All cheap enough for one call every few seconds. */
 export type MetricSources = {
@@ -33,6 +34,7 @@ export type ServerMetrics = Metrics & {
   answered(operation: string, status: number, seconds: number): void;
   pushed(outcome: PushKind): void;
   jwksFetched(outcome: JwksOutcome): void;
+  triggered: TriggerCount;
   /** How many server processes take connections; 1 until said. */
   processes(count: number): void;
   processRestarted(): void;
@@ -102,6 +104,7 @@ export function createMetrics({ version }: { version: string }): ServerMetrics {
   const durations = histogram("nexus_http_request_duration_seconds");
   const pushes = counter("nexus_bundle_pushes_total");
   const keyFetches = counter("nexus_jwks_fetches_total");
+  const triggers = counter("nexus_triggers_total");
   const durationOf = memo((operation: string) => durations.labels({ operation }));
 
   return {
@@ -125,6 +128,7 @@ export function createMetrics({ version }: { version: string }): ServerMetrics {
     },
     pushed: (outcome) => pushes({ outcome }),
     jwksFetched: (outcome) => keyFetches({ outcome }),
+    triggered: (form, outcome) => triggers({ form, outcome }),
     processes: (count) => processes.set(count),
     processRestarted: () => restarts({}),
     observe(sources) {

@@ -10,8 +10,9 @@ import { createRedisEngine } from "./redis/engine.ts";
 import { Keys, LAYOUT } from "./redis/keys.ts";
 import { type LayoutUse, useLayout } from "./redis/layout.ts";
 import { openLink } from "./redis/open-link.ts";
-import { startTriggers, type Triggers, type TriggerUse } from "./redis/triggers.ts";
 import type { RedisEngineOptions } from "./redis/parts.ts";
+import type { TriggerUse } from "./redis/trigger-use.ts";
+import { startTriggers, type Triggers } from "./redis/triggers.ts";
 import { createSqliteEngine } from "./sqlite/engine.ts";
 
 export type OpenEngineOptions = {
@@ -32,6 +33,8 @@ export type OpenedEngine = Engine & {
   degraded(): boolean;
   waiting(): { readonly messages: number; readonly users: number };
   postgres?(): PostgresHealth;
+  /** Takes what is published through the engine's own product; absent where it has no such way in. Stopped before `close`. */
+  triggers?(use: TriggerUse): Triggers;
 };
 
 /** @throws Error, fit to be shown, when the engine cannot be used as configured */
@@ -60,7 +63,7 @@ async function openRedis({ config, metrics, ...deps }: OpenEngineOptions): Promi
     };
     const keys = new Keys(prefix);
     const triggering = { ...deps, link, keys, self: `${deps.node}/${deps.ids.epoch()}`, topology: config.redis.topology };
-    return { ...engine, close, triggers: (use) => startTriggers({ ...triggering, settings: config.triggers }, use) };
+    return { ...engine, close, triggers: (sink) => startTriggers({ ...triggering, settings: config.triggers }, sink) };
   } catch (error) {
     use?.close();
     await link.close();
