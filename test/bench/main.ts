@@ -6,7 +6,9 @@ import { gatherWindow } from "./gather-window.ts";
 import { hostile } from "./hostile.ts";
 import { idleMemory } from "./idle-memory.ts";
 import { latency } from "./latency.ts";
+import { processes } from "./processes.ts";
 import { reconnect } from "./reconnect.ts";
+import { redisPublish } from "./redis-publish.ts";
 import { restPublish } from "./rest-publish.ts";
 import { singleUser } from "./single-user.ts";
 import { sqlitePublish } from "./sqlite-publish.ts";
@@ -25,6 +27,8 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   "boot-templates": bootTemplates,
   "bundle-edit": async () => bundleEdit(),
   "sqlite-publish": sqlitePublish,
+  "redis-publish": redisPublish,
+  processes,
 };
 
 const wanted = process.argv.slice(2);

@@ -8,11 +8,13 @@ export type RequestsOptions = {
   readonly headers?: Readonly<Record<string, string>>;
   readonly connections: number;
   readonly bodyOf: (count: number) => string;
+  /** Milliseconds each answer of a closed load took. */
+  readonly onAnswer?: (milliseconds: number) => void;
 };
 
 export type RequestsResult = { readonly answered: number; readonly refused: number; readonly seconds: number };
 
-type State = { awaited: number; rest: number };
+type State = { awaited: number; rest: number; askedAt: number };
 
 const OK = Buffer.from("HTTP/1.1 200");
 
@@ -32,6 +34,7 @@ export async function runRequests(options: RequestsOptions, seconds: number, per
   };
   const ask = (socket: Socket<State>) => {
     socket.data.awaited++;
+    socket.data.askedAt = performance.now();
     socket.write(request());
   };
   const sockets = await Promise.all(
@@ -39,12 +42,13 @@ export async function runRequests(options: RequestsOptions, seconds: number, per
       Bun.connect<State>({
         hostname,
         port: Number(port),
-        data: { awaited: 0, rest: 0 },
+        data: { awaited: 0, rest: 0, askedAt: 0 },
         socket: {
           data(socket, chunk) {
             // Answers are small and end with their chunk; several may share one.
             for (let at = chunk.indexOf("HTTP/1.1 "); at >= 0; at = chunk.indexOf("HTTP/1.1 ", at + 9)) {
               socket.data.awaited--;
+              if (perSecond === undefined) options.onAnswer?.(performance.now() - socket.data.askedAt);
               if (chunk.compare(OK, 0, OK.length, at, at + OK.length) === 0) answered++;
               else refused++;
             }

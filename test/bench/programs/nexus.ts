@@ -1,6 +1,7 @@
 // Why: the server as it ships, with the memory engine and a tenant whose credentials the benchmark knows, limits off. It
 // must never measure anything: whoever started it looks from outside. `--window <ms>` holds the gather window still;
-// `--limits <json>` sets limits of the cluster, and believes `X-Forwarded-For`, so that clients can have addresses of their own.
+// `--redis <host:port>` takes the Redis engine; `--limits <json>` sets limits of the cluster, and believes
+// `X-Forwarded-For`, so that clients can have addresses of their own.
 import { randomBytes } from "node:crypto";
 import { makeBuckets } from "@nexus/protocol/bundle.ts";
 import { parseConfig } from "@nexus/protocol/config-parse.ts";
@@ -18,8 +19,11 @@ const limitsAt = process.argv.indexOf("--limits");
 const limits = limitsAt < 0 ? {} : (JSON.parse(process.argv[limitsAt + 1] ?? "{}") as Record<string, number>); // the schema judges it
 const historySize = process.argv.includes("--history") ? 100 : 0;
 
+const redisAt = process.argv.indexOf("--redis");
+const engine = redisAt < 0 ? {} : { NEXUS_ENGINE: "redis", NEXUS_REDIS_ADDRESSES: process.argv[redisAt + 1] ?? "" };
+
 const http = { ...LOOPBACK, trustedProxies: limitsAt < 0 ? [] : ["127.0.0.1"] };
-const parsed = parseConfig({ env: {}, defaults: { http, ops: LOOPBACK, admin: LOOPBACK } });
+const parsed = parseConfig({ env: engine, defaults: { http, ops: LOOPBACK, admin: LOOPBACK } });
 if (!parsed.ok) throw new Error(parsed.errors.join("\n"));
 const log = createLog({ level: "warn", clock: systemClock, write: (line) => process.stderr.write(`${line}\n`) });
 const server = await startServer(parsed.config, windowMs === undefined ? { log } : { log, gatherWindowMs: windowMs });

@@ -11,7 +11,7 @@ export const PARTITIONS = 256;
 export const partitionOf = (name: string): number => Bun.hash.crc32(name) % PARTITIONS;
 
 /**
- * What a key holds. `e` entries (stream), `m` meta (hash), `a` acknowledged offsets (set), `k` idempotency record (string),
+ * What a key holds. `e` entries (list), `m` meta (hash), `a` acknowledged offsets (sorted set), `k` idempotency record (string),
  * `s` announcements (sharded channel), `u` sessions of a user (hash), `l` listeners of a channel or broadcast by node (hash),
  * `c` channel names of a tenant (sorted set), `t` templates (hash), `w` write record (string), `x` ticket (string),
  * `r` receipts, `n` counters (hash), `q` shared rates, `f` the fleet: nodes, control, probes, triggers.
