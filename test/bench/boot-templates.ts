@@ -3,8 +3,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { zstdCompressSync } from "node:zlib";
-import { bucketName, makeBuckets } from "@nexus/protocol/bundle.ts";
+import { writeBuckets } from "../support/boot-folder.ts";
 import { clusterEntry, templateEntry, tenantEntry } from "../support/bundle-entries.ts";
 import { rssKiB, settledRssKiB } from "./process.ts";
 
@@ -17,14 +16,12 @@ const PAYLOAD = {
   link: "https://shop.example/orders/{{order}}",
 };
 
-async function writeBoot(directory: string, templates: number): Promise<void> {
+async function writeTemplates(directory: string, templates: number): Promise<void> {
   const tenants = Array.from({ length: TENANTS }, (_, index) => tenantEntry(`tenant-${index}`));
   const all = Array.from({ length: templates }, (_, index) =>
     templateEntry(`tenant-${index % TENANTS}`, `order-shipped-${index}`, { event_type: "order.shipped", payload: PAYLOAD }),
   );
-  for (const bucket of makeBuckets([clusterEntry(), ...tenants, ...all])) {
-    await Bun.write(join(directory, bucketName(bucket.index)), zstdCompressSync(Buffer.from(JSON.stringify(bucket))));
-  }
+  await writeBuckets(directory, [clusterEntry(), ...tenants, ...all]);
 }
 
 async function measure(directory: string): Promise<{ readonly seconds: number; readonly peak: number; readonly settled: number }> {
@@ -46,7 +43,7 @@ async function measure(directory: string): Promise<{ readonly seconds: number; r
 export async function bootTemplates(): Promise<void> {
   for (const templates of [0, 100_000]) {
     const directory = await mkdtemp(join(tmpdir(), "nexus-bench-boot-"));
-    await writeBoot(directory, templates);
+    await writeTemplates(directory, templates);
     for (let run = 0; run < RUNS; run++) {
       const { seconds, peak, settled } = await measure(directory);
       console.log(

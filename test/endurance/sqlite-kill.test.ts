@@ -1,12 +1,11 @@
 // Why: the promise of this engine, as an operator would test it: a real server under publishes is killed with SIGKILL again
 // and again, and whatever it had answered 200 is there, once, in order. It must never look inside the engine to say so.
 import { expect, test } from "bun:test";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { zstdCompressSync } from "node:zlib";
-import { bucketName, makeBuckets } from "@nexus/protocol/bundle.ts";
 import { SignJWT } from "jose";
+import { writeBuckets } from "../support/boot-folder.ts";
 import { apiKey, clusterEntry, secretIssuer, tenantEntry, tenantSettings } from "../support/bundle-entries.ts";
 import { eventually } from "../support/eventually.ts";
 import { Listener } from "../support/listener.ts";
@@ -25,10 +24,7 @@ async function writeBoot(directory: string): Promise<void> {
     clusterEntry({ limits: { upgradesPerMinutePerAddress: 0, requestsPerSecond: 0 } }),
     tenantEntry("default", { issuers: [secretIssuer(SECRET)], api_keys: [apiKey("backend", KEY)], quotas }),
   ];
-  for (const bucket of makeBuckets(entries)) {
-    const packed = zstdCompressSync(Buffer.from(JSON.stringify(bucket)));
-    if (bucket.entries.length > 0) await writeFile(join(directory, bucketName(bucket.index)), packed);
-  }
+  await writeBuckets(directory, entries);
 }
 
 /** A server process on the file; its port is known when this resolves. */

@@ -1,11 +1,11 @@
 // Why: tests of several processes behind one port run the real program over a real Redis, with its admin port. It must
 // leave neither a process nor a file behind, however the test ends.
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { zstdCompressSync } from "node:zlib";
 import { ADMIN_PATHS, type PushRequest } from "@nexus/protocol/admin.ts";
-import { type BundleEntry, bucketName, makeBuckets } from "@nexus/protocol/bundle.ts";
+import { type BundleEntry, makeBuckets } from "@nexus/protocol/bundle.ts";
+import { writeBuckets } from "../support/boot-folder.ts";
 import { digestOfAll } from "../support/bundle-entries.ts";
 import { eventually } from "../support/eventually.ts";
 import { Listener } from "../support/listener.ts";
@@ -33,7 +33,7 @@ export async function startProcesses({ processes, entries, env = {} }: Processes
   const files = stack.use(await adminFiles());
   const boot = await mkdtemp(join(tmpdir(), "nexus-processes-"));
   stack.defer(() => rm(boot, { recursive: true, force: true }));
-  await writeBoot(boot, entries);
+  await writeBuckets(boot, entries);
   const loopback = Object.fromEntries(
     ["HTTP", "OPS", "ADMIN"].flatMap((port) => [
       [`NEXUS_${port}_HOST`, "127.0.0.1"],
@@ -99,13 +99,6 @@ const pushOf = (entries: readonly BundleEntry[], sequence: number): PushRequest 
     ...{ index, from: "0".repeat(64), to: digest, full: true, entries: all, removed: [] },
   })),
 });
-
-async function writeBoot(directory: string, entries: readonly BundleEntry[]): Promise<void> {
-  for (const bucket of makeBuckets(entries)) {
-    if (bucket.entries.length === 0) continue;
-    await writeFile(join(directory, bucketName(bucket.index)), zstdCompressSync(Buffer.from(JSON.stringify(bucket))));
-  }
-}
 
 /** Collects log lines until the stream ends. */
 export async function readLines(stream: ReadableStream<Uint8Array<ArrayBuffer>>, lines: Line[]): Promise<void> {

@@ -1,11 +1,10 @@
 // Why: in a pod the server is process 1: signals, exit codes and the order of its end are part of the product.
 import { describe, expect, test } from "bun:test";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { zstdCompressSync } from "node:zlib";
-import { bucketName, makeBuckets } from "@nexus/protocol/bundle.ts";
 import { SignJWT } from "jose";
+import { writeBuckets } from "../support/boot-folder.ts";
 import { clusterEntry, secretIssuer, tenantEntry } from "../support/bundle-entries.ts";
 import { eventually } from "../support/eventually.ts";
 import { Listener } from "../support/listener.ts";
@@ -21,10 +20,7 @@ async function startProcess(...flags: string[]) {
     clusterEntry({ limits: { upgradesPerMinutePerAddress: 0 }, delivery: { drainSeconds: 5 } }),
     tenantEntry("default", { issuers: [secretIssuer(SECRET)] }),
   ];
-  for (const bucket of makeBuckets(entries)) {
-    if (bucket.entries.length > 0)
-      await writeFile(join(boot, bucketName(bucket.index)), zstdCompressSync(Buffer.from(JSON.stringify(bucket))));
-  }
+  await writeBuckets(boot, entries);
   const loopback = ["--http-host", "127.0.0.1", "--http-port", "0", "--ops-host=127.0.0.1", "--ops-port=0"];
   const child = Bun.spawn([process.execPath, MAIN, ...loopback, "--boot-directory", boot, ...flags], {
     stdout: "pipe",

@@ -75,14 +75,20 @@ async function floor(kind: Exclude<TargetKind, "nexus">): Promise<Target> {
 }
 
 async function nexus(flags: readonly string[]): Promise<Target> {
-  type Ready = { url: string; secret: string; key: string };
-  const started = await start<Ready>(pinned([process.execPath, `${ROOT}test/bench/programs/nexus.ts`, ...flags]));
-  const { url, secret, key } = started.ready;
+  const started = await start<Credentials>(pinned([process.execPath, `${ROOT}test/bench/programs/nexus.ts`, ...flags]));
+  return nexusAt(started.ready, started);
+}
+
+/** `secret` signs tokens, `key` publishes; both of tenant `default`. */
+export type Credentials = { readonly url: string; readonly secret: string; readonly key: string };
+
+/** A Nexus that runs already, in the words of a target. Disposing it disposes `program`. */
+export function nexusAt({ url, secret, key }: Credentials, program: AsyncDisposable & { readonly pid: number }): Target {
   const subscribe = (channels: readonly string[]) => JSON.stringify({ type: "Subscribe", payload: { channels } });
   return {
     name: "nexus",
     url,
-    pid: started.pid,
+    pid: program.pid,
     secret,
     listen: (count, channelsOf, { transport, query = "", ...how } = {}) =>
       openListeners({
@@ -106,7 +112,7 @@ async function nexus(flags: readonly string[]): Promise<Target> {
         return JSON.stringify({ ...target, event_type: "bench", payload: payload() });
       },
     }),
-    [Symbol.asyncDispose]: () => started[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
   };
 }
 

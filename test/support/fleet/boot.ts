@@ -1,13 +1,12 @@
 // Why: what the operator would mount into every pod of a fleet under test: one tenant, one key, rules that keep history.
 // It must never hold anything that differs from node to node.
 import { createHmac } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { zstdCompressSync } from "node:zlib";
-import { bucketName, makeBuckets } from "@nexus/protocol/bundle.ts";
 import { ChannelRule, TenantQuotas } from "@nexus/protocol/resources/settings.ts";
 import { Value } from "@sinclair/typebox/value";
+import { writeBuckets } from "../boot-folder.ts";
 import { apiKey, clusterEntry, secretIssuer, tenantEntry } from "../bundle-entries.ts";
 
 export type FleetBoot = AsyncDisposable & {
@@ -38,10 +37,7 @@ export async function writeBoot(): Promise<FleetBoot> {
       quotas: Value.Default(TenantQuotas, { inbox: INBOX }) as TenantQuotas, // as above
     }),
   ];
-  for (const bucket of makeBuckets(entries)) {
-    if (bucket.entries.length === 0) continue;
-    await writeFile(join(directory, bucketName(bucket.index)), zstdCompressSync(Buffer.from(JSON.stringify(bucket))));
-  }
+  await writeBuckets(directory, entries);
   return {
     ...{ directory, apiKey: API_KEY, tokenOf },
     [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
