@@ -40,7 +40,7 @@ local now = tonumber(ARGV[2])
 `;
 
 /** What one call may read before it leaves the rest to the next one, so that no reader keeps Redis for long. */
-const MAX_BYTES = 262_144;
+export const MAX_BYTES = 262_144;
 const MAX_ENTRIES = 1024;
 
 /**
@@ -56,7 +56,7 @@ if size > top then size = 0 end -- more than were ever published: nobody can say
 local first = top - size + 1
 local function walk(at, step, visit)
   at = step > 0 and math.max(at, first) or math.min(at, top)
-  local bytes, seen, count = 0, 0, 16
+  local bytes, seen, count = 0, 0, 4
   while at >= first and at <= top do
     local last = at + step * (count - 1)
     local found = redis.call('LRANGE', KEYS[2], math.max(math.min(at, last) - first, 0), math.max(at, last) - first)

@@ -2,7 +2,7 @@
 // for every node at once. It must never announce what it did not keep, nor keep a thing twice for one idempotency key.
 
 import type { Script } from "./link.ts";
-import { META_FIELDS } from "./lua-stream.ts";
+import { MAX_BYTES, META_FIELDS } from "./lua-stream.ts";
 
 /** How long the record of an idempotent publish lives, in milliseconds. */
 export const RECORD_MS = 86_400_000;
@@ -13,7 +13,7 @@ const SKEW_MS = 30_000;
 /** Every so many offsets the old end is looked at for entries that outlived the stream's retention. */
 const TIDY_EVERY = 32;
 /** Of more entries that leave at once (a retention that was cut down) nobody asks which could still have been read. */
-const MOST_LOOKED_AT = TIDY_EVERY * 2 + 1;
+const MOST_LOOKED_AT = TIDY_EVERY * 2;
 
 /** `now` and `record`: a record that is still good ends the script. It is handed out as a list, other answers are texts. */
 const ASK = (key: string) => `
@@ -60,36 +60,35 @@ local answer = online .. ' 0 -'
 ${ANSWER}`,
 };
 
-/** What leaves by `cut` was lost if its own ttl would have let it be read. `special`: there may be some that were not. */
+/**
+ * What leaves up to `cut` was lost if its own ttl would have let it be read; where there may be some that were not, each is
+ * looked at. Now and then what has expired by itself leaves too. The newest stays.
+ */
 const CUT = `
 local first = offset - size + 1
-local aged = false
-local function times(text)
-  local expires, own = string.match(text, '^(%d+) (%d+)\\n')
-  return tonumber(expires) or 0, tonumber(own) or -1 -- removed: gone, and not lost
-end
-if offset % ${TIDY_EVERY} == 0 and times(redis.call('LINDEX', KEYS[4], 0)) <= now then
-  aged = true
-  local oldest = redis.call('LRANGE', KEYS[4], 0, math.min(${TIDY_EVERY * 2}, size - 1) - 1)
-  for i = 1, #oldest do
-    if times(oldest[i]) > now then break end
-    cut = math.max(cut, first + i - 1)
-  end
-end
 local leaving = cut - first + 1
-if leaving > 0 then
-  if aged or special >= first then
-    local gone = redis.call('LRANGE', KEYS[4], 0, math.min(leaving, ${MOST_LOOKED_AT}) - 1)
-    for i = 1, #gone do
-      local _, own = times(gone[i])
-      if own == 0 or own > now then lost = math.max(lost, first + i - 1) end
+local isTidying = offset % ${TIDY_EVERY} == 0
+if special < first and not isTidying then
+  if leaving > 0 then lost = math.max(lost, cut) end
+else
+  local at, bytes = 0, 0
+  while at < size - 1 and (at < leaving or isTidying) do
+    if at >= ${MOST_LOOKED_AT} or bytes >= ${MAX_BYTES} then
+      if at < leaving then
+        lost = math.max(lost, cut)
+        at = leaving
+      end
+      break
     end
-    if leaving > ${MOST_LOOKED_AT} then lost = math.max(lost, cut) end
-  else
-    lost = math.max(lost, cut)
+    local old = redis.call('LINDEX', KEYS[4], at)
+    local till, ownTill = string.match(old, '^(%d+) (%d+)\\n')
+    if at >= leaving and till and tonumber(till) > now then break end
+    if till and (ownTill == '0' or tonumber(ownTill) > now) then lost = math.max(lost, first + at) end
+    at, bytes = at + 1, bytes + #old
   end
-  redis.call('LTRIM', KEYS[4], leaving, -1)
+  leaving = at
 end
+if leaving > 0 then redis.call('LTRIM', KEYS[4], leaving, -1) end
 `;
 
 /**
