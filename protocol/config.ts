@@ -129,6 +129,13 @@ export const ServerConfig = Type.Object({
       pattern: "^[A-Za-z0-9._-]{1,64}$",
       description: "What every key begins with. Installations that share one Redis need different ones.",
     }),
+    replicas: Type.Integer({
+      minimum: 0,
+      maximum: 5,
+      default: 1,
+      description:
+        "How many replicas must have a publish before it is answered, so that a failover takes nothing back; all there are when there are fewer. A standalone server has none to ask. 0: do not wait.",
+    }),
     commandTimeoutMilliseconds: Type.Integer({
       minimum: 50,
       maximum: 60000,

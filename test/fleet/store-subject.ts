@@ -45,7 +45,7 @@ export async function storeSubject(address: string, online = 0): Promise<StoreSu
   const clock = manualServerClock();
   const keys = new Keys(`store-${process.pid}-${++subjects}`);
   const parts = { link, clock, ids: systemIds, log, node: "node", self: `node/${subjects}`, probeMs: 1000, keys };
-  const sibling = () => createRedisStore(parts, { online: async () => online });
+  const sibling = () => createRedisStore(parts, { directory: { online: async () => online } });
   const store = sibling();
   return {
     ...{ store, link, keys, ran, clock, sibling },

@@ -48,15 +48,19 @@ export async function openEngine({ config, clock, ids, log, node, metrics }: Ope
 async function openRedis({ config, metrics, ...deps }: OpenEngineOptions): Promise<OpenedEngine> {
   const { prefix, probeMilliseconds: probeMs, commandTimeoutMilliseconds: commandTimeoutMs } = config.redis;
   const { log } = deps;
+  const { topology, replicas } = config.redis;
+  // One server alone has nobody that could take its place.
+  const replication = { replicas: topology === "standalone" ? 0 : replicas, timeoutMs: Math.ceil(commandTimeoutMs / 2) };
   const link = await openLink({ ...config.redis, commandTimeoutMs, log });
   let use: LayoutUse | undefined;
   try {
     use = await useLayout({ link, key: new Keys(prefix).layout(prefix), layout: LAYOUT, prefix, log });
     const engine =
       config.inbox === "postgres"
-        ? await openBoth({ ...deps, link, prefix, probeMs }, config.postgres)
-        : await createRedisEngine({ ...deps, link, prefix, probeMs });
-    metrics.observeRedis(() => ({ ...link.health(), calls: link.calls() }));
+        ? await openBoth({ ...deps, link, prefix, probeMs, replication }, config.postgres)
+        : await createRedisEngine({ ...deps, link, prefix, probeMs, replication });
+    const facts = () => ({ ...link.health(), calls: link.calls(), announcements: engine.announcements() });
+    metrics.observeRedis(facts, (observe) => engine.onLag(observe));
     const close = async () => {
       use?.close();
       await engine.close();

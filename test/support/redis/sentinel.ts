@@ -14,6 +14,8 @@ export type SentinelRedis = AsyncDisposable & {
   killPrimary(): Promise<RedisPlace>;
   /** Resolves once the Sentinels agree on another primary than `dead` and it takes writes. */
   failedOver(dead: RedisPlace): Promise<RedisPlace>;
+  /** Stops the replicas' processes, connections and all, until `resume`. */
+  pauseReplicas(): Promise<{ resume(): void }>;
   /** Starts a server that was killed; it comes back as a replica. */
   restart(place: RedisPlace): Promise<void>;
 };
@@ -68,6 +70,16 @@ export async function startSentinelRedis({ downAfterMs = 1000, settings = [] }: 
         },
         { timeoutMs: 20_000 },
       ),
+    async pauseReplicas() {
+      const { port } = await agreed();
+      const others = servers.filter((server) => server.port !== port).map(({ pid }) => pid);
+      for (const pid of others) process.kill(pid, "SIGSTOP");
+      return {
+        resume() {
+          for (const pid of others) process.kill(pid, "SIGCONT");
+        },
+      };
+    },
     restart: (place) => at(place).restart(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

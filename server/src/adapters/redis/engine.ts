@@ -2,26 +2,32 @@
 // It must never answer 200 for what Redis did not take.
 import type { Engine } from "../../core/engine.ts";
 import { RedisBus } from "./bus.ts";
+import type { BusCounts } from "./bus-counts.ts";
 import { RedisDirectory } from "./directory.ts";
 import { createRedisFleet } from "./fleet.ts";
 import { Keys } from "./keys.ts";
 import type { RedisEngineOptions, RedisParts } from "./parts.ts";
 import { createRedisRecords } from "./records.ts";
+import { Replication } from "./replication.ts";
 import { createRedisStore } from "./store.ts";
 
 export type RedisEngine = Engine & {
   degraded(): boolean;
   /** Inboxes are too many to be counted: always 0. */
   waiting(): { readonly messages: number; readonly users: number };
+  announcements(): BusCounts;
+  /** Told of every probe that came back; one at a time, and not before it is known. */
+  onLag(observe: (milliseconds: number) => void): void;
 };
 
-export async function createRedisEngine({ prefix, ...options }: RedisEngineOptions): Promise<RedisEngine> {
+export async function createRedisEngine({ prefix, replication: wanted, ...options }: RedisEngineOptions): Promise<RedisEngine> {
   const { link, ids, node } = options;
   const parts: RedisParts = { ...options, keys: new Keys(prefix), self: `${node}/${ids.epoch()}` };
   const directory = new RedisDirectory(parts);
   const records = createRedisRecords(parts);
   const { templates, tickets, receipts, stats, writes, rates } = records;
-  const store = createRedisStore(parts, directory);
+  const replication = wanted && wanted.replicas > 0 ? new Replication({ ...parts, ...wanted }) : undefined;
+  const store = createRedisStore(parts, { directory, ...(replication ? { confirm: (at: number) => replication.confirm(at) } : {}) });
   const bus = new RedisBus({ ...parts, store });
   const fleet = createRedisFleet({ parts, directory, lagMs: () => bus.lagMs() });
   return {
@@ -31,9 +37,14 @@ export async function createRedisEngine({ prefix, ...options }: RedisEngineOptio
     store,
     bus,
     degraded: () => link.health().status !== "healthy",
+    announcements: () => bus.counts(),
+    onLag(observe) {
+      bus.onLag = observe;
+    },
     waiting: () => ({ messages: 0, users: 0 }),
     async close() {
       bus.close();
+      replication?.close();
       await Promise.all([directory.close(), fleet.close()]);
       await records.close();
       await link.close();

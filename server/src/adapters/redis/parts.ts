@@ -15,9 +15,11 @@ export type RedisEngineOptions = {
   readonly probeMs: number;
   /** After which a node that renews nothing is forgotten, in milliseconds. */
   readonly leaseMs?: number;
+  /** How many replicas must have a publish before it is answered, and how long they may take; absent: none is asked. */
+  readonly replication?: { readonly replicas: number; readonly timeoutMs: number };
   /** Whether offsets of this stream are announced in rising order; default: of all. Another store may announce as it can. */
   readonly ordered?: (stream: StreamId) => boolean;
 };
 
 /** `self` names this process in leases: never the same twice. */
-export type RedisParts = Omit<RedisEngineOptions, "prefix"> & { readonly keys: Keys; readonly self: string };
+export type RedisParts = Omit<RedisEngineOptions, "prefix" | "replication"> & { readonly keys: Keys; readonly self: string };

@@ -2,12 +2,22 @@
 // said so, and never send a publish twice by itself.
 import type { Directory, PublishOutcome, PublishRecord, PublishRequest, StreamStore } from "../../core/ports.ts";
 import { encodeEntry } from "./entry-text.ts";
+import { streamPartition } from "./keys.ts";
 import type { RedisParts } from "./parts.ts";
 import { PUBLISH, PUBLISH_LIVE } from "./publish-script.ts";
 import { streamKeys } from "./stream-calls.ts";
 import { listOf, numberOf, textOf } from "./stream-reply.ts";
 
-export function createPublish(parts: RedisParts, directory: Pick<Directory, "online">): StreamStore["publish"] {
+/**
+ * `directory`: asked only how many sessions an audience names. `confirm`: resolves when the replicas of a partition's primary
+ * have what it answered; what is kept is not acknowledged before.
+ */
+export type PublishDeps = {
+  readonly directory: Pick<Directory, "online">;
+  readonly confirm?: (partition: number) => Promise<void>;
+};
+
+export function createPublish(parts: RedisParts, { directory, confirm }: PublishDeps): StreamStore["publish"] {
   const { link, keys, clock, ids } = parts;
   return async (request) => {
     const { stream, notification, retention, idempotency } = request;
@@ -21,7 +31,9 @@ export function createPublish(parts: RedisParts, directory: Pick<Directory, "onl
     const heard = [key(stream.kind === "inbox" ? "u" : "l"), key("s")];
     const said = [now, isDead ? "" : encodeEntry(notification), online, tailOf(request)];
     if (isDead || retention.entries === 0) {
-      return outcomeOf(request, await link.run(PUBLISH_LIVE, [...heard, ...record], said));
+      const reply = await link.run(PUBLISH_LIVE, [...heard, ...record], said);
+      if (confirm && idempotency) await confirm(streamPartition(stream));
+      return outcomeOf(request, reply);
     }
     const keepMs = retention.ttlSeconds * 1000;
     const ownEnd = ttl === undefined ? 0 : notification.occurredAt + ttl * 1000;
@@ -29,7 +41,9 @@ export function createPublish(parts: RedisParts, directory: Pick<Directory, "onl
     const expires = ownEnd === 0 ? until : Math.min(until, ownEnd);
     const kept = [key("m"), key("e"), key("a")];
     const args = [...said, ids.epoch(), retention.entries, expires, ownEnd, keepMs];
-    return outcomeOf(request, await link.run(PUBLISH, [...heard, ...kept, ...record], args));
+    const reply = await link.run(PUBLISH, [...heard, ...kept, ...record], args);
+    if (confirm) await confirm(streamPartition(stream));
+    return outcomeOf(request, reply);
   };
 }
 

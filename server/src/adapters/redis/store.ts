@@ -1,10 +1,10 @@
 // Why: streams and inbox marks of a fleet, in Redis. What they answer is what the memory engine answers; what was lost on
 // Redis' side is always told. It must never keep a copy of what Redis knows: other nodes write too.
-import type { Directory, ReadResult, StreamId, StreamStore } from "../../core/ports.ts";
+import type { ReadResult, StreamId, StreamStore } from "../../core/ports.ts";
 import { streamKey } from "../../core/streams.ts";
 import type { Script } from "./link.ts";
 import type { RedisParts } from "./parts.ts";
-import { createPublish } from "./store-publish.ts";
+import { createPublish, type PublishDeps } from "./store-publish.ts";
 import { streamCalls } from "./stream-calls.ts";
 import { SharedFlights } from "./stream-flight.ts";
 import { MarkBatches } from "./stream-marks.ts";
@@ -12,8 +12,8 @@ import { countUnread, readPage, readStream, readUnread } from "./stream-reads.ts
 import { listOf, numberOf, positionOf } from "./stream-reply.ts";
 import { ACKNOWLEDGE, HAS, REMOVE, SEEN, TOP } from "./stream-scripts.ts";
 
-/** `directory`: asked only how many sessions an audience names. Every call rejects as `RedisLink` does. */
-export function createRedisStore(parts: RedisParts, directory: Pick<Directory, "online">): StreamStore {
+/** Every call rejects as `RedisLink` does. */
+export function createRedisStore(parts: RedisParts, deps: PublishDeps): StreamStore {
   const calls = streamCalls(parts);
   const marks = new MarkBatches(parts);
   const reads = new SharedFlights<ReadResult>();
@@ -32,7 +32,7 @@ export function createRedisStore(parts: RedisParts, directory: Pick<Directory, "
   };
 
   return {
-    publish: createPublish(parts, directory),
+    publish: createPublish(parts, deps),
     read: (stream, since) => reads.share(`${since.epoch} ${since.offset} ${streamKey(stream)}`, () => readStream(calls, stream, since)),
     top: (stream) => placed(TOP, stream),
     seen: (stream, { epoch, offset }) => placed(SEEN, stream, [epoch, offset]),
