@@ -5,6 +5,7 @@ import { gather } from "../../support/fleet/crowd.ts";
 import { startFleet } from "../../support/fleet/fleet.ts";
 import { Ledger } from "../../support/fleet/ledger.ts";
 import { startLoad } from "../../support/fleet/load.ts";
+import type { FleetNode } from "../../support/fleet/node.ts";
 import { judge, type Verdict } from "../../support/fleet/oracle.ts";
 import type { Person } from "../../support/fleet/person.ts";
 import type { Fault } from "./scene.ts";
@@ -33,9 +34,12 @@ const AFTERMATH_MS = 3000;
 /** What was accepted last may still be on its way. */
 const DELIVERY_TIMEOUT_MS = 15_000;
 
-export async function runFault(fault: Fault, people: number): Promise<Account> {
-  await using scene = await fault.open();
-  await using fleet = await startFleet({ nodes: NODES, redis: scene.redis });
+/** `onEnd`: a look at the nodes' logs, however it ended. */
+export async function runFault(fault: Fault, people: number, onEnd?: (nodes: readonly FleetNode[]) => void): Promise<Account> {
+  await using stack = new AsyncDisposableStack();
+  const scene = stack.use(await fault.open());
+  const fleet = stack.use(await startFleet({ nodes: NODES, redis: scene.redis }));
+  stack.defer(() => onEnd?.(fleet.nodes));
   await using crowd = await gather(fleet, people);
   const ledger = new Ledger();
   const { silence } = crowd;
@@ -91,13 +95,9 @@ function tally(codes: readonly string[]): Readonly<Record<string, number>> {
 const stateOf = (people: readonly Person[]): string =>
   `${people.filter(({ isConnected }) => isConnected).length} of ${people.length} connected, errors ${JSON.stringify(tally(people.flatMap(({ errors }) => errors)))}`;
 
-type Logged = { readonly name: string; readonly lines: readonly { readonly level: string; readonly event: string }[] };
+/** What the nodes last complained of, without what every request and every stream says. */
+const logsOf = (nodes: readonly FleetNode[]): string =>
+  nodes.map(({ name, lines }) => `${name}: ${JSON.stringify(lines.filter(isComplaint).slice(-12))}`).join("\n");
 
-/** What the nodes last complained of. */
-const logsOf = (nodes: readonly Logged[]): string =>
-  nodes
-    .map(({ name, lines }) => {
-      const bad = lines.filter(({ level }) => level === "warn" || level === "error");
-      return `${name}: ${JSON.stringify(bad.slice(-8))}`;
-    })
-    .join("\n");
+const isComplaint = ({ level, event }: FleetNode["lines"][number]): boolean =>
+  (level === "warn" || level === "error") && event !== "http.failed" && event !== "hub.gap";

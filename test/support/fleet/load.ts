@@ -3,6 +3,7 @@
 import { type Crowd, keptGroup, liveGroup, PULSE } from "./crowd.ts";
 import type { Fleet } from "./fleet.ts";
 import { inboxOf, type Ledger } from "./ledger.ts";
+import type { FleetNode } from "./node.ts";
 
 export type Load = { /** Ends it; resolves once every publish has its answer. */ stop(): Promise<void> };
 
@@ -15,7 +16,8 @@ const PULSES = 2;
 const ANSWER_TIMEOUT_MS = 20_000;
 const TICK_MS = 20;
 
-type Publish = { readonly stream: string; readonly path: string; readonly body: object };
+/** `node`: through which; the next one that serves, without it. */
+type Publish = { readonly stream: string; readonly path: string; readonly body: object; readonly node?: FleetNode | undefined };
 
 export function startLoad(
   fleet: Fleet,
@@ -27,7 +29,8 @@ export function startLoad(
   const made = new Map<string, number>();
   const { people, groups } = crowd;
   const kinds: readonly (readonly [string, number, (n: number) => Publish])[] = [
-    ["pulse", PULSES, () => toChannel(PULSE)],
+    // Through the node that no fault hits alone: what people hear is then about their own node.
+    ["pulse", PULSES, () => ({ ...toChannel(PULSE), node: fleet.nodes.at(-1) })],
     ["users", rates.users, (n) => toUser(people[(n * 7919) % people.length]?.user ?? "")], // a prime: everybody gets their turn
     ["kept", rates.kept, (n) => toChannel(keptGroup(n % groups))],
     ["live", rates.live, (n) => toChannel(liveGroup(n % groups))],
@@ -59,12 +62,12 @@ const toUser = (user: string): Publish => ({ stream: inboxOf(user), path: "send"
 /** One publish through the next node; never rejects. */
 export async function publish(
   fleet: Fleet,
-  { stream, path, body }: Publish,
+  { stream, path, body, node = fleet.next() }: Publish,
   { n, ledger }: { readonly n: number; readonly ledger: Ledger },
 ): Promise<void> {
   const askedAt = performance.now();
   try {
-    const answer = await fetch(`${fleet.next().url}/api/v1/notifications/${path}`, {
+    const answer = await fetch(`${node.url}/api/v1/notifications/${path}`, {
       method: "POST",
       headers: { "content-type": "application/json", "x-api-key": fleet.boot.apiKey },
       body: JSON.stringify({ ...body, event_type: "load", payload: { n } }),

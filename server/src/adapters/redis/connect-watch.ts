@@ -2,6 +2,7 @@
 // It must never touch a command.
 import { type Cluster, Redis } from "ioredis";
 import type { Clock, Log } from "../../core/ports.ts";
+import { backOffMs } from "./connect-client.ts";
 import { addressOf } from "./topology.ts";
 
 export type WatchDeps = {
@@ -11,10 +12,14 @@ export type WatchDeps = {
   readonly onBack: (node: string | undefined) => void;
   /** A node of a Cluster is connected anew. */
   readonly onNodeAttempt: () => void;
+  /** Whoever made the client closed it. */
+  readonly isClosed: () => boolean;
+  /** In [0, 1). */
+  readonly random: () => number;
 };
 
 /** The client is connected when this is called. */
-export function watchClient(client: Redis | Cluster, { log, clock, onBack, onNodeAttempt }: WatchDeps): void {
+export function watchClient(client: Redis | Cluster, { log, clock, onBack, onNodeAttempt, isClosed, random }: WatchDeps): void {
   let lostAt: number | undefined;
   let lastError = "";
   client.on("error", (error: Error) => {
@@ -30,6 +35,22 @@ export function watchClient(client: Redis | Cluster, { log, clock, onBack, onNod
     lostAt = undefined;
     lastError = "";
     onBack(undefined);
+  });
+  // The library gives up for good when Sentinels tell of a failover while it asks them who is primary (ioredis 6.0.0:
+  // the connector is disconnected, and `connect` ends the client instead of trying again).
+  let endings = 0;
+  client.on("end", () => {
+    if (isClosed()) return;
+    log.warn("redis.ended");
+    const again = () => {
+      // What it rejects with is emitted too: `error`, or `end` once more.
+      if (!isClosed())
+        client.connect().then(
+          () => (endings = 0),
+          () => undefined,
+        );
+    };
+    setTimeout(again, backOffMs(++endings, random));
   });
   if (client instanceof Redis) return;
   const had = new Set<string>();

@@ -8,7 +8,7 @@ import type { Clock, Log } from "../../core/ports.ts";
 import { systemClock } from "../clock.ts";
 import { type Breaker, createBreaker } from "./breaker.ts";
 import { type ClientOptions, connected, createOwn } from "./connect-client.ts";
-import { createDeadlines, type Deadlines } from "./connect-deadlines.ts";
+import { createDeadlines } from "./connect-deadlines.ts";
 import { failureOf, faultOf } from "./connect-faults.ts";
 import { firstClient } from "./connect-first.ts";
 import { createGather } from "./connect-gather.ts";
@@ -59,8 +59,9 @@ function linkOver(client: Redis | Cluster, { settings, clock, counts }: LinkStat
   const runScript = scriptRunner(client);
   const calls = { ok: 0, refused: 0, failed: 0, timeout: 0, rejected: 0, bug: 0 };
   let sent = 0;
+  let isClosed = false;
   watchClient(client, {
-    ...{ log, clock, onNodeAttempt: settings.onAttempt },
+    ...{ log, clock, random, onNodeAttempt: settings.onAttempt, isClosed: () => isClosed },
     onBack(node) {
       counts.reconnections += 1;
       breakers.reset(node);
@@ -101,12 +102,11 @@ function linkOver(client: Redis | Cluster, { settings, clock, counts }: LinkStat
     );
     return promise;
   };
-  const within = <T>(work: Promise<T>): Promise<T> => bounded(work, deadlines);
   const own = async (primary: Primary): Promise<Redis> => {
     const connection = createOwn(primary, { ...settings, name: "nexus-listener" });
     connection.on("error", (error: Error) => log.debug("redis.connection_failed", { error: error.message, node: primary.id }));
     try {
-      return await within(connected(connection));
+      return await deadlines.within(connected(connection));
     } catch (error) {
       connection.disconnect();
       throw error;
@@ -115,12 +115,13 @@ function linkOver(client: Redis | Cluster, { settings, clock, counts }: LinkStat
   return {
     run: (script, keys, args) => send(keys[0], () => runScript(script, keys, args)),
     call: (command, ...args) => send(args.find(isKey), async () => await client.call(command, ...args)),
-    primaries: () => told(findPrimaries(client, settings, within)),
+    primaries: () => told(findPrimaries(client, settings, deadlines.within)),
     dial: (primary) => told(own(primary)),
     health: () => healthOf(client.status === "ready", breakers.all(), counts),
     commands: () => sent,
     calls: (): LinkCalls => ({ ...calls }),
     async close() {
+      isClosed = true;
       deadlines.close();
       client.disconnect();
     },
@@ -137,16 +138,6 @@ async function told<T>(work: Promise<T>): Promise<T> {
     const kind = faultOf(error);
     throw kind === "bug" || !(error instanceof Error) ? error : failureOf(kind, error);
   }
-}
-
-function bounded<T>(work: Promise<T>, deadlines: Deadlines): Promise<T> {
-  const { promise, resolve, reject } = Promise.withResolvers<T>();
-  const waiting = deadlines.start(reject);
-  const settle = () => {
-    waiting.settled = true;
-  };
-  work.finally(settle).then(resolve, reject);
-  return promise;
 }
 
 type Breakers = {
