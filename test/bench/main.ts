@@ -6,6 +6,8 @@ import { gatherWindow } from "./gather-window.ts";
 import { hostile } from "./hostile.ts";
 import { idleMemory } from "./idle-memory.ts";
 import { latency } from "./latency.ts";
+import { postgresLayout } from "./postgres-layout.ts";
+import { postgresPublish } from "./postgres-publish.ts";
 import { processes } from "./processes.ts";
 import { reconnect } from "./reconnect.ts";
 import { redisPublish } from "./redis-publish.ts";
@@ -28,6 +30,8 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   "bundle-edit": async () => bundleEdit(),
   "sqlite-publish": sqlitePublish,
   "redis-publish": redisPublish,
+  "postgres-publish": postgresPublish,
+  "postgres-layout": postgresLayout,
   processes,
 };
 

@@ -153,7 +153,7 @@ test("no connection free: callers are refused in bounded time, and nothing is le
 }, 60_000);
 
 test("a standby in its place takes nothing; once promoted, cursors of before are told that the epoch is another", async () => {
-  await using staged = await stage({ timeoutMs: 2000 });
+  await using staged = await stage({ isDurable: true, timeoutMs: 2000 });
   const { postgres, node } = staged;
   for (let n = 0; n < 3; n++) await node.store.publish(requestTo(inboxOf("jane")));
   const before = await node.store.top(inboxOf("jane"));

@@ -39,8 +39,12 @@ export type NodeOptions = {
   readonly wrap?: (link: RedisLink) => RedisLink;
 };
 
+/** A link that logs nothing. */
+export const openQuietly = (redis: RedisServer): Promise<RedisLink> =>
+  openLink({ addresses: [redis.address], commandTimeoutMs: 2000, log: silent });
+
 export async function startNode({ redis, wrap = (link) => link, ...options }: NodeOptions): Promise<Node> {
-  const open = async () => wrap(await openLink({ addresses: [redis.address], commandTimeoutMs: 2000, log: silent }));
+  const open = async () => wrap(await openQuietly(redis));
   const { engine } = await postgresNode({ open, ...options }, systemClock);
   return { engine, store: engine.store, [Symbol.asyncDispose]: () => engine.close() };
 }

@@ -16,14 +16,17 @@ export function sqlState(error: unknown): string | undefined {
 /** Rolled back for what a statement carried, or for another transaction: tried again in smaller parts it may pass. */
 export const isRolledBack = (error: unknown): boolean => /^(22|23|40|54)/.test(sqlState(error) ?? "");
 
-/** The connection, the server, or its right to write is gone (08, 25006 and 55000 standby, 28 credentials, 53 resources, 57P shutdown). */
+/**
+ * The connection, the server, its right to write or our tables are gone: 08, 57P shutdown, 25006 and 55000 standby, 28
+ * credentials, 3D, 3F and 42 database, schema and tables, 53 resources.
+ */
 export function isAway(error: unknown): boolean {
   const state = sqlState(error);
-  return state === undefined ? isConnectionError(error) : /^(08|25006|28|53|55000|57P)/.test(state);
+  return state === undefined ? isConnectionError(error) : /^(08|25006|28|3D|3F|42|53|55000|57P)/.test(state);
 }
 
 /** What may heal by itself; wrong credentials, missing rights and a database that is not there do not. */
-export const mayHeal = (error: unknown): boolean => isAway(error) && !sqlState(error)?.startsWith("28");
+export const mayHeal = (error: unknown): boolean => isAway(error) && !/^(28|3D|3F|42)/.test(sqlState(error) ?? "");
 
 const isConnectionError = (error: unknown): boolean =>
   error instanceof Error &&

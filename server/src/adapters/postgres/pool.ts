@@ -151,8 +151,11 @@ export class Pool {
     if (this.#isClosed) return;
     const sql = this.#sql;
     try {
-      const rows = await bounded<readonly unknown[]>(sql.unsafe("SELECT 1 WHERE NOT pg_is_in_recovery()", []), this.#options.timeoutMs);
-      if (rows.length === 0) throw new Error("this PostgreSQL is a standby");
+      const rows = await bounded<readonly unknown[]>(
+        sql.unsafe("SELECT 1 FROM nexus.meta WHERE NOT pg_is_in_recovery()", []),
+        this.#options.timeoutMs,
+      );
+      if (rows.length === 0) throw new Error("this PostgreSQL is a standby, or holds nothing of ours");
       if (this.#isAway) this.#options.log.info("postgres.back");
       this.#isAway = false;
     } catch (error) {
