@@ -28,6 +28,14 @@ export const TIERS: readonly Tier[] = [
   },
   { name: "contract", about: "one suite for every engine", paths: ["test/contract"], timeoutMs: 15_000, parallel: 1, packages: [] },
   {
+    name: "limits",
+    about: "every limit at its edge, every failure and close code provoked",
+    paths: ["test/limits"],
+    timeoutMs: 15_000,
+    parallel: 3,
+    packages: [],
+  },
+  {
     name: "conformance",
     about: "checkers that others wrote, against the real server",
     paths: ["test/conformance"],
