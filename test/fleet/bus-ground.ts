@@ -30,7 +30,7 @@ export type BusGroundOptions = {
   readonly masterName?: string;
   /** In place of the link's own: where the bus's connections lead. */
   readonly dial?: (link: RedisLink) => RedisLink["dial"];
-} & Partial<Pick<RedisBusOptions, "probeMs" | "listenTimeoutMs" | "ordered" | "onLag">>;
+} & Partial<Pick<RedisBusOptions, "probeMs" | "listenTimeoutMs" | "ordered">>;
 
 let grounds = 0;
 

@@ -80,6 +80,34 @@ export const METRICS = {
     only: "redis",
   },
   nexus_redis_reconnection_attempts_total: { type: "counter", help: "Attempts to connect to Redis again.", only: "redis" },
+  nexus_redis_lag_seconds: {
+    type: "histogram",
+    help: "From publishing a probe to its arrival on the connection that announcements come on.",
+    buckets: LATENCY,
+    only: "redis",
+  },
+  nexus_redis_subscribed_streams: { type: "gauge", help: "Streams this node has announced to it.", only: "redis" },
+  nexus_redis_announcements_total: { type: "counter", help: "Announcements received.", only: "redis" },
+  nexus_redis_announcements_unreadable_total: {
+    type: "counter",
+    help: "Announcements nobody could read; the stream's listeners are caught up or told of a gap.",
+    only: "redis",
+  },
+  nexus_redis_subscription_interruptions_total: {
+    type: "counter",
+    help: "Connections for announcements that were lost; their streams are asked for again.",
+    only: "redis",
+  },
+  nexus_redis_subscriptions_dead_total: {
+    type: "counter",
+    help: "Connections for announcements that looked well and carried nothing: probes did not come back.",
+    only: "redis",
+  },
+  nexus_redis_streams_went_back_total: {
+    type: "counter",
+    help: "Times that an offset was given twice: Redis has lost entries, and the stream starts a new epoch.",
+    only: "redis",
+  },
   nexus_redis_reconnections_total: { type: "counter", help: "Connections to Redis that stood again after they were lost.", only: "redis" },
 
   nexus_bundle_entries: { type: "gauge", help: "Configuration objects that are live.", labels: ["kind"], across: "parent" },

@@ -8,6 +8,7 @@ import type { Metrics } from "../core/ports.ts";
 import type { JwksOutcome } from "./jwks-fetch.ts";
 import type { MetricsReport } from "./metrics-sum.ts";
 import { METRICS, type MetricName, type MetricRow, RUNTIME_METRICS } from "./metrics-table.ts";
+import type { BusCounts } from "./redis/bus-counts.ts";
 import type { TriggerCount } from "./redis/trigger-use.ts";
 
 /** What is read when somebody asks for the metrics. All cheap enough for one call every few seconds. */
@@ -24,8 +25,11 @@ export type MetricSources = {
   jwksOutage(): number;
 };
 
-/** What the link to Redis says of itself. `calls`: since the start, by outcome. */
-export type RedisFacts = Omit<BrokerHealth, "lagMs"> & { readonly calls: Readonly<Record<string, number>> };
+/** What the link to Redis says of itself, and the announcements that come over it. `calls`: since the start, by outcome. */
+export type RedisFacts = Omit<BrokerHealth, "lagMs"> & {
+  readonly calls: Readonly<Record<string, number>>;
+  readonly announcements: BusCounts;
+};
 
 export type PushKind = "applied" | "mismatch" | "stale" | "refused";
 
@@ -41,7 +45,7 @@ export type ServerMetrics = Metrics & {
   /** What gauges show from now on. Before that they are absent. */
   observe(sources: MetricSources): void;
   /** The same for the Redis engine, where there is one. */
-  observeRedis(facts: () => RedisFacts): void;
+  observeRedis(facts: () => RedisFacts, onLag: (observe: (milliseconds: number) => void) => void): void;
   readonly contentType: string;
   text(): Promise<string>;
   /** The same for whoever adds up several processes. */
@@ -151,7 +155,15 @@ export function createMetrics({ version }: { version: string }): ServerMetrics {
         },
       });
     },
-    observeRedis(facts) {
+    observeRedis(facts, onLag) {
+      const lag = histogram("nexus_redis_lag_seconds");
+      onLag((milliseconds) => lag.observe(milliseconds / 1000));
+      gauge("nexus_redis_subscribed_streams", () => facts().announcements.streams);
+      total("nexus_redis_announcements_total", () => [[{}, facts().announcements.messages]]);
+      total("nexus_redis_announcements_unreadable_total", () => [[{}, facts().announcements.broken]]);
+      total("nexus_redis_subscription_interruptions_total", () => [[{}, facts().announcements.interruptions]]);
+      total("nexus_redis_subscriptions_dead_total", () => [[{}, facts().announcements.dead]]);
+      total("nexus_redis_streams_went_back_total", () => [[{}, facts().announcements.regressions]]);
       gauge("nexus_redis_connected", () => Number(facts().connected));
       gauge("nexus_redis_breaker_state", () => BREAKER_STATES[facts().breaker]);
       total("nexus_redis_reconnection_attempts_total", () => [[{}, facts().reconnectionAttempts]]);

@@ -1,6 +1,6 @@
 // Why: a pod of several processes is one target of Prometheus: rates and sums over it must stay true when a process ends.
 import { describe, expect, test } from "bun:test";
-import { createMetrics, type ServerMetrics } from "@nexus/server/adapters/metrics.ts";
+import { createMetrics, type RedisFacts, type ServerMetrics } from "@nexus/server/adapters/metrics.ts";
 import { MetricsSum } from "@nexus/server/adapters/metrics-sum.ts";
 import { METRICS, RUNTIME_METRICS } from "@nexus/server/adapters/metrics-table.ts";
 
@@ -19,10 +19,13 @@ function registry(facts: { ready: boolean; users: number; outage: number; tenant
     jwksOutage: () => facts.outage,
   });
   const [breaker, isReady] = [facts.ready ? ("closed" as const) : ("open" as const), facts.ready];
-  metrics.observeRedis(() => ({
+  const announcements = { streams: 1, messages: 10, broken: 0, interruptions: 1, dead: 0, regressions: 0 };
+  const redisFacts = (): RedisFacts => ({
+    announcements,
     ...{ status: isReady ? "healthy" : "circuit_open", connected: isReady, breaker, failures: 0 },
     ...{ reconnectionAttempts: facts.users, reconnections: 1, calls: { ok: 10, timeout: facts.users } },
-  }));
+  });
+  metrics.observeRedis(redisFacts, (observe) => observe(3));
   return metrics;
 }
 

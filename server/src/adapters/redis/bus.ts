@@ -3,6 +3,7 @@
 // It must never hold an announcement back, nor parse a payload.
 import type { Position } from "@nexus/protocol/cursor.ts";
 import type { Bus, BusListener, Clock, Entry, Log, StreamId, StreamStore } from "../../core/ports.ts";
+import type { BusCounts } from "./bus-counts.ts";
 import { Homes } from "./bus-homes.ts";
 import { closed, Waiters } from "./bus-waiters.ts";
 import { decodeAnnouncement } from "./entry-text.ts";
@@ -22,16 +23,6 @@ const BROKEN_LOG_MS = 60_000;
 const MOVE_TRIES_MS = [0, 50, 100, 200, 400, 800];
 const FLOWING = Promise.resolve();
 
-/** Since the start; `streams` is of now. `dead`: connections that carried nothing though they looked well. */
-export type BusCounts = {
-  messages: number;
-  broken: number;
-  interruptions: number;
-  dead: number;
-  regressions: number;
-  readonly streams: number;
-};
-
 export type RedisBusOptions = {
   readonly link: Pick<RedisLink, "call" | "dial" | "primaries">;
   readonly keys: Keys;
@@ -44,8 +35,6 @@ export type RedisBusOptions = {
   readonly ordered?: (stream: StreamId) => boolean;
   /** How long `listen` waits for Redis, in milliseconds. */
   readonly listenTimeoutMs?: number;
-  /** From publish to arrival of each probe that came back. */
-  readonly onLag?: (milliseconds: number) => void;
 };
 
 export class RedisBus implements Bus {
@@ -57,6 +46,8 @@ export class RedisBus implements Bus {
   readonly #counts = { messages: 0, broken: 0, interruptions: 0, dead: 0, regressions: 0 };
   readonly #following = new Map<Subscriber, { again: boolean }>();
   readonly #regressing = new Set<Subscription>();
+  /** Told how long each probe took that came back, in milliseconds. */
+  onLag: (milliseconds: number) => void = () => undefined;
   #gaps: Subscription[] = [];
   #brokenLoggedAt = Number.NEGATIVE_INFINITY;
 
@@ -137,7 +128,7 @@ export class RedisBus implements Bus {
   }
 
   #connect(primary: Primary): Subscriber {
-    const { link, keys, self, clock, log, probeMs, onLag } = this.#options;
+    const { link, keys, self, clock, log, probeMs } = this.#options;
     const subscriber: Subscriber = new Subscriber({
       ...{ link, primary, keys, self, clock, log, probeMs },
       events: {
@@ -146,7 +137,7 @@ export class RedisBus implements Bus {
         message: (channel, text) => this.#receive(channel, text),
         refresh: () => this.#homes.refresh(),
         moved: () => void this.#follow(subscriber),
-        lag: (milliseconds) => onLag?.(milliseconds),
+        lag: (milliseconds) => this.onLag(milliseconds),
         lost: () => this.#counts.interruptions++,
         dead: () => this.#counts.dead++,
       },
