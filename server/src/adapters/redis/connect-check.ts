@@ -2,7 +2,9 @@
 // kind, new enough, and letting us in. What can heal is waited for; what cannot ends the start with a line that says what
 // to change. It must never be asked again later: a fleet that runs is not ended by a check.
 import type { Redis } from "ioredis";
+import { systemClock } from "../clock.ts";
 import { type ClientOptions, connected, createOwn } from "./connect-client.ts";
+import { createDeadlines } from "./connect-deadlines.ts";
 import { isReply } from "./connect-faults.ts";
 import { addressOf, type Place, placeOf } from "./topology.ts";
 
@@ -75,16 +77,20 @@ async function hello(
 ): Promise<Hello | Finding> {
   const client = createOwn(place, { ...options, credentials, name: "nexus-check" });
   client.options.enableReadyCheck = false; // a Redis that loads its data answers this all the same
-  client.options.commandTimeout = options.commandTimeoutMs;
-  try {
+  const ask = async (): Promise<Hello | Finding> => {
     await connected(client);
     const said = fieldsOf(await client.call("HELLO"));
     if (Number.parseInt(said.version, 10) < 7) return wrong(place, `is Redis ${said.version}; Redis 7 or Valkey is needed`);
     if (said.mode === "sentinel") await more(client);
     return said;
+  };
+  const deadlines = createDeadlines(Math.max(1000, options.commandTimeoutMs) * 2, systemClock);
+  try {
+    return await deadlines.within(ask());
   } catch (error) {
     return explain(place, error, options);
   } finally {
+    deadlines.close();
     client.disconnect();
   }
 }
@@ -115,9 +121,15 @@ function explain(place: Place, error: unknown, { topology, credentials }: CheckO
     return wrong(place, `shows a certificate that NEXUS_REDIS_CA_FILE or NEXUS_REDIS_SERVER_NAME does not allow: ${text}`);
   }
   if (/wrong version number|packet length too long/i.test(text)) return wrong(place, `speaks no TLS, see NEXUS_REDIS_TLS: ${text}`);
-  const hint = credentials.tls() === undefined && /closed|ECONNRESET/.test(text) ? " (does it ask for TLS? see NEXUS_REDIS_TLS)" : "";
+  const hint = /closed|ECONNRESET|ETIMEDOUT/.test(text) ? HINTS[credentials.tls() ? "tls" : "plain"] : "";
   return wait(place, `${text || code || "no answer"}${hint}`);
 }
+
+/** Neither side of such a misunderstanding says a word. */
+const HINTS = {
+  plain: " (does it ask for TLS? see NEXUS_REDIS_TLS)",
+  tls: " (does it speak TLS? see NEXUS_REDIS_TLS)",
+} as const;
 
 const finding =
   (kind: "wait" | "wrong") =>

@@ -83,7 +83,7 @@ function createSingle(options: ClientOptions): Redis {
   return client;
 }
 
-function createCluster({ addresses, credentials, commandTimeoutMs, random, onAttempt }: ClientOptions): Cluster {
+function createCluster({ addresses, credentials, commandTimeoutMs, random, onAttempt, log }: ClientOptions): Cluster {
   const client = new Cluster(addresses.map(placeOf), {
     ...{ lazyConnect: true, enableOfflineQueue: false, slotsRefreshInterval: 15_000, slotsRefreshTimeout: commandTimeoutMs },
     // 0: a command that was cut off is not sent again.
@@ -94,7 +94,17 @@ function createCluster({ addresses, credentials, commandTimeoutMs, random, onAtt
     },
     redisOptions: { ...common(commandTimeoutMs), ...silence(commandTimeoutMs) },
   });
-  client.on("+node", (node: Redis) => useFresh(node, credentials));
+  // Primaries are connected before anybody needs them: commands for one that is still connecting are refused. Not before
+  // the client is ready, which asks one of them for the state of the Cluster first, by the same rule.
+  const connect = (node: Redis) => {
+    if (node.status !== "wait" || node.options.readOnly) return;
+    node.connect().catch((error: Error) => log.debug("redis.connection_failed", { error: error.message }));
+  };
+  client.on("+node", (node: Redis) => {
+    useFresh(node, credentials);
+    if (client.status === "ready") connect(node);
+  });
+  client.on("ready", () => client.nodes("master").forEach(connect));
   return client;
 }
 

@@ -9,6 +9,8 @@ export type Waiting = { readonly dueAt: number; settled: boolean; readonly expir
 export type Deadlines = {
   /** Calls `expire` once, unless `settled` is set before its time is over. */
   start(expire: (error: CommandTimeout) => void): Waiting;
+  /** Rejects with `CommandTimeout` when the work takes longer; the work itself goes on. */
+  within<T>(work: Promise<T>): Promise<T>;
   close(): void;
 };
 
@@ -33,12 +35,22 @@ export function createDeadlines(timeoutMs: number, clock: Pick<Clock, "monotonic
     head = 0;
     if (waiting.length === 0) stop();
   };
+  const start = (expire: (error: CommandTimeout) => void): Waiting => {
+    const entry: Waiting = { dueAt: clock.monotonic() + timeoutMs, settled: false, expire };
+    waiting.push(entry);
+    timer ??= setInterval(sweep, Math.max(10, timeoutMs / 10));
+    return entry;
+  };
   return {
-    start(expire) {
-      const entry: Waiting = { dueAt: clock.monotonic() + timeoutMs, settled: false, expire };
-      waiting.push(entry);
-      timer ??= setInterval(sweep, Math.max(10, timeoutMs / 10));
-      return entry;
+    start,
+    within<T>(work: Promise<T>): Promise<T> {
+      const { promise, resolve, reject } = Promise.withResolvers<T>();
+      const entry = start(reject);
+      const settle = () => {
+        entry.settled = true;
+      };
+      work.finally(settle).then(resolve, reject);
+      return promise;
     },
     close: stop,
   };

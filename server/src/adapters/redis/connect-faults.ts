@@ -15,8 +15,10 @@ const REFUSALS = new Set([
   ...["NOAUTH", "WRONGPASS", "NOPERM", "MOVED", "ASK", "TRYAGAIN"],
 ]);
 
+/** Takes away from the error what the client library hung on it: the whole command, payloads included. */
 export function faultOf(error: unknown): FaultKind {
   if (!(error instanceof Error) || error instanceof TypeError || error instanceof RangeError) return "bug";
+  Reflect.deleteProperty(error, "command");
   if (isReply(error)) return REFUSALS.has(codeOf(error)) ? "refused" : "bug";
   return error instanceof CommandTimeout ? "timeout" : "unreachable";
 }

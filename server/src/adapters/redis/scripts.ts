@@ -6,7 +6,7 @@ import type { Script } from "./link.ts";
 /** `keys` and `args` as `EVAL` has them. Rejects with what Redis or the client says. */
 export type RunScript = (script: Script, keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>;
 
-/** @throws Error when two scripts share a name, on the first call of the second */
+/** A script whose name another one has rejects with a TypeError */
 export function scriptRunner(client: Redis | Cluster): RunScript {
   const known = new Map<string, { readonly lua: string; readonly method: (...args: readonly (string | number)[]) => unknown }>();
   const define = ({ name, lua }: Script) => {
@@ -14,14 +14,14 @@ export function scriptRunner(client: Redis | Cluster): RunScript {
     const property = `nexus:${name}`;
     client.defineCommand(property, { lua });
     const method: unknown = Reflect.get(client, property);
-    if (typeof method !== "function") throw new Error(`the client did not define ${name}`);
+    if (typeof method !== "function") throw new TypeError(`the client did not define ${name}`);
     const entry = { lua, method: (...args: readonly (string | number)[]): unknown => Reflect.apply(method, client, args) };
     known.set(name, entry);
     return entry;
   };
   return async (script, keys, args) => {
     const entry = known.get(script.name) ?? define(script);
-    if (entry.lua !== script.lua) throw new Error(`two scripts are called ${script.name}`);
+    if (entry.lua !== script.lua) throw new TypeError(`two scripts are called ${script.name}`);
     return await entry.method(keys.length, ...keys, ...args);
   };
 }
