@@ -1,25 +1,12 @@
 // Why: the console is tested the way people use it, in a real browser: by mouse and keyboard, reading what is on the page.
 // Where there is no Chromium it says so; the endpoints behind it are tested anywhere.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
-import { type Browser, chromium, type Page } from "playwright-core";
-import { ensurePackages } from "../support/apt.ts";
+import type { Browser, Page } from "playwright-core";
+import { launchBrowser, missingBrowser } from "../support/browser.ts";
 import { post, quickstartCopy, startDev } from "./dev-process.ts";
 
-const CHROMIUM = "/usr/bin/chromium";
-const missing = existsSync(CHROMIUM) ? undefined : await ensurePackages(["chromium"]);
+const missing = await missingBrowser();
 if (missing !== undefined) process.stderr.write(`skipped: the console in a browser ${missing}\n`);
-
-// No sandbox as root in a container; nothing that looks for hosts beyond this machine.
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 
 describe("its address", () => {
   test("answers this machine's browser only, and nothing may be loaded from elsewhere", async () => {
@@ -72,7 +59,7 @@ describe.skipIf(missing !== undefined)("in a browser", () => {
 
   beforeAll(async () => {
     dev = await startDev([folder.path]);
-    browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+    browser = await launchBrowser();
   });
   afterAll(async () => {
     await browser?.close();

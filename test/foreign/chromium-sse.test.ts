@@ -1,7 +1,8 @@
 // Why: a browser's own EventSource decides by itself when to come back and when never again. Where there is no Chromium this
 // says so and runs nothing.
 import { afterAll, beforeAll, describe } from "bun:test";
-import { missingBrowser, type Site, startSite } from "./support/browser.ts";
+import { missingBrowser } from "../support/browser.ts";
+import { type Site, startSite } from "./support/browser.ts";
 import { NATIVE_EVENT_SOURCE, startPageSse } from "./support/page-sse.ts";
 import { sseSuite } from "./support/sse-suite.ts";
 

@@ -1,7 +1,8 @@
 // Why: browsers are who most sessions are, and they are stricter than any library. Where there is no Chromium this says so and
 // runs nothing.
 import { afterAll, beforeAll, describe } from "bun:test";
-import { missingBrowser, type Site, startPageClient, startSite } from "./support/browser.ts";
+import { missingBrowser } from "../support/browser.ts";
+import { type Site, startPageClient, startSite } from "./support/browser.ts";
 import { websocketSuite } from "./support/websocket-suite.ts";
 
 const missing = await missingBrowser();

@@ -1,7 +1,8 @@
 // Why: what pages use that want a token in a header and not in an address: `@microsoft/fetch-event-source`, in a real browser,
 // from another origin. Where there is no Chromium this says so and runs nothing.
 import { afterAll, beforeAll, describe } from "bun:test";
-import { missingBrowser, type Site, startSite } from "./support/browser.ts";
+import { missingBrowser } from "../support/browser.ts";
+import { type Site, startSite } from "./support/browser.ts";
 import { startPageSse } from "./support/page-sse.ts";
 import { sseSuite } from "./support/sse-suite.ts";
 

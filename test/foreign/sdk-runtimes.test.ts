@@ -6,9 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { nodeRuntime } from "../client/node-runtime.ts";
 import type { Orders, Told } from "../client/programs/listener.ts";
+import { missingBrowser } from "../support/browser.ts";
 import { eventually } from "../support/eventually.ts";
 import { startServer } from "../support/server.ts";
-import { missingBrowser, type Site, startSite } from "./support/browser.ts";
+import { type Site, startSite } from "./support/browser.ts";
 
 type Listener = AsyncDisposable & { readonly told: readonly Told[] };
 type Start = (orders: Orders) => Promise<Listener>;

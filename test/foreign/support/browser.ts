@@ -1,25 +1,8 @@
-// Why: one place finds Chromium, starts it and lets a page's WebSocket be driven like any other foreign client. The page comes
-// from another origin than the server, as a product's pages do. It must never load anything from beyond this machine.
-import { existsSync } from "node:fs";
-import { type Browser, chromium, type Page } from "playwright-core";
-import { ensurePackages } from "../../support/apt.ts";
+// Why: a page's WebSocket is driven like any other foreign client. The page comes from another origin than the server, as a
+// product's pages do. It must never load anything from beyond this machine.
+import type { Page } from "playwright-core";
+import { launchBrowser } from "../../support/browser.ts";
 import { type ClientEvent, type Command, ForeignClient } from "./client.ts";
-
-const CHROMIUM = "/usr/bin/chromium";
-// No sandbox as root in a container; nothing that looks for hosts beyond this machine.
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
-
-/** Undefined when Chromium is there (installed where that may be); else why tests with it are left out. */
-export const missingBrowser = async (): Promise<string | undefined> =>
-  existsSync(CHROMIUM) ? undefined : await ensurePackages(["chromium"]);
 
 export type Site = AsyncDisposable & {
   /** Opens a page of an origin of its own; `script` is served as its only script. */
@@ -27,7 +10,7 @@ export type Site = AsyncDisposable & {
 };
 
 export async function startSite(): Promise<Site> {
-  const browser: Browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+  const browser = await launchBrowser();
   let served = "";
   const pages = Bun.serve({
     hostname: "127.0.0.1",
