@@ -28,8 +28,7 @@ export class TriggerReader {
     const args = ["GROUP", GROUP, consumer, "COUNT", most, "BLOCK", BLOCK_MS, "STREAMS", key, ">"] as const;
     try {
       const answer = await within(BLOCK_MS + PATIENCE_MS, connection.call("XREADGROUP", ...args));
-      const [, list] = Array.isArray(answer) && Array.isArray(answer[0]) ? answer[0] : [];
-      return entriesOf(list);
+      return entriesOf(listOf(answer));
     } catch (error) {
       this.#hangUp(); // the group may be gone, or the stream with another primary: dialling finds both
       throw error;
@@ -71,4 +70,11 @@ async function makeGroup(connection: Redis, key: string): Promise<void> {
   } catch (error) {
     if (!(error instanceof Error && error.message.startsWith("BUSYGROUP"))) throw error;
   }
+}
+
+/** Of one stream: `[[key, entries]]` in RESP2; in RESP3 a map, which the client answers as `[key, entries]`. */
+function listOf(answer: unknown): unknown {
+  if (!Array.isArray(answer)) return null;
+  const [first, second]: unknown[] = answer;
+  return Array.isArray(first) ? first[1] : second;
 }
