@@ -22,6 +22,7 @@ export type ClientOptions = {
 
 const FIRST_DELAY_MS = 50;
 const MAX_DELAY_MS = 2000;
+const TRY_AGAIN_MS = 50;
 
 /** Full jitter over 50 ms, doubling up to 2 s; never at once. `attempt` counts from 1. */
 export const backOffMs = (attempt: number, random: () => number): number =>
@@ -87,7 +88,9 @@ function createCluster({ addresses, credentials, commandTimeoutMs, random, onAtt
   const client = new Cluster(addresses.map(placeOf), {
     ...{ lazyConnect: true, enableOfflineQueue: false, slotsRefreshInterval: 15_000, slotsRefreshTimeout: commandTimeoutMs },
     // 0: a command that was cut off is not sent again.
-    ...{ retryDelayOnFailover: 0, retryDelayOnClusterDown: 0, retryDelayOnTryAgain: 50 },
+    ...{ retryDelayOnFailover: 0, retryDelayOnClusterDown: 0 },
+    // Refused while its slot moves: asked again for as long as the command has.
+    ...{ retryDelayOnTryAgain: TRY_AGAIN_MS, maxRedirections: 16 + Math.ceil(commandTimeoutMs / TRY_AGAIN_MS) },
     clusterRetryStrategy: (attempt) => {
       onAttempt();
       return backOffMs(attempt, random);
