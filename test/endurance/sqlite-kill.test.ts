@@ -9,6 +9,7 @@ import { writeBuckets } from "../support/boot-folder.ts";
 import { apiKey, clusterEntry, secretIssuer, tenantEntry, tenantSettings } from "../support/bundle-entries.ts";
 import { eventually } from "../support/eventually.ts";
 import { Listener } from "../support/listener.ts";
+import { type LogLine, readLogLines } from "../support/log-lines.ts";
 
 const MAIN = join(import.meta.dir, "../../server/src/main.ts");
 const SECRET = "a secret of some length";
@@ -33,18 +34,11 @@ async function startOn(folder: string) {
   const engine = ["--engine=sqlite", "--sqlite-file", join(folder, "data/nexus.db")];
   const command = [process.execPath, MAIN, ...loopback, ...engine, "--boot-directory", folder];
   const child = Bun.spawn(command, { stdout: "pipe", stderr: "inherit", env: {} });
-  const lines: { readonly event: string; readonly level: string; readonly port?: number }[] = [];
-  const reading = (async () => {
-    let text = "";
-    for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
-      const parts = `${text}${chunk}`.split("\n");
-      text = parts.pop() ?? "";
-      for (const part of parts) lines.push(JSON.parse(part)); // standard output holds log lines only
-    }
-  })();
+  const lines: LogLine[] = [];
+  const reading = readLogLines(child.stdout, lines);
   const started = await eventually("the server started", () => lines.find(({ event }) => event === "server.started"), { intervalMs: 5 });
   return {
-    port: started.port ?? 0,
+    port: Number(started.port),
     lines,
     async kill() {
       child.kill("SIGKILL");

@@ -3,8 +3,9 @@
 import { afterAll, expect, test } from "bun:test";
 import type { Primary } from "@nexus/server/adapters/redis/link.ts";
 import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free-port.ts";
 import { redisCommand, redisText } from "../support/redis/admin.ts";
-import { freePort, startRedis } from "../support/redis/server.ts";
+import { startRedis } from "../support/redis/server.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
 import { type BusGround, busGround, channel, hears, idsOf, inbox, PROBE_MS, recorder } from "./bus-ground.ts";
 

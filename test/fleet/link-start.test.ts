@@ -7,9 +7,10 @@ import { Keys } from "@nexus/server/adapters/redis/keys.ts";
 import { type LayoutDeps, useLayout } from "@nexus/server/adapters/redis/layout.ts";
 import { openLink } from "@nexus/server/adapters/redis/open-link.ts";
 import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free-port.ts";
 import { redisCommand, redisText } from "../support/redis/admin.ts";
 import { linesLog, openTestLink, outcomeOf } from "../support/redis/link.ts";
-import { freePort, startRedis } from "../support/redis/server.ts";
+import { startRedis } from "../support/redis/server.ts";
 import { startTlsRedis } from "../support/redis/tls.ts";
 
 /** What `openLink` gives up with; it never comes to be open. */

@@ -9,6 +9,7 @@ import { writeBuckets } from "../support/boot-folder.ts";
 import { digestOfAll } from "../support/bundle-entries.ts";
 import { eventually } from "../support/eventually.ts";
 import { Listener } from "../support/listener.ts";
+import { type LogLine, readLogLines } from "../support/log-lines.ts";
 import { childrenOf, identify, killAll } from "../support/processes.ts";
 import { ADMIN_NAME, ADMIN_TOKEN, adminFiles } from "../support/real-server.ts";
 import { startRedis } from "../support/redis/server.ts";
@@ -16,7 +17,6 @@ import { token } from "../support/rest.ts";
 
 const MAIN = join(import.meta.dir, "../../server/src/main.ts");
 
-export type Line = { readonly event: string; readonly process?: number } & Readonly<Record<string, unknown>>;
 export type Answer = { readonly status: number; readonly body: Readonly<Record<string, unknown>> };
 
 export type ProcessesOptions = {
@@ -48,8 +48,8 @@ export async function startProcesses({ processes, entries, env = {} }: Processes
     stdout: "pipe",
     stderr: "pipe",
   });
-  const lines: Line[] = [];
-  const reading = readLines(child.stdout, lines);
+  const lines: LogLine[] = [];
+  const reading = readLogLines(child.stdout, lines);
   stack.defer(async () => {
     // All of them, also where the first one is gone and its children are not.
     const left = lines.flatMap(({ event, pid }) => (event === "process.spawned" && typeof pid === "number" ? [pid] : []));
@@ -99,16 +99,6 @@ const pushOf = (entries: readonly BundleEntry[], sequence: number): PushRequest 
     ...{ index, from: "0".repeat(64), to: digest, full: true, entries: all, removed: [] },
   })),
 });
-
-/** Collects log lines until the stream ends. */
-export async function readLines(stream: ReadableStream<Uint8Array<ArrayBuffer>>, lines: Line[]): Promise<void> {
-  let text = "";
-  for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
-    const parts = `${text}${chunk}`.split("\n");
-    text = parts.pop() ?? "";
-    for (const part of parts) lines.push(JSON.parse(part) as Line); // standard output holds log lines only
-  }
-}
 
 /** Value of one sample in a text for scrapers; undefined when it is not there. */
 export const sample = (text: string, name: string): number | undefined => {

@@ -4,9 +4,10 @@ import { ADMIN_PATHS } from "@nexus/protocol/admin.ts";
 import { apiKey, clusterEntry, digestOfAll, secretIssuer, tenantEntry } from "../support/bundle-entries.ts";
 import { eventually } from "../support/eventually.ts";
 import type { Listener } from "../support/listener.ts";
+import { type LogLine, readLogLines } from "../support/log-lines.ts";
 import { identify, isRunning } from "../support/processes.ts";
 import { TOKEN_SECRET } from "../support/rest.ts";
-import { type Line, type ProcessesOptions, readLines, sample, startProcesses } from "./processes-stage.ts";
+import { type ProcessesOptions, sample, startProcesses } from "./processes-stage.ts";
 
 const cluster = clusterEntry({ limits: { upgradesPerMinutePerAddress: 0 }, delivery: { drainSeconds: 5 } });
 const acme = tenantEntry("acme", { issuers: [secretIssuer(TOKEN_SECRET)], api_keys: [apiKey("backend", "first-key")] });
@@ -195,8 +196,8 @@ describe("a start that fails", () => {
     // Without Redis a process waits: it is there, and does not listen.
     const env = { ...loopback, NEXUS_PROCESSES: "2", NEXUS_ENGINE: "redis", NEXUS_REDIS_ADDRESSES: "127.0.0.1:1" };
     const child = Bun.spawn([process.execPath, MAIN], { env, stdout: "pipe", stderr: "pipe" });
-    const lines: Line[] = [];
-    const reading = readLines(child.stdout, lines);
+    const lines: LogLine[] = [];
+    const reading = readLogLines(child.stdout, lines);
     const spawned = await eventually("both were spawned", () => {
       const pids = lines.flatMap(({ event, pid }) => (event === "process.spawned" && typeof pid === "number" ? [pid] : []));
       return pids.length === 2 && pids.flatMap((pid) => identify(pid) ?? []);

@@ -8,11 +8,10 @@ import { writeBuckets } from "../support/boot-folder.ts";
 import { clusterEntry, secretIssuer, tenantEntry } from "../support/bundle-entries.ts";
 import { eventually } from "../support/eventually.ts";
 import { Listener } from "../support/listener.ts";
+import { type LogLine, readLogLines } from "../support/log-lines.ts";
 
 const MAIN = join(import.meta.dir, "../../server/src/main.ts");
 const SECRET = "a secret of some length";
-
-type Line = { readonly event: string } & Readonly<Record<string, unknown>>;
 
 async function startProcess(...flags: string[]) {
   const boot = await mkdtemp(join(tmpdir(), "nexus-process-"));
@@ -27,15 +26,8 @@ async function startProcess(...flags: string[]) {
     stderr: "pipe",
     env: {},
   });
-  const lines: Line[] = [];
-  const reading = (async () => {
-    let text = "";
-    for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
-      const parts = `${text}${chunk}`.split("\n");
-      text = parts.pop() ?? "";
-      for (const part of parts) lines.push(JSON.parse(part) as Line); // standard output holds log lines only
-    }
-  })();
+  const lines: LogLine[] = [];
+  const reading = readLogLines(child.stdout, lines);
   const find = (event: string) => eventually(`line ${event}`, () => lines.find((line) => line.event === event), { intervalMs: 5 });
   return {
     child,

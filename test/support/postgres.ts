@@ -1,11 +1,11 @@
 // Why: tests talk to a real PostgreSQL 15 of their own: a cluster in a temporary folder, a generated password, a free
 // loopback port. It must leave neither a process nor a file behind, and never run the server as root (it refuses to).
 import { chown, mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SQL } from "bun";
 import { eventually } from "./eventually.ts";
+import { freePort } from "./free-port.ts";
 import { childrenOf, identify, killAll } from "./processes.ts";
 
 const BINARIES = "/usr/lib/postgresql/15/bin";
@@ -32,15 +32,6 @@ export type PostgresServer = AsyncDisposable & {
 
 /** `isDurable`: fsync on, for tests about what a crash leaves. `settings`: lines of postgresql.conf. */
 export type PostgresServerOptions = { readonly isDurable?: boolean; readonly settings?: readonly string[] };
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
-}
 
 /** The command as `nobody` where this process is root. */
 const unprivileged = (command: readonly string[]): string[] =>

@@ -9,11 +9,10 @@ import { systemClock } from "@nexus/server/adapters/clock.ts";
 import { createLog } from "@nexus/server/adapters/log.ts";
 import { type RunningServer, type StartOptions, startServer } from "@nexus/server/server.ts";
 import { createAuthority } from "./cluster/pki.ts";
+import type { LogLine } from "./log-lines.ts";
 
 export const ADMIN_NAME = "admin.nexus.default.nexus";
 export const ADMIN_TOKEN = "a-token-for-the-admin-port";
-
-export type LogLine = { readonly level: string; readonly event: string } & Readonly<Record<string, unknown>>;
 
 export type RealServer = AsyncDisposable & {
   readonly server: RunningServer;

@@ -2,8 +2,7 @@
 // It must never outlive the test that started it.
 import { join } from "node:path";
 import { eventually } from "../eventually.ts";
-
-export type LogLine = { readonly level: string; readonly event: string } & Readonly<Record<string, unknown>>;
+import { type LogLine, readLogLines } from "../log-lines.ts";
 
 export type FleetNode = AsyncDisposable & {
   readonly name: string;
@@ -32,15 +31,7 @@ export async function startNode(name: string, env: Readonly<Record<string, strin
     env: { ...loopback, NEXUS_NODE: name, ...env },
   });
   const lines: LogLine[] = [];
-  const reading = (async () => {
-    let text = "";
-    for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
-      const parts = `${text}${chunk}`.split("\n");
-      text = parts.pop() ?? "";
-      for (const part of parts) lines.push(JSON.parse(part) as LogLine); // standard output holds log lines only
-      if (lines.length > MAX_LINES) lines.splice(0, lines.length - MAX_LINES);
-    }
-  })();
+  const reading = readLogLines(child.stdout, lines, MAX_LINES);
   const complaint = new Response(child.stderr).text();
   let isServing = true;
   const portOf = async (event: string) => {

@@ -1,8 +1,9 @@
 // Why: a Redis Cluster of three primaries with a replica each, that fails over in a second or two, and the dance by which
 // operators move a slot under load. It must never leave one of the six processes behind.
 import { eventually } from "../eventually.ts";
+import { freePort } from "../free-port.ts";
 import { type RedisPlace, redisCommand, redisText } from "./admin.ts";
-import { freePort, type RedisServer, startRedis } from "./server.ts";
+import { type RedisServer, startRedis } from "./server.ts";
 import { slotOf } from "./slots.ts";
 
 export type ClusterRedis = AsyncDisposable & {

@@ -1,9 +1,9 @@
 // Why: tests talk to a real Redis of their own on a free loopback port. It must leave neither a process nor a file behind.
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { eventually } from "../eventually.ts";
+import { freePort } from "../free-port.ts";
 
 export type RedisServer = AsyncDisposable & {
   readonly host: "127.0.0.1";
@@ -29,15 +29,6 @@ export type RedisServerOptions = {
   readonly folder?: string;
   readonly flags?: readonly string[];
 };
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
-}
 
 /** Starts `redis-server` and resolves once it answers. Without settings it keeps nothing on disk. */
 export async function startRedis({ settings = [], port, folder, flags = [] }: RedisServerOptions = {}): Promise<RedisServer> {

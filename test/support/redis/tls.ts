@@ -4,7 +4,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createAuthority } from "../cluster/pki.ts";
-import { freePort, type RedisServer, startRedis } from "./server.ts";
+import { freePort } from "../free-port.ts";
+import { type RedisServer, startRedis } from "./server.ts";
 
 export type TlsRedis = AsyncDisposable & {
   readonly server: RedisServer;
