@@ -15,6 +15,7 @@ import { restPublish } from "./rest-publish.ts";
 import { singleUser } from "./single-user.ts";
 import { sqlitePublish } from "./sqlite-publish.ts";
 import { startup } from "./startup.ts";
+import { triggers } from "./triggers.ts";
 
 const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   "idle-memory": () => idleMemory(),
@@ -32,6 +33,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   "redis-publish": redisPublish,
   "postgres-publish": postgresPublish,
   "postgres-layout": postgresLayout,
+  triggers,
   processes,
 };
 
