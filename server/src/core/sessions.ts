@@ -17,6 +17,7 @@ import type { Outlet } from "./outlet.ts";
 import { firstHeartbeat, Pool } from "./pool.ts";
 import type { Clock, Ids, Log, Metrics, Tenants, TokenVerifier } from "./ports.ts";
 import type { Publisher } from "./publish.ts";
+import { createSeldom } from "./seldom.ts";
 import { Session, type SessionStart } from "./session.ts";
 import { channelStream, type SubscribeDeps, subscribe } from "./subscribe.ts";
 
@@ -42,6 +43,7 @@ export class Sessions {
   readonly #hub: Hub;
   readonly #opening: OpeningDeps & SubscribeDeps;
   readonly #inbound: Inbound;
+  readonly #openFailed: (fields: object) => void;
   #ordinal = 0;
   /** What silence was judged by so far. */
   #staleSeconds: number;
@@ -53,6 +55,7 @@ export class Sessions {
     const { store, bus, directory } = deps.engine;
     const sendQueueBytes = () => tenants.cluster().limits.sendQueueBytes;
     const end = (session: Session, code: ClosingCode) => this.end(session, code);
+    this.#openFailed = createSeldom({ log, clock }, "session.open_failed");
     this.#marks = new Marks(store, log, defer);
     this.#flusher = new Flusher({ clock, metrics, defer, marks: this.#marks, sendQueueBytes, end, gatherWindowMs: deps.gatherWindowMs });
     const overflow = (session: Session) => this.end(session, "slow_consumer");
@@ -250,7 +253,7 @@ export class Sessions {
 
   #failed(session: Session, error: unknown): void {
     const code = error instanceof Failure ? closing(error.refusal.code) : "internal";
-    this.#deps.log.warn("session.open_failed", { sessionId: session.sessionId, code, error: String(error) });
+    this.#openFailed({ sessionId: session.sessionId, code, error: String(error) });
     this.end(session, code);
     this.#leaveAll(session); // also when it had ended before, in the middle of joining
   }

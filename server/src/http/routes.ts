@@ -9,6 +9,7 @@ import type { Engine } from "../core/engine.ts";
 import type { Clock, Ids, Log, Metrics, Tenants, TokenVerifier } from "../core/ports.ts";
 import { problemResponse, refusalOf } from "../core/problem.ts";
 import type { Publisher } from "../core/publish.ts";
+import { createSeldom } from "../core/seldom.ts";
 import type { Sessions } from "../core/sessions.ts";
 import { type AuthDeps, admitAddress, admitKey, admitSession } from "./auth.ts";
 import { type Answer, type Call, type Handler, isRefusal, type SessionHandler } from "./call.ts";
@@ -52,6 +53,7 @@ export type Http = { fetch(request: Request, listener: PeerListener): Response |
 
 export function createHttp(deps: HttpDeps): Http {
   const { clock, ids, log, metrics, tenants } = deps;
+  const brokerAway = createSeldom({ log, clock }, "http.broker_unavailable");
   let listener: PeerListener | undefined;
   const auth: AuthDeps = { ...deps, rates: deps.engine.rates, addressOf: (request) => deps.addressOf(request, listener) };
   const handlers: Partial<Record<OperationId, Handler>> = {
@@ -142,7 +144,9 @@ export function createHttp(deps: HttpDeps): Http {
       response = isRefusal(outcome) ? refuse(outcome, challenged(outcome, operation, headers)) : answered(outcome, headers);
     } catch (thrown) {
       const refusal = refusalOf(thrown);
-      if (FAILURES[refusal.code].status >= 500) {
+      if (refusal.code === "broker_unavailable") {
+        brokerAway({ operation: operation.id, requestId: headers["x-request-id"], error: String(thrown) });
+      } else if (FAILURES[refusal.code].status >= 500) {
         log.error("http.failed", { operation: operation.id, requestId: headers["x-request-id"], code: refusal.code, error: thrown });
       }
       response = refuse(refusal, headers);
