@@ -55,10 +55,8 @@ async function openRedis({ config, metrics, ...deps }: OpenEngineOptions): Promi
   let use: LayoutUse | undefined;
   try {
     use = await useLayout({ link, key: new Keys(prefix).layout(prefix), layout: LAYOUT, prefix, log });
-    const engine =
-      config.inbox === "postgres"
-        ? await openBoth({ ...deps, link, prefix, probeMs, replication }, config.postgres)
-        : await createRedisEngine({ ...deps, link, prefix, probeMs, replication });
+    const options = { ...deps, link, prefix, probeMs, replication, listenTimeoutMs: commandTimeoutMs };
+    const engine = config.inbox === "postgres" ? await openBoth(options, config.postgres) : await createRedisEngine(options);
     const facts = () => ({ ...link.health(), calls: link.calls(), announcements: engine.announcements() });
     metrics.observeRedis(facts, (observe) => engine.onLag(observe));
     const close = async () => {

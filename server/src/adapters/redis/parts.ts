@@ -17,6 +17,8 @@ export type RedisEngineOptions = {
   readonly leaseMs?: number;
   /** How many replicas must have a publish before it is answered, and how long they may take; absent: none is asked. */
   readonly replication?: { readonly replicas: number; readonly timeoutMs: number };
+  /** How long `listen` waits for Redis before it is refused, in milliseconds. */
+  readonly listenTimeoutMs?: number;
   /** Whether offsets of this stream are announced in rising order; default: of all. Another store may announce as it can. */
   readonly ordered?: (stream: StreamId) => boolean;
 };
