@@ -5,7 +5,7 @@ import type { Defer } from "./defer.ts";
 import type { Catching, Fan } from "./fan.ts";
 import { NOWHERE } from "./frame.ts";
 import { Gate } from "./gate.ts";
-import type { Entry, Log, StreamId, StreamStore } from "./ports.ts";
+import type { Entry, Log, ReadResult, StreamId, StreamStore } from "./ports.ts";
 
 /** Streams that are read at once: after an interruption all of a node's want to be. */
 const READS_AT_ONCE = 64;
@@ -71,6 +71,7 @@ export class CatchUp {
       }
     }
     fan.announced = undefined; // nobody listens: whoever comes next finds its own place
+    fan.announcedId = undefined;
   }
 
   async #attempt(fan: Fan, reason: string): Promise<void> {
@@ -82,19 +83,43 @@ export class CatchUp {
     }
     if (since === undefined) {
       fan.announced = await store.top(fan.stream);
+      fan.announcedId = undefined;
       tellGap(fan, reason, fan.announced);
       return;
     }
-    const read = await store.read(fan.stream, since);
+    const { read, isOther } = await this.#read(fan, since);
     if (fan.announced !== since) return; // somebody stepped back meanwhile, and asked for another turn
-    if (read.kind === "recovered") {
+    if (read.kind === "recovered" && !isOther) {
       fan.announced = read.top;
-      for (const entry of read.entries) deliver(fan, entry);
+      fan.announcedId = read.top.offset === since.offset ? fan.announcedId : idAt(read.entries.at(-1), read.top);
+      for (const entry of read.entries) if (entry.position && entry.position.offset > since.offset) deliver(fan, entry);
       return;
     }
-    const isBehind = read.top.epoch === since.epoch && read.top.offset < since.offset;
-    const top = isBehind ? await store.seen(fan.stream, since) : read.top;
+    const isBehind = isOther || (read.top.epoch === since.epoch && read.top.offset < since.offset);
+    const top = isBehind
+      ? await store.seen(fan.stream, isOther ? { epoch: since.epoch, offset: Number.MAX_SAFE_INTEGER } : since)
+      : read.top;
     fan.announced = top;
-    tellGap(fan, isBehind ? "epoch_changed" : read.reason, top);
+    fan.announcedId = undefined;
+    tellGap(fan, read.kind === "recovered" || isBehind ? "epoch_changed" : read.reason, top);
+  }
+
+  /**
+   * What came after `since`, read from the entry at `since` on where it is known: a store that lost entries and has grown
+   * again looks whole, but has another one there (`isOther`).
+   */
+  async #read(fan: Fan, since: Position): Promise<{ readonly read: ReadResult; readonly isOther: boolean }> {
+    const { store } = this.#deps;
+    const id = fan.announcedId;
+    if (id !== undefined && since.offset > 0) {
+      const read = await store.read(fan.stream, { ...since, offset: since.offset - 1 });
+      const there = read.kind === "recovered" ? idAt(read.entries[0], since) : undefined;
+      if (read.kind === "recovered" && read.top.offset >= since.offset) return { read, isOther: there !== undefined && there !== id };
+    }
+    return { read: await store.read(fan.stream, since), isOther: false };
   }
 }
+
+/** The id of the notification at this place, if `entry` is the one there. */
+const idAt = (entry: Entry | undefined, { epoch, offset }: Position): string | undefined =>
+  entry?.position?.epoch === epoch && entry.position.offset === offset ? entry.notification.id : undefined;

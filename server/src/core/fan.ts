@@ -18,6 +18,8 @@ export class Fan {
   readonly hash: bigint;
   /** The last entry announced here; undefined until there was one. */
   announced: Position | undefined;
+  /** Id of the notification there, where this node has had it: a store that lost entries may give its place to another. */
+  announcedId: string | undefined;
   /** Set while the node reads what it may have missed; live entries are held back then. */
   catching: Catching | undefined;
 

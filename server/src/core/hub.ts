@@ -162,7 +162,7 @@ export class Hub {
       return;
     }
     const { position } = entry;
-    const step = position ? fan.follow(position) : "next";
+    const step = position ? fan.follow(position, entry.notification.id) : "next";
     if (fan.members.size === 0) {
       if (step === "hole") fan.announced = undefined; // whoever joins next reads from its own place
       return;

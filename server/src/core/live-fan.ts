@@ -16,14 +16,15 @@ export class LiveFan extends Fan {
   /** Live sessions that read further than what was announced here, and how far. */
   #ahead: Map<Session, Position> | undefined;
 
-  /** Notes an announced entry. */
-  follow(position: Position): Step {
+  /** Notes an announced entry; `id`: of its notification. */
+  follow(position: Position, id: string): Step {
     const last = this.announced;
     if (last !== undefined && last.epoch === position.epoch) {
       if (position.offset <= last.offset) return "late";
       if (position.offset > last.offset + 1) return "hole";
     }
     this.announced = position;
+    this.announcedId = id;
     this.#isRead = false;
     return last === undefined || last.epoch === position.epoch ? "next" : "epoch_changed";
   }
@@ -36,6 +37,7 @@ export class LiveFan extends Fan {
     const last = this.announced;
     if (last === undefined) {
       this.announced = from;
+      this.announcedId = undefined;
       this.#isRead = true;
       return "even";
     }
@@ -52,6 +54,7 @@ export class LiveFan extends Fan {
   stepBack(session: Session, from: Position): void {
     const last = this.announced;
     this.announced = from;
+    this.announcedId = undefined;
     this.forget(session);
     if (last === undefined) return;
     for (const member of this.members) {
