@@ -99,14 +99,19 @@ export class ReceiptsBuffer {
 export const nameOf = (tenant: string, notificationId: string): string => `${tenant}/${notificationId}`;
 
 /** The batch as the script takes it, after `now` and the weight of a segment. */
-export function argsOf({ publishes, acks }: Batch): (string | number)[] {
-  const args: (string | number)[] = [publishes.length];
-  for (const [, { sequence, tenant, facts, targets, targetCount, deliveredTo, followers }] of publishes) {
-    const { notificationId, occurredAt, eventType, expiresAt = null } = facts;
-    args.push(nameOf(tenant, notificationId), tenant, sequence, occurredAt, JSON.stringify([eventType, expiresAt]));
-    args.push(targets.join(","), targets.length, targetCount, deliveredTo, followers.size);
-    for (const [user, deadline] of followers) args.push(user, deadline);
-  }
-  for (const { name, tenant, sequence, user, at } of acks) args.push(name, tenant, sequence, user, at, JSON.stringify(user));
-  return args;
+export function textOf({ publishes, acks }: Batch): string {
+  return JSON.stringify([
+    publishes.map(([, published]) => rowOf(published)),
+    acks.map(({ name, tenant, sequence, user, at }) => [name, tenant, sequence, JSON.stringify(user), at]),
+  ]);
+}
+
+/** Users are JSON texts inside JSON, so that whatever a user is called the script reads it as it was written. */
+function rowOf({ sequence, tenant, facts, targets, targetCount, deliveredTo, followers }: Published): readonly unknown[] {
+  const { notificationId, occurredAt, eventType, expiresAt = null } = facts;
+  const users = [...followers].map(([user, deadline]) => [JSON.stringify(user), deadline] as const);
+  const [first, ...more] = users;
+  const numbers = `${occurredAt} ${targetCount} ${deliveredTo} ${targets.length} 0`;
+  const text = `${numbers}\n${JSON.stringify([eventType, expiresAt])}\n${targets.join(",")}\n\n${first ? `${first[1]} ${first[0]}` : ""}`;
+  return [nameOf(tenant, notificationId), tenant, sequence, text, first?.[1] ?? 0, more, targets.length + (first ? 1 : 0)];
 }

@@ -3,8 +3,10 @@
 //
 // A partition has a ring of segments (hashes); new receipts go to the head, and when it is full or six hours old the next
 // one is begun and the oldest let go, which forgets the oldest first without an index.
-//   segment   `<tenant>/<id>`          -> numbers (below), head JSON, targets JSON, ACKs JSON: one line each
-//             `<tenant>/<id>\n<user>`  -> when the ACK of this user comes too late (ms since 1970), or `a` once it came
+//   segment   `<tenant>/<id>`          -> five lines: numbers, head JSON, targets JSON, ACKs JSON, and the first user with its state
+//             `<tenant>/<id>\n<user>`  -> the state of each further user
+//             numbers are occurredAt, targets, deliveredTo, listed targets, ACKs; a state is when the user's ACK comes too late
+//             (ms since 1970), or `a` once it came; users are JSON strings
 //   tally     `<tenant>` or `*`        -> tracked, acknowledged, expired, latency in ms
 //   await     `<ms since 1970>`        -> how many ACKs of which tenant come too late from then on
 import type { Script } from "./link.ts";
@@ -30,11 +32,12 @@ local function segment(n) return KEYS[4 + n % SEGMENTS] end
 
 local tallies = {}
 local function tallied(tenant, what, by)
-  for _, whose in ipairs({tenant, '*'}) do
-    local of = tallies[whose] or {0, 0, 0, 0}
-    of[what] = of[what] + by
-    tallies[whose] = of
+  local of = tallies[tenant]
+  if not of then
+    of = {0, 0, 0, 0}
+    tallies[tenant] = of
   end
+  of[what] = of[what] + by
 end
 local function chunks(list, size, use)
   for from = 1, #list, size do use(unpack(list, from, math.min(from + size - 1, #list))) end
@@ -52,8 +55,14 @@ local function sweep()
   end)
 end
 local function saveTallies()
-  local names = {}
-  for tenant in pairs(tallies) do names[#names + 1] = tenant end
+  local names, all = {}, {0, 0, 0, 0}
+  for tenant, of in pairs(tallies) do
+    names[#names + 1] = tenant
+    for what = 1, 4 do all[what] = all[what] + of[what] end
+  end
+  if #names == 0 then return end
+  names[#names + 1] = '*'
+  tallies['*'] = all
   chunks(names, 1000, function(...)
     local some, set = {...}, {}
     for i, text in ipairs(redis.call('HMGET', tally, ...)) do
@@ -87,16 +96,14 @@ end
 `;
 
 /**
- * ARGV: now; most weight of a segment; P; for each publish name, tenant, sequence, occurredAt, head JSON, targets JSON (no
- * brackets), how many are listed, how many there are, deliveredTo, F, and F times user and deadline; then for each ACK name,
- * tenant, sequence, user, at, user as JSON. Answers the indexes (from 0) of ACKs whose notification was not known when they came.
+ * ARGV: now; most weight of a segment; JSON of publishes and ACKs. A publish is its name, tenant, sequence, the text of a
+ * receipt that has only it, the deadline of the user in that text (0: none), further users `[user, deadline]`, and its weight.
+ * An ACK is name, tenant, sequence, user, at. Answers the indexes (from 0) of ACKs whose notification was not known when they came.
  */
 export const TAKE: Script = {
   name: "nexusReceiptsTake",
   lua: `${COMMON}
-local maxWeight, at = tonumber(ARGV[2]), 3
-local function next() at = at + 1; return ARGV[at - 1] end
-local function number() return tonumber(next()) end
+local maxWeight = tonumber(ARGV[2])
 while tail < head and tonumber(redis.call('HGET', meta, 'end' .. tail) or 0) + DAY <= now do
   redis.call('UNLINK', segment(tail))
   redis.call('HDEL', meta, 'end' .. tail)
@@ -113,129 +120,157 @@ if weight >= maxWeight or since + SEGMENT <= now then
 end
 sweep()
 
-local publishes, acks, names, seen = {}, {}, {}, {}
-local function name(it)
-  it.name, it.tenant, it.sequence = next(), next(), tonumber(next())
-  if not seen[it.name] then seen[it.name] = true; names[#names + 1] = it.name end
-  return it
-end
-for i = 1, number() do
-  local it = name({})
-  it.occurredAt, it.head, it.texts, it.listed, it.count, it.delivered = number(), next(), next(), number(), number(), number()
-  it.followers = {}
-  for f = 1, number() do it.followers[f] = {next(), next()} end
-  publishes[i] = it
-end
-while at <= #ARGV do
-  local it = name({})
-  it.user, it.at, it.json = next(), number(), next()
-  acks[#acks + 1] = it
+local batch = cjson.decode(ARGV[3])
+local publishes, acks = batch[1], batch[2]
+local function opened(r)
+  if r.count then return r end
+  local at, count, delivered, listed, acked, headJson, texts, ackTexts, state, user =
+    string.match(r.text, '^(%d+) (%d+) (%d+) (%d+) (%d+)\\n([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n(%w*) ?(.*)$')
+  r.occurredAt, r.count, r.delivered, r.listed, r.acks = tonumber(at), tonumber(count), tonumber(delivered), tonumber(listed), tonumber(acked)
+  r.head, r.texts, r.ackTexts, r.state, r.user = headJson, texts, ackTexts, state, user
+  return r
 end
 
+local names, seen = {}, {}
+for _, list in ipairs({publishes, acks}) do
+  for i = 1, #list do
+    local id = list[i][1]
+    if not seen[id] then
+      seen[id] = true
+      names[#names + 1] = id
+    end
+  end
+end
 local records = {}
 for id, place in pairs(locate(names)) do
-  local numbers, headJson, texts, ackTexts = string.match(place[2], '^([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)$')
-  local n = {}
-  for one in string.gmatch(numbers, '%S+') do n[#n + 1] = tonumber(one) end
-  if n[1] + DAY > now then
-    records[id] = {key = place[1], occurredAt = n[1], count = n[2], delivered = n[3], listed = n[4], acks = n[5], head = headJson, texts = texts, ackTexts = ackTexts}
+  if tonumber(string.match(place[2], '^%d+')) + DAY > now then records[id] = {key = place[1], text = place[2]} end
+end
+-- Further users that may be there already: those of receipts that were known before this batch.
+local wanted, states = {}, {}
+local function want(id, user)
+  local r = records[id]
+  if not r or user == '' or opened(r).user == user then return end
+  local list = wanted[r.key] or {}
+  list[#list + 1] = id .. '\\n' .. user
+  wanted[r.key] = list
+end
+for i = 1, #publishes do
+  local it = publishes[i]
+  if records[it[1]] then
+    want(it[1], opened({text = it[4]}).user)
+    for _, more in ipairs(it[6]) do want(it[1], more[1]) end
   end
 end
--- Followers that may be there already: those of receipts that were known before this batch.
-local wanted, follower = {}, {}
-local function want(record, id, user)
-  if record and not record.new then
-    local list = wanted[record.key] or {}
-    list[#list + 1] = id .. '\\n' .. user
-    wanted[record.key] = list
-  end
-end
-for _, it in ipairs(publishes) do for _, f in ipairs(it.followers) do want(records[it.name], it.name, f[1]) end end
-for _, it in ipairs(acks) do want(records[it.name], it.name, it.user) end
+for i = 1, #acks do want(acks[i][1], acks[i][4]) end
 for key, list in pairs(wanted) do
   chunks(list, 1000, function(...)
     local some = {...}
-    for i, value in ipairs(redis.call('HMGET', key, ...)) do follower[some[i]] = value or nil end
+    for i, value in ipairs(redis.call('HMGET', key, ...)) do states[some[i]] = value or nil end
   end)
 end
 
 local changed, waits = {}, {}
 local function set(key, field, value)
-  local fields = changed[key] or {}
-  fields[field] = value
-  changed[key] = fields
+  local flat = changed[key]
+  if not flat then
+    flat = {}
+    changed[key] = flat
+  end
+  flat[#flat + 1] = field
+  flat[#flat + 1] = value
 end
 local function wait(deadline, tenant, by)
-  local of = waits[deadline] or {}
+  local of = waits[deadline]
+  if not of then
+    of = {}
+    waits[deadline] = of
+  end
   of[tenant] = (of[tenant] or 0) + by
-  waits[deadline] = of
+end
+local function track(tenant, deadline)
+  tallied(tenant, 1, 1)
+  if deadline <= swept then tallied(tenant, 3, 1) else wait(deadline, tenant, 1) end
+end
+local function stateOf(r, id, user)
+  if r.user == user then return r.state end
+  return states[id .. '\\n' .. user]
+end
+local function put(r, id, user, state)
+  if r.user == '' or r.user == user then
+    r.user, r.state = user, state
+  else
+    local field = id .. '\\n' .. user
+    if not states[field] then weight = weight + 1 end
+    states[field] = state
+    set(r.key, field, state)
+  end
+end
+local function follow(r, id, tenant, user, deadline)
+  if stateOf(opened(r), id, user) then return end
+  put(r, id, user, int(deadline))
+  track(tenant, deadline)
 end
 local function addText(text, more) return text == '' and more or (more == '' and text or text .. ',' .. more) end
-for _, it in ipairs(publishes) do
-  local record = records[it.name]
-  if not record then
-    record = {key = segment(head), occurredAt = it.occurredAt, count = 0, delivered = 0, listed = 0, acks = 0, head = it.head, texts = '', ackTexts = '', new = it.sequence}
-    records[it.name] = record
-    weight = weight + 1
-  end
-  record.count, record.delivered, record.dirty = record.count + it.count, record.delivered + it.delivered, true
-  if record.listed + it.listed <= LISTED then
-    record.texts, record.listed = addText(record.texts, it.texts), record.listed + it.listed
-    weight = weight + it.listed
-  end
-  for _, f in ipairs(it.followers) do
-    local field = it.name .. '\\n' .. f[1]
-    if not follower[field] then
-      follower[field] = f[2]
-      set(record.key, field, f[2])
-      weight = weight + 1
-      tallied(it.tenant, 1, 1)
-      if tonumber(f[2]) <= swept then tallied(it.tenant, 3, 1) else wait(f[2], it.tenant, 1) end
+for i = 1, #publishes do
+  local it = publishes[i]
+  local id, tenant, r = it[1], it[2], records[it[1]]
+  if not r then
+    r = {key = segment(head), text = it[4], new = it[3]}
+    records[id] = r
+    weight = weight + it[7]
+    if it[5] > 0 then track(tenant, it[5]) end
+  else
+    local add = opened({text = it[4]})
+    opened(r)
+    r.count, r.delivered = r.count + add.count, r.delivered + add.delivered
+    if r.listed + add.listed <= LISTED then
+      r.texts, r.listed, weight = addText(r.texts, add.texts), r.listed + add.listed, weight + add.listed
     end
+    if it[5] > 0 then follow(r, id, tenant, add.user, it[5]) end
   end
+  r.dirty = true
+  for _, more in ipairs(it[6]) do follow(r, id, tenant, more[1], more[2]) end
 end
 local unknown = {}
-for i, it in ipairs(acks) do
-  local record = records[it.name]
-  local field = it.name .. '\\n' .. it.user
-  if not record or (record.new and it.sequence < record.new) then
+for i = 1, #acks do
+  local id, tenant, sequence, user, at = unpack(acks[i])
+  local r = records[id]
+  local state = r and stateOf(opened(r), id, user)
+  if not r or (r.new and sequence < r.new) then
     unknown[#unknown + 1] = i - 1
-  elseif follower[field] ~= 'a' then
-    local deadline = follower[field]
-    if deadline and it.at < tonumber(deadline) and tonumber(deadline) > swept then
-      wait(deadline, it.tenant, -1)
-      tallied(it.tenant, 2, 1)
-      tallied(it.tenant, 4, math.max(it.at - record.occurredAt, 0))
+  elseif state ~= 'a' then
+    local deadline = tonumber(state)
+    if deadline and at < deadline and deadline > swept then
+      wait(deadline, tenant, -1)
+      tallied(tenant, 2, 1)
+      tallied(tenant, 4, math.max(at - r.occurredAt, 0))
     end
-    follower[field] = 'a'
-    set(record.key, field, 'a')
-    record.acks, record.dirty = record.acks + 1, true
-    if record.acks <= LISTED then record.ackTexts = addText(record.ackTexts, '[' .. it.json .. ',' .. int(it.at) .. ']') end
+    put(r, id, user, 'a')
+    r.acks, r.dirty = r.acks + 1, true
+    if r.acks <= LISTED then r.ackTexts = addText(r.ackTexts, '[' .. user .. ',' .. int(at) .. ']') end
   end
 end
 
 for id, r in pairs(records) do
   if r.dirty then
-    local numbers = table.concat({int(r.occurredAt), r.count, int(r.delivered), r.listed, r.acks}, ' ')
-    set(r.key, id, numbers .. '\\n' .. r.head .. '\\n' .. r.texts .. '\\n' .. r.ackTexts)
+    if r.count then
+      local numbers = table.concat({int(r.occurredAt), r.count, int(r.delivered), r.listed, r.acks}, ' ')
+      r.text = table.concat({numbers, r.head, r.texts, r.ackTexts, r.user == '' and '' or r.state .. ' ' .. r.user}, '\\n')
+    end
+    set(r.key, id, r.text)
   end
 end
-for key, fields in pairs(changed) do
-  local flat = {}
-  for field, value in pairs(fields) do
-    flat[#flat + 1] = field
-    flat[#flat + 1] = value
-  end
+for key, flat in pairs(changed) do
   chunks(flat, 2000, function(...) redis.call('HSET', key, ...) end)
   redis.call('PEXPIRE', key, DAY + SEGMENT * 2)
 end
 local deadlines = {}
-for deadline in pairs(waits) do deadlines[#deadlines + 1] = deadline end
+for deadline in pairs(waits) do deadlines[#deadlines + 1] = int(deadline) end
 chunks(deadlines, 1000, function(...)
   local some, flat = {...}, {}
   for i, packed in ipairs(redis.call('HMGET', awaited, ...)) do
     local of = packed and cmsgpack.unpack(packed) or {}
-    for tenant, by in pairs(waits[some[i]]) do of[tenant] = (of[tenant] or 0) + by end
+    for tenant, by in pairs(waits[tonumber(some[i])]) do of[tenant] = (of[tenant] or 0) + by end
     flat[#flat + 1] = some[i]
     flat[#flat + 1] = cmsgpack.pack(of)
   end

@@ -6,7 +6,7 @@ import type { StreamId } from "../../core/ports.ts";
 import type { AckCounts, Receipt, Receipts } from "../../core/record-ports.ts";
 import { PARTITIONS, partitionOf } from "./keys.ts";
 import type { RedisParts } from "./parts.ts";
-import { type Acknowledged, argsOf, type Batch, nameOf, ReceiptsBuffer } from "./receipts-buffer.ts";
+import { type Acknowledged, type Batch, nameOf, ReceiptsBuffer, textOf } from "./receipts-buffer.ts";
 import { FIND, MAX_LISTED, SEGMENTS, TAKE, TALLY } from "./receipts-script.ts";
 
 const DAY_MS = 86_400_000;
@@ -85,7 +85,7 @@ export function createRedisReceipts(
   /** ACKs to be tried again. What Redis failed is not sent again: nobody knows whether it was done. */
   async function sendBatch(index: number, batch: Batch): Promise<readonly Acknowledged[]> {
     try {
-      const unknown = await link.run(TAKE, keysOf(index), [clock.now(), segmentWeight, ...argsOf(batch)]);
+      const unknown = await link.run(TAKE, keysOf(index), [clock.now(), segmentWeight, textOf(batch)]);
       const acks = (Array.isArray(unknown) ? unknown : []).flatMap((at) => batch.acks[Number(at)] ?? []);
       return acks.filter(({ since }) => clock.monotonic() - since < UNKNOWN_MS);
     } catch (error) {
