@@ -6,7 +6,7 @@ import type { Bus, BusListener, Clock, Entry, Log, StreamId, StreamStore } from 
 import type { BusCounts } from "./bus-counts.ts";
 import { Homes } from "./bus-homes.ts";
 import { closed, Waiters } from "./bus-waiters.ts";
-import { decodeAnnouncement } from "./entry-text.ts";
+import { decodeAnnouncement, ownText } from "./entry-text.ts";
 import { type Keys, streamPartition } from "./keys.ts";
 import type { Primary, RedisLink } from "./link.ts";
 import { Subscriber } from "./subscriber.ts";
@@ -269,6 +269,3 @@ export class RedisBus implements Bus {
     subscription.listener?.onGap(subscription.stream, "reconnected");
   }
 }
-
-/** A copy: a piece of an announcement's text would keep all of it in memory. */
-const ownText = (text: string): string => Buffer.from(text, "latin1").toString("latin1");

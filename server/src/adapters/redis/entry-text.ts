@@ -46,8 +46,11 @@ function decode(text: string, start: number): Notification | undefined {
   const header = parsed(text.slice(endOfId + 1, endOfHeader));
   if (!header) return undefined;
   const [occurredAt, eventType, metadata] = header;
-  return { id: text.slice(start, endOfId), occurredAt, eventType, payloadJson: text.slice(endOfHeader + 1), metadata };
+  return { id: ownText(text.slice(start, endOfId)), occurredAt, eventType, payloadJson: text.slice(endOfHeader + 1), metadata };
 }
+
+/** A copy: a piece cut out of a text keeps the whole of it alive, and nodes remember ids and epochs for as long as they listen. */
+export const ownText = (text: string): string => Buffer.from(text, "latin1").toString("latin1");
 
 function parsed(json: string): Header | undefined {
   try {
