@@ -2,7 +2,8 @@
 import { expect, test } from "bun:test";
 import { eventually } from "../support/eventually.ts";
 import { startNode } from "../support/fleet/node.ts";
-import { freePort, startRedis } from "../support/redis/server.ts";
+import { freePort } from "../support/free-port.ts";
+import { startRedis } from "../support/redis/server.ts";
 
 const statusOf = (port: number, path: string) => fetch(`http://127.0.0.1:${port}${path}`).then(({ status }) => status);
 

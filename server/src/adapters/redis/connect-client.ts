@@ -4,6 +4,7 @@
 import { Cluster, Redis } from "ioredis";
 import type { Log } from "../../core/ports.ts";
 import { codeOf } from "./connect-faults.ts";
+import { gatherCommands } from "./connect-gather.ts";
 import { type Credentials, useFresh } from "./credentials.ts";
 import { type Place, placeOf, type Topology } from "./topology.ts";
 
@@ -30,7 +31,9 @@ export const backOffMs = (attempt: number, random: () => number): number =>
 
 /** Not connected yet. Reconnects by itself until `disconnect`. */
 export function createClient(options: ClientOptions): Redis | Cluster {
-  return options.topology === "cluster" ? createCluster(options) : createSingle(options);
+  const client = options.topology === "cluster" ? createCluster(options) : createSingle(options);
+  gatherCommands(client);
+  return client;
 }
 
 /** A connection of its own to one server, not connected yet, that never reconnects. */

@@ -27,6 +27,7 @@ export function watchClient(client: Redis | Cluster, { log, clock, onBack, onNod
     lastError = error.message;
   });
   client.on("close", () => {
+    if (isClosed()) return;
     if (lostAt === undefined) log.warn("redis.disconnected");
     lostAt ??= clock.monotonic();
   });

@@ -11,7 +11,6 @@ import { type ClientOptions, connected, createOwn } from "./connect-client.ts";
 import { createDeadlines } from "./connect-deadlines.ts";
 import { failureOf, faultOf } from "./connect-faults.ts";
 import { firstClient } from "./connect-first.ts";
-import { createGather } from "./connect-gather.ts";
 import { findPrimaries } from "./connect-primaries.ts";
 import { watchClient } from "./connect-watch.ts";
 import { type CredentialSettings, createCredentials } from "./credentials.ts";
@@ -55,7 +54,6 @@ function linkOver(client: Redis | Cluster, { settings, clock, counts }: LinkStat
   const { log, random, commandTimeoutMs } = settings;
   const breakers = createBreakers(client, { clock, random });
   const deadlines = createDeadlines(commandTimeoutMs, clock);
-  const gather = createGather(() => (client instanceof Cluster ? client.nodes("master").map(({ stream }) => stream) : [client.stream]));
   const runScript = scriptRunner(client);
   const calls = { ok: 0, refused: 0, failed: 0, timeout: 0, rejected: 0, bug: 0 };
   let sent = 0;
@@ -76,7 +74,6 @@ function linkOver(client: Redis | Cluster, { settings, clock, counts }: LinkStat
       return Promise.reject(new Failure({ code: "broker_unavailable", detail: "Redis does not answer; it is asked again soon" }));
     }
     sent += 1;
-    gather();
     const { promise, resolve, reject } = Promise.withResolvers<Reply>();
     const lose = (error: unknown) => {
       const kind = faultOf(error);
