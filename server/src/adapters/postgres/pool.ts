@@ -159,7 +159,7 @@ export class Pool {
       if (this.#isAway) this.#options.log.info("postgres.back");
       this.#isAway = false;
     } catch (error) {
-      if (!this.#isAway) this.#options.log.error("postgres.away", { error: String(error) });
+      if (!this.#isAway) this.#options.log.warn("postgres.away", { error: String(error) });
       this.#isAway = true;
       for (const { go } of this.#waiting.splice(0)) go();
       if (sql === this.#sql && !this.#isClosed) {
