@@ -62,7 +62,7 @@ describe("triggers", () => {
   test("the commands of docs/triggers.md do what the page says", async () => {
     const page = await Bun.file(join(import.meta.dir, "../../docs/triggers.md")).text();
     const commands = [...page.matchAll(/^redis-cli (.*)$/gm)].map(([, command = ""]) => command);
-    expect(commands.length).toBe(7);
+    expect(commands.length).toBe(8);
     await eventually("one node listens", isHeard);
     const node = fleet.next();
     const url = `${node.url.replace("http", "ws")}/ws?token=${fleet.boot.tokenOf("jane")}`;
@@ -77,6 +77,22 @@ describe("triggers", () => {
       const [code, said] = [await child.exited, await new Response(child.stderr).text()];
       expect([command, code, said]).toEqual([command, 0, ""]);
     }
+    const asPublisher = [
+      "redis-cli",
+      "-h",
+      redis.host,
+      "-p",
+      String(redis.port),
+      "--no-auth-warning",
+      "--user",
+      "publisher",
+      "--pass",
+      "a-long-secret",
+    ];
+    const denied = Bun.spawn([...asPublisher, "-e", "SET", "nexus:1:{p0}:f:x", "1"], { stdout: "pipe", stderr: "pipe" });
+    expect([await denied.exited, await new Response(denied.stderr).text()]).toEqual([1, expect.stringContaining("NOPERM")]);
+    const allowed = Bun.spawn([...asPublisher, "-e", "PUBLISH", "notification:user:nobody", "{"], { stdout: "pipe", stderr: "pipe" });
+    expect(await allowed.exited).toBe(0);
     const got = () =>
       jane.frames.filter(({ type }) => type === "notification").map(({ stream, event_type: event, metadata }) => [stream, event, metadata]);
     await eventually("all six came", () => got().length >= 6);
