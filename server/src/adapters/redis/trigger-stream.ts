@@ -11,6 +11,8 @@ import type { TriggerCount, TriggerTake } from "./trigger-use.ts";
 
 /** Publishes of entries that run at once. */
 const RUNNING = 256;
+/** How long a read waits for places to come free. */
+const GATHER_MS = 50;
 /** Entries that wait here for a quota or a broker; when there are so many this node takes no more. */
 const PARKED = 1_000;
 const MOST_PARKED_MS = 30_000;
@@ -104,8 +106,11 @@ export class StreamTriggers {
   }
 
   async #read(): Promise<void> {
+    if (this.#parked >= PARKED) return await this.#slot(1_000);
+    // Many at a time: a read for every publish that ends would make the way to Redis the limit.
+    if (this.#running > RUNNING / 2) await this.#slot(GATHER_MS);
     const free = RUNNING - this.#running;
-    if (free <= 0 || this.#parked >= PARKED) return await this.#slot(1_000);
+    if (free <= 0) return;
     for (const entry of await this.#reader.read(free)) this.#start(entry, 1);
   }
 
@@ -147,7 +152,7 @@ export class StreamTriggers {
       this.#park(held, 1); // Redis was away while a dead letter was written
     } finally {
       this.#running--;
-      this.#freed?.();
+      if (this.#running <= RUNNING / 2) this.#freed?.();
     }
   }
 
@@ -216,7 +221,7 @@ export class StreamTriggers {
     this.#options.log.debug("triggers.step_failed", { error });
   }
 
-  /** Resolves when a publish ended, or after so long. */
+  /** Resolves when half of the places are free and a publish ended, or after so long. */
   async #slot(ms: number): Promise<void> {
     const wait = new AbortController();
     this.#freed = () => wait.abort();
