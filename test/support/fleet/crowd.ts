@@ -1,7 +1,7 @@
 // Why: thousands of people in one process, each in an inbox, the broadcast, a channel that is kept, one that is not, and the
 // pulse that all of them hear. It must never put two people behind one client.
 import type { Fleet } from "./fleet.ts";
-import { Person } from "./person.ts";
+import { type Heard, Person } from "./person.ts";
 import { SilenceMeter } from "./silence.ts";
 
 export type Crowd = AsyncDisposable & {
@@ -21,14 +21,23 @@ const GROUPS = 20;
 export const keptGroup = (group: number): string => `kept.group-${group}`;
 export const liveGroup = (group: number): string => `live.group-${group}`;
 
+export type CrowdOptions = { readonly onEntry?: (person: Person, entry: Heard) => void };
+
 /** Resolves once everybody is connected and every channel is confirmed. */
-export async function gather(fleet: Fleet, count: number): Promise<Crowd> {
+export async function gather(fleet: Fleet, count: number, { onEntry }: CrowdOptions = {}): Promise<Crowd> {
   const silence = new SilenceMeter(count, SILENCE_MS);
+  const pulse = `channel:${PULSE}`;
   const people = Array.from({ length: count }, (_, index) => {
     const user = `user-${index}`;
     const channels = [PULSE, keptGroup(index % GROUPS), liveGroup(index % GROUPS)];
-    const onPulse = (at: number) => silence.heard(index, at);
-    return new Person({ user, token: fleet.boot.tokenOf(user), channels, place: () => fleet.next(), pulse: `channel:${PULSE}`, onPulse });
+    const person: Person = new Person({
+      ...{ user, token: fleet.boot.tokenOf(user), channels, place: () => fleet.next() },
+      onEntry(entry) {
+        if (entry.stream === pulse) silence.heard(index, entry.at);
+        onEntry?.(person, entry);
+      },
+    });
+    return person;
   });
   const close = () => {
     for (const person of people) person.close();

@@ -13,10 +13,11 @@ export type PersonOptions = {
   readonly channels: readonly string[];
   /** The node of the next attempt. */
   readonly place: () => FleetNode;
-  /** Called for each notification of the pulse. */
-  readonly onPulse: (at: number) => void;
-  readonly pulse: string;
+  /** What the application is handed, in milliseconds of `performance.now()`. */
+  readonly onEntry: (entry: Heard) => void;
 };
+
+export type Heard = { readonly stream: string; readonly id: string; readonly at: number };
 
 /** Quicker than the client's own 500 ms to 30 s, so that a table of recovery times is about servers. */
 const BACKOFF = { baseMs: 200, maxMs: 2000 };
@@ -31,10 +32,13 @@ export class Person {
   /** Codes of errors nobody waited for, and of channels the server took away. */
   readonly errors: string[] = [];
   readonly #client: NexusClient;
+  /** When its link was down, once it was up again: from and to. */
+  readonly outages: (readonly [number, number])[] = [];
   #socket: WebSocket | undefined;
   #drops = 0;
+  #downSince: number | undefined;
 
-  constructor({ user, token, channels, place, onPulse, pulse }: PersonOptions) {
+  constructor({ user, token, channels, place, onEntry }: PersonOptions) {
     this.user = user;
     this.channels = channels;
     this.#client = new NexusClient({
@@ -52,13 +56,19 @@ export class Person {
       const got = this.got.get(stream);
       if (!got || got.has(id)) this.repeated.push(`${stream} ${id}`);
       got?.add(id);
-      if (stream === pulse) onPulse(performance.now());
+      onEntry({ stream, id, at: performance.now() });
     });
     this.#client.on("gap", ({ stream, reason }) => this.#tell(stream, reason));
     this.#client.on("error", ({ code }) => this.errors.push(code));
     this.#client.on("unsubscribed", ({ channel, error }) => this.errors.push(`${error.code} ${channel}`));
     this.#client.on("state", ({ state, previous }) => {
-      if (previous === "connected" && state !== "closed") this.#drops++;
+      if (previous === "connected" && state !== "closed") {
+        this.#drops++;
+        this.#downSince = performance.now();
+      }
+      if (state !== "connected" || this.#downSince === undefined) return;
+      this.outages.push([this.#downSince, performance.now()]);
+      this.#downSince = undefined;
     });
   }
 
