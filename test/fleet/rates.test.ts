@@ -1,10 +1,12 @@
 // Why: a limit is the fleet's: nodes that cannot ask each other before they decide still let through no more than one would,
 // but for what `adapters/redis/rates.ts` states. Time is moved by hand, for the nodes and for what Redis reckons with.
 import { afterAll, describe, expect, test } from "bun:test";
+import { MemoryRateLimits } from "@nexus/server/adapters/memory/rate-limits.ts";
 import { Keys } from "@nexus/server/adapters/redis/keys.ts";
 import type { RedisLink } from "@nexus/server/adapters/redis/link.ts";
 import { openLink } from "@nexus/server/adapters/redis/open-link.ts";
-import { createRedisRates, EXCHANGE_MS, type RedisRates } from "@nexus/server/adapters/redis/rates.ts";
+import { createRedisRates, type RedisRates } from "@nexus/server/adapters/redis/rates.ts";
+import { EXCHANGE_MS } from "@nexus/server/adapters/redis/rates-script.ts";
 import fc from "fast-check";
 import { fuzzSettings, fuzzTimeoutMs } from "../support/fuzz.ts";
 import { type ManualServerClock, manualServerClock } from "../support/manual-engine-clock.ts";
@@ -134,10 +136,12 @@ const scenario = fc.record({
 });
 
 test(
-  "over any span n nodes let through R a second and n*(B + R*d) more, and under full demand not less than R",
+  "over any span n nodes let through R a second and n*(B + R*d) more, and under full demand no less than one node would",
   async () => {
     const property = fc.asyncProperty(scenario, async ({ size, perSecond, burst, demand, saturated }) => {
       const them = fleet(size);
+      const alone = new MemoryRateLimits(them.clock);
+      let aloneTotal = 0;
       const passed: number[] = [];
       for (let step = 0; step < STEPS; step++) {
         let count = 0;
@@ -148,6 +152,7 @@ test(
           if ((step + at) % (EXCHANGE_MS / STEP_MS) === 0) await node.exchange();
         }
         passed.push(count);
+        aloneTotal += drain(() => alone.take("k", { perSecond, burst }).allowed, 1_000);
         them.clock.advance(STEP_MS);
       }
       close(them);
@@ -161,9 +166,10 @@ test(
         }
       }
       const total = passed.reduce((sum, count) => sum + count, 0);
-      if (saturated) expect(total).toBeGreaterThanOrEqual(Math.floor(perStep * (STEPS - 1) - (perSecond * EXCHANGE_MS) / 1000));
+      // A debt may still be open at the end, and each node holds a fraction of a token.
+      if (saturated) expect(total).toBeGreaterThanOrEqual(Math.floor(aloneTotal - (perSecond * EXCHANGE_MS) / 1000 - size));
     });
-    await fc.assert(property, fuzzSettings(STEPS));
+    await fc.assert(property, fuzzSettings(STEPS / 10));
   },
-  fuzzTimeoutMs(100),
+  fuzzTimeoutMs(200),
 );

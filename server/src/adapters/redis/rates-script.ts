@@ -2,6 +2,7 @@
 // left. It must never decide about a request: nodes do, at once, and learn here what the others did.
 import type { Script } from "./link.ts";
 
+export const EXCHANGE_MS = 250;
 /** Slots of a window, as every node divides it. */
 export const SLOTS = 60;
 /** A bucket whose time is further ahead than this was written under another clock. */
@@ -37,12 +38,13 @@ local function bucket(key, rate, burst, used)
       tokens = tokens + (now - at) / 1000 * rate
       at = now
     end
-    if tokens > burst then tokens = burst end
+    -- What was used since the last exchange is not told yet: so much more than the burst may have come in.
+    tokens = math.min(tokens, burst + rate * ${EXCHANGE_MS / 1000})
   end
   tokens = tokens - used
   local full = math.ceil((burst - tokens) / rate * 1000) + 1000
   redis.call('SET', key, string.format('%.6f %.0f', tokens, at), 'PX', whole(full))
-  return string.format('%.6f', tokens)
+  return string.format('%.6f', math.min(tokens, burst))
 end
 local function window(key, length, used)
   local slotMs = length / ${SLOTS}

@@ -9,9 +9,8 @@ import type { RateLimits } from "../../core/ports.ts";
 import { MemoryRateLimits } from "../memory/rate-limits.ts";
 import { partitionOf } from "./keys.ts";
 import type { RedisParts } from "./parts.ts";
-import { argsOf, countsOf, EXCHANGE, type Use } from "./rates-script.ts";
+import { argsOf, countsOf, EXCHANGE, EXCHANGE_MS, type Use } from "./rates-script.ts";
 
-export const EXCHANGE_MS = 250;
 /** Keys of one script call. */
 const LOT = 200;
 /** Keys told of at one exchange; what more are used then counts on this node only. */
