@@ -2,6 +2,9 @@
 import { bootTemplates } from "./boot-templates.ts";
 import { bundleEdit } from "./bundle-edit.ts";
 import { fanOut } from "./fan-out.ts";
+import { fleetDelivery } from "./fleet-delivery.ts";
+import { fleetPresence } from "./fleet-presence.ts";
+import { fleetReconnect } from "./fleet-reconnect.ts";
 import { gatherWindow } from "./gather-window.ts";
 import { hostile } from "./hostile.ts";
 import { idleMemory } from "./idle-memory.ts";
@@ -33,8 +36,11 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   "redis-publish": redisPublish,
   "postgres-publish": postgresPublish,
   "postgres-layout": postgresLayout,
+  "fleet-reconnect": fleetReconnect,
   triggers,
   processes,
+  "fleet-delivery": fleetDelivery,
+  "fleet-presence": fleetPresence,
 };
 
 const wanted = process.argv.slice(2);

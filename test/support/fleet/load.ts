@@ -56,8 +56,8 @@ export function startLoad(
   };
 }
 
-const toChannel = (channel: string): Publish => ({ stream: `channel:${channel}`, path: "channel", body: { channel } });
-const toUser = (user: string): Publish => ({ stream: inboxOf(user), path: "send", body: { target_user_id: user } });
+export const toChannel = (channel: string): Publish => ({ stream: `channel:${channel}`, path: "channel", body: { channel } });
+export const toUser = (user: string): Publish => ({ stream: inboxOf(user), path: "send", body: { target_user_id: user } });
 
 /** One publish through the next node; never rejects. */
 export async function publish(
