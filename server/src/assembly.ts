@@ -84,8 +84,8 @@ export async function startApp(parts: Parts, { extra, gatherWindowMs, reusePort 
 }
 
 /** Publishes through Redis end before the app does: they need its engine. */
-function withTriggers(app: App, { live, metrics, readiness }: Parts, engine: OpenedEngine): App {
-  const sink = createTriggerSink({ tenants: live, publisher: app.node.publisher });
+function withTriggers(app: App, { live, log, metrics, readiness }: Parts, engine: OpenedEngine): App {
+  const sink = createTriggerSink({ tenants: live, publisher: app.node.publisher, log });
   const triggers = engine.triggers?.({ sink, ready: () => readiness.isReady(), counted: metrics.triggered });
   if (!triggers) return app;
   const stop = async () => {

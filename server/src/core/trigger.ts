@@ -7,7 +7,7 @@ import type { Content } from "@nexus/protocol/rest/content.ts";
 import { TriggerBody } from "@nexus/protocol/triggers.ts";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { parseJson } from "./json-body.ts";
-import type { Tenants } from "./ports.ts";
+import type { Log, Tenants } from "./ports.ts";
 import type { Publisher } from "./publish.ts";
 
 /** `source`: what the content's own overrides, for example `redis:notification:broadcast`. `idempotencyKey`: visible ASCII, at most 255. */
@@ -28,11 +28,12 @@ export type TriggerSink = (trigger: Trigger) => Promise<TriggerOutcome>;
 export type TriggerSinkDeps = {
   readonly tenants: Pick<Tenants, "cluster">;
   readonly publisher: Pick<Publisher, "publish" | "publishMany">;
+  readonly log: Pick<Log, "error">;
 };
 
 const checker = TypeCompiler.Compile(TriggerBody);
 
-export function createTriggerSink({ tenants, publisher }: TriggerSinkDeps): TriggerSink {
+export function createTriggerSink({ tenants, publisher, log }: TriggerSinkDeps): TriggerSink {
   return async ({ body, source, idempotencyKey }) => {
     const { limits, tenancy } = tenants.cluster();
     if (Buffer.byteLength(body) > limits.batchBytes) return { kind: "invalid", code: "payload_too_large" };
@@ -52,7 +53,9 @@ export function createTriggerSink({ tenants, publisher }: TriggerSinkDeps): Trig
           : await publisher.publish({ ...input, target });
       return "code" in outcome ? refused(outcome) : { kind: "published" };
     } catch (error) {
-      return { kind: "later", code: error instanceof Failure ? error.refusal.code : "internal", retryAfterSeconds: 1 };
+      const code = error instanceof Failure ? error.refusal.code : "internal";
+      if (code === "internal") log.error("trigger.failed", { error }); // a bug of ours, or an engine's
+      return { kind: "later", code, retryAfterSeconds: 1 };
     }
   };
 }
