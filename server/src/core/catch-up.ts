@@ -46,10 +46,11 @@ export class CatchUp {
     }
     const catching: Catching = { held: [], again: false };
     fan.catching = catching;
-    void this.#run(fan, catching, reason).then(() => {
-      fan.catching = undefined;
+    const finish = () => {
+      fan.catching = undefined; // at once: whoever begins from now on begins anew
       resume(catching.held);
-    });
+    };
+    void this.#run(fan, catching, { reason, finish });
   }
 
   /** An entry that was announced while the stream is being caught up with. */
@@ -58,12 +59,12 @@ export class CatchUp {
     if (held.length > HELD_ENTRIES) held.splice(0, HELD_ENTRIES / 2); // what is missing before the rest is read afterwards
   }
 
-  async #run(fan: Fan, catching: Catching, reason: string): Promise<void> {
+  async #run(fan: Fan, catching: Catching, { reason, finish }: { readonly reason: string; readonly finish: () => void }): Promise<void> {
     for (let waitMs = RETRY_MS.first; this.#deps.hasListeners(fan); ) {
       catching.again = false;
       try {
         await this.#gate.run(() => this.#attempt(fan, reason));
-        if (!catching.again) return;
+        if (!catching.again) return finish();
       } catch (error) {
         this.#deps.log.debug("hub.catch_up_failed", { stream: fan.stream.kind, error: String(error) });
         await new Promise<void>((resolve) => this.#deps.defer(resolve, waitMs));
@@ -72,6 +73,7 @@ export class CatchUp {
     }
     fan.announced = undefined; // nobody listens: whoever comes next finds its own place
     fan.announcedId = undefined;
+    finish();
   }
 
   async #attempt(fan: Fan, reason: string): Promise<void> {

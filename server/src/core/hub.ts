@@ -84,7 +84,7 @@ export class Hub {
     if (fan.members.size === 0) this.#active[stream.kind]++;
     fan.members.add(session);
     session.joining ??= new Map();
-    session.joining.set(fan, { frames: [], bytes: 0, first: undefined, gap: undefined });
+    session.joining.set(fan, nothingHeld(fan));
     fan.listening ??= this.#deps.bus.listen(stream, this.#listener);
     try {
       await fan.listening;
@@ -100,7 +100,7 @@ export class Hub {
   /** Holds live entries back again, for a session that listens already: it is about to read what is kept. */
   hold(session: Session, fan: Fan): void {
     session.joining ??= new Map();
-    if (!session.joining.has(fan)) session.joining.set(fan, { frames: [], bytes: 0, first: undefined, gap: undefined });
+    if (!session.joining.has(fan)) session.joining.set(fan, nothingHeld(fan));
   }
 
   /** Delivers what was held back, without entries at or before `from`, and goes live; says so when something is missing between. */
@@ -111,7 +111,8 @@ export class Hub {
     if (!held) return;
     const live = this.#fans.get(fan.key);
     const step = live && from.epoch !== NOWHERE.epoch && held.gap !== "overflow" ? live.settle(session, from) : "unsettled";
-    if (live && (step === "behind" || (step === "after" && (held.gap ?? missing(held, from)) !== undefined))) {
+    const isBroken = step === "after" && (held.gap !== undefined || isMissing(held, from));
+    if (live && (step === "behind" || isBroken)) {
       live.stepBack(session, from);
       this.#beginCatchUp(live, held.gap ?? "behind"); // what was held back is read again with the rest
       return;
@@ -251,9 +252,10 @@ export class Hub {
   }
 }
 
-/** Why the first live entry does not follow what was read, if so. */
-function missing({ first }: Held, from: Position): string | undefined {
-  if (first === undefined || from.epoch === NOWHERE.epoch) return undefined;
-  if (first.epoch !== from.epoch) return "epoch_changed";
-  return first.offset > from.offset + 1 ? "hole" : undefined;
+const nothingHeld = ({ announced }: Fan): Held => ({ frames: [], bytes: 0, since: announced, first: undefined, gap: undefined });
+
+/** Whether entries between what was read and what was held back were neither: the read was begun before the session came. */
+function isMissing({ since, first }: Held, from: Position): boolean {
+  if (since?.epoch === from.epoch && since.offset > from.offset) return true;
+  return first !== undefined && (first.epoch !== from.epoch || first.offset > from.offset + 1);
 }

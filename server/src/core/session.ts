@@ -10,10 +10,16 @@ import type { Outlet } from "./outlet.ts";
 import type { Identity, SessionInfo, Transport } from "./ports.ts";
 
 /**
- * Live frames held back while a stream is being joined. `first`: place of the first entry announced meanwhile, whoever it
+ * Live frames held back while a stream is being joined. `since`: what was announced before, which is not among them. `first`: place of the first entry announced meanwhile, whoever it
  * was for. `gap`: why entries are missing among them; with `overflow` there were too many, and they were let go.
  */
-export type Held = { frames: Frame[]; bytes: number; first: Position | undefined; gap: string | undefined };
+export type Held = {
+  frames: Frame[];
+  bytes: number;
+  readonly since: Position | undefined;
+  first: Position | undefined;
+  gap: string | undefined;
+};
 
 /** `unreadable`: the client had a cursor that says nothing; no stream can be verified. */
 export type ResumePoints = ReadonlyMap<bigint, Position> | "unreadable";

@@ -46,6 +46,8 @@ class Node {
   #published = 0;
   /** Reads of the store that fail from now on. */
   #failing = 0;
+  /** What sessions that have not joined yet will be given as their read. */
+  readonly #early = new Map<number, number>();
   /** Reads that were done, whose answers are on their way. */
   readonly #answers: (() => void)[] = [];
   #epoch = "";
@@ -119,10 +121,16 @@ class Node {
 
   async #step(what: "join" | "read" | "release", index: number): Promise<void> {
     const line = this.#lines.get(index);
+    if (what === "read" && !line && this.#lines.size > 0) {
+      // It will be given what another session of this node asked for before it came.
+      const top = await this.#engine.store.top(STREAM);
+      this.#early.set(index, top.offset);
+      this.#epoch = top.epoch;
+    }
     if (what === "join" && !line) {
       const identity = { tenant: TENANT, user: `u${index}`, roles: [], channels: [] };
       const session = new Session({ sessionId: `s${index}`, identity, transport: "websocket", full: true, connectedAt: 0 });
-      this.#lines.set(index, { session, from: undefined, live: false, got: [], gaps: [] });
+      this.#lines.set(index, { session, from: this.#early.get(index), live: false, got: [], gaps: [] });
       await this.#hub.join(session, STREAM);
     }
     if (what === "read" && line && line.from === undefined) {
