@@ -20,7 +20,10 @@ export type Verdict = {
 
 const EXAMPLES = 5;
 
-export function judge(ledger: Ledger, people: readonly Person[]): Verdict {
+/** What is to be known of a person. */
+export type Witness = Pick<Person, "user" | "got" | "told" | "repeated">;
+
+export function judge(ledger: Ledger, people: readonly Witness[]): Verdict {
   const sum = { owed: 0, delivered: 0, told: 0, toldKept: 0, holes: 0, repeated: 0 };
   const examples: string[] = [];
   for (const person of people) {
