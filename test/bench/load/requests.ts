@@ -1,5 +1,7 @@
 // Why: HTTP load that costs less than the server it measures: prepared requests on kept connections, answers counted and
-// not parsed. Closed: each connection asks again when it was answered. Open: so many a second, whatever the answers do.
+// not parsed. Closed: each connection asks again when it was answered. Open: so many a second, whatever the answers do; what
+// finds no free connection waits, and its body is of the time when it was due. It must never ask on a connection that still
+// waits: Bun closes one that does.
 import type { Socket } from "bun";
 
 export type RequestsOptions = {
@@ -32,10 +34,12 @@ export async function runRequests(options: RequestsOptions, seconds: number, per
     const body = options.bodyOf(asked++);
     return `POST ${options.path} HTTP/1.1\r\n${head}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
   };
-  const ask = (socket: Socket<State>) => {
+  const due: string[] = [];
+  const free: Socket<State>[] = [];
+  const ask = (socket: Socket<State>, text = request()) => {
     socket.data.awaited++;
     socket.data.askedAt = performance.now();
-    socket.write(request());
+    socket.write(text);
   };
   const sockets = await Promise.all(
     Array.from({ length: options.connections }, () =>
@@ -52,9 +56,16 @@ export async function runRequests(options: RequestsOptions, seconds: number, per
               if (chunk.compare(OK, 0, OK.length, at, at + OK.length) === 0) answered++;
               else refused++;
             }
-            if (running && perSecond === undefined) while (socket.data.awaited <= 0) ask(socket);
+            if (socket.data.awaited > 0 || !running) return;
+            if (perSecond !== undefined) {
+              const text = due.shift();
+              if (text === undefined) free.push(socket);
+              else ask(socket, text);
+            } else ask(socket);
           },
-          close: () => undefined,
+          close() {
+            if (running) throw new Error("the server closed a publisher's connection");
+          },
           error: (_socket, error) => {
             throw error;
           },
@@ -62,16 +73,18 @@ export async function runRequests(options: RequestsOptions, seconds: number, per
       }),
     ),
   );
+  free.push(...sockets);
   const began = performance.now();
   if (perSecond === undefined) {
     for (const socket of sockets) ask(socket);
     await Bun.sleep(seconds * 1000);
   } else {
     for (let now = began; now - began < seconds * 1000; now = performance.now()) {
-      const due = Math.floor(((now - began) / 1000) * perSecond);
-      while (asked < due) {
-        const socket = sockets[asked % sockets.length];
+      const wanted = Math.floor(((now - began) / 1000) * perSecond);
+      while (asked < wanted) {
+        const socket = free.shift();
         if (socket) ask(socket);
+        else due.push(request());
       }
       await Bun.sleep(1);
     }

@@ -17,11 +17,11 @@ export type Target = AsyncDisposable & {
   readonly pid: number;
   /** What tokens are signed with; empty where there are none. */
   readonly secret: string;
-  /** Listeners `index` of a user each, with the channels it wants. */
+  /** Listeners of a user each, counted from `firstUser` (0), with the channels it wants. */
   listen(
     count: number,
     channelsOf: (index: number) => readonly string[],
-    how?: Partial<ListenersOptions> & { readonly transport?: "sse"; readonly query?: string },
+    how?: Partial<ListenersOptions> & { readonly transport?: "sse"; readonly query?: string; readonly firstUser?: number },
   ): Promise<Listeners>;
   /** What a publisher asks: `to` is a channel or a user. */
   publishes(toOf: (count: number) => PublishTo, payload: () => string, connections?: number): RequestsOptions;
@@ -51,12 +51,14 @@ async function floor(kind: Exclude<TargetKind, "nexus">): Promise<Target> {
     url,
     pid: started.pid,
     secret: "",
-    listen: (count, channelsOf, { transport, query: _query, ...how } = {}) =>
+    listen: (count, channelsOf, { transport, query: _query, firstUser = 0, ...how } = {}) =>
       openListeners({
         url,
         count,
         pathOf: (index) =>
-          transport === "sse" ? `/sse?user=user-${index}` : `/ws?user=user-${index}&channels=${channelsOf(index).join(",")}`,
+          transport === "sse"
+            ? `/sse?user=user-${firstUser + index}`
+            : `/ws?user=user-${firstUser + index}&channels=${channelsOf(index).join(",")}`,
         greet: () => "hello",
         ...how,
       }),
@@ -90,12 +92,12 @@ export function nexusAt({ url, secret, key }: Credentials, program: AsyncDisposa
     url,
     pid: program.pid,
     secret,
-    listen: (count, channelsOf, { transport, query = "", ...how } = {}) =>
+    listen: (count, channelsOf, { transport, query = "", firstUser = 0, ...how } = {}) =>
       openListeners({
         url,
         count,
         pathOf(index) {
-          const token = tokenFor(secret, `user-${index}`);
+          const token = tokenFor(secret, `user-${firstUser + index}`);
           return (transport === "sse" ? `/sse?token=${token}&channels=${channelsOf(index).join(",")}` : `/ws?token=${token}`) + query;
         },
         greet: (index) => (channelsOf(index).length === 0 ? '{"type":"Ping"}' : subscribe(channelsOf(index))),

@@ -1,6 +1,7 @@
 // Why: the server as it ships, with the memory engine and a tenant whose credentials the benchmark knows, limits off. It
 // must never measure anything: whoever started it looks from outside. `--window <ms>` holds the gather window still;
-// `--redis <host:port>` takes the Redis engine; `--limits <json>` sets limits of the cluster, and believes
+// `--redis <host:port>` takes the Redis engine; `--secret` and `--key` are credentials that several nodes share;
+// `--limits <json>` sets limits of the cluster, and believes
 // `X-Forwarded-For`, so that clients can have addresses of their own.
 import { randomBytes } from "node:crypto";
 import { makeBuckets } from "@nexus/protocol/bundle.ts";
@@ -27,8 +28,12 @@ const parsed = parseConfig({ env: engine, defaults: { http, ops: LOOPBACK, admin
 if (!parsed.ok) throw new Error(parsed.errors.join("\n"));
 const log = createLog({ level: "warn", clock: systemClock, write: (line) => process.stderr.write(`${line}\n`) });
 const server = await startServer(parsed.config, windowMs === undefined ? { log } : { log, gatherWindowMs: windowMs });
-const secret = randomBytes(32).toString("hex");
-const key = randomBytes(16).toString("hex");
+const given = (flag: string): string | undefined => {
+  const place = process.argv.indexOf(flag);
+  return place < 0 ? undefined : process.argv[place + 1];
+};
+const secret = given("--secret") ?? randomBytes(32).toString("hex");
+const key = given("--key") ?? randomBytes(16).toString("hex");
 server.live.load(
   makeBuckets([
     clusterEntry({
