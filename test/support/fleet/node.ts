@@ -1,6 +1,7 @@
 // Why: one server as a process of its own, as it runs in a pod: killed, drained and read from outside only.
 // It must never outlive the test that started it.
 import { join } from "node:path";
+import { diesWithUs } from "../dies-with-us.ts";
 import { eventually } from "../eventually.ts";
 import { type LogLine, readLogLines } from "../log-lines.ts";
 
@@ -26,7 +27,7 @@ const MAX_LINES = 5000;
 /** `env`: settings by the names of the configuration. Resolves once the node is ready to serve. */
 export async function startNode(name: string, env: Readonly<Record<string, string>>): Promise<FleetNode> {
   const loopback = { NEXUS_HTTP_HOST: "127.0.0.1", NEXUS_HTTP_PORT: "0", NEXUS_OPS_HOST: "127.0.0.1", NEXUS_OPS_PORT: "0" };
-  const child = Bun.spawn([process.execPath, MAIN], {
+  const child = Bun.spawn(diesWithUs([process.execPath, MAIN]), {
     ...{ stdin: "ignore", stdout: "pipe", stderr: "pipe" },
     env: { ...loopback, NEXUS_NODE: name, ...env },
   });

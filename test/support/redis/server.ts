@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { diesWithUs } from "../dies-with-us.ts";
 import { eventually } from "../eventually.ts";
 import { freePort } from "../free-port.ts";
 
@@ -38,7 +39,10 @@ export async function startRedis({ settings = [], port, folder, flags = [] }: Re
   const config = [`port ${at}`, "bind 127.0.0.1", `dir ${place}`, 'save ""', "appendonly no", ...settings].join("\n");
   await Bun.write(file, `${config}\n`);
   const run = async () => {
-    const child = Bun.spawn(["redis-server", file, ...flags], { stdout: Bun.file(join(place, "redis.log")), stderr: "inherit" });
+    const child = Bun.spawn(diesWithUs(["redis-server", file, ...flags]), {
+      stdout: Bun.file(join(place, "redis.log")),
+      stderr: "inherit",
+    });
     await eventually("redis-server answers", async () => {
       if (child.exitCode !== null) throw new Error(`redis-server ended: ${await Bun.file(join(place, "redis.log")).text()}`);
       const socket = await Bun.connect({ hostname: "127.0.0.1", port: at, socket: { data: () => undefined } });

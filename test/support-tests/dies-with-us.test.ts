@@ -1,0 +1,30 @@
+// Why: a killed test run leaves no server behind.
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import { eventually } from "../support/eventually.ts";
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false; // no such process
+  }
+};
+
+test.skipIf(!Bun.which("setpriv"))("a child ends when its parent is killed, and not before", async () => {
+  const module = join(import.meta.dir, "../support/dies-with-us.ts");
+  const program = `
+    const { diesWithUs } = await import(${JSON.stringify(module)});
+    const child = Bun.spawn(diesWithUs(["sleep", "60"]));
+    console.log(child.pid);
+    setInterval(() => undefined, 1000);
+  `;
+  const parent = Bun.spawn([process.execPath, "-e", program], { stdout: "pipe" });
+  const { value } = await parent.stdout.getReader().read();
+  const pid = Number(new TextDecoder().decode(value));
+  expect(isAlive(pid)).toBe(true);
+  parent.kill("SIGKILL");
+  await parent.exited;
+  await eventually("the child is gone", () => !isAlive(pid));
+});
