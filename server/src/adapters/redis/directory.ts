@@ -4,6 +4,7 @@ import { Failure } from "@nexus/protocol/failures.ts";
 import type { Audience } from "@nexus/protocol/frames.ts";
 import { audienceValues } from "../../core/audience.ts";
 import type { ChannelPresence, Directory, SessionInfo, SessionPlace, StreamId } from "../../core/ports.ts";
+import { Gate } from "./gate.ts";
 import { LEASE_MS, Leases } from "./leases.ts";
 import type { Reply } from "./link.ts";
 import type { RedisParts } from "./parts.ts";
@@ -11,6 +12,9 @@ import { LocalPresence, type LocalTenant } from "./presence-local.ts";
 import { PresenceReads, wholeOf } from "./presence-read.ts";
 import { ENTER, LEAVE, TAKE } from "./presence-scripts.ts";
 import { NOBODY, type NodeSaid, ownBeginning, sessionText, sumOf, tenantText } from "./presence-text.ts";
+
+/** Sessions that come and go at the same time: a few hundredths of a second of Redis. */
+const AT_ONCE = 1000;
 
 export class RedisDirectory implements Directory {
   readonly #parts: RedisParts;
@@ -20,6 +24,7 @@ export class RedisDirectory implements Directory {
   readonly #reads: PresenceReads;
   readonly #leases: Leases;
   readonly #running = new Set<Promise<unknown>>();
+  readonly #gate = new Gate(AT_ONCE);
 
   constructor(parts: RedisParts) {
     this.#parts = parts;
@@ -172,7 +177,7 @@ export class RedisDirectory implements Directory {
     let isTaken = false;
     try {
       const args = [this.#leaseMs, this.#parts.self, limit, broadcast.sessions, tenantText(tenant)];
-      isTaken = wholeOf(await this.#parts.link.run(TAKE, [broadcast.key], args)) === 1;
+      isTaken = wholeOf(await this.#gate.pass(() => this.#parts.link.run(TAKE, [broadcast.key], args))) === 1;
     } finally {
       if (!isTaken) recount(-1);
     }
@@ -237,7 +242,7 @@ export class RedisDirectory implements Directory {
   }
 
   async #run(script: typeof ENTER, key: string, args: readonly (string | number)[]): Promise<readonly Reply[]> {
-    const reply = await this.#parts.link.run(script, [key], args);
+    const reply = await this.#gate.pass(() => this.#parts.link.run(script, [key], args));
     return Array.isArray(reply) ? (reply as readonly Reply[]) : []; // a list, as the scripts say
   }
 

@@ -13,6 +13,9 @@ import { ownBeginning, sessionText, tenantText } from "./presence-text.ts";
 /** A lease that is not renewed for so long counts as gone, in milliseconds; renewed three times as often. */
 export const LEASE_MS = 10_000;
 
+/** Hashes of users live for two leases: every so many renewals are told to let them live on, long before they end. */
+const LONG_EVERY = 3;
+
 /** Renewals are spread over this many turns, so that neither Redis nor this node stands still for all of them at once. */
 const TURNS = 32;
 
@@ -28,6 +31,8 @@ export class Leases {
   readonly #names: readonly Batch<Named>[];
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #renewing = new Set<number>();
+  /** Renewals of each partition that were done. */
+  readonly #renewed: number[] = Array.from({ length: PARTITIONS }, () => 0);
   #turn = 0;
   #isFailing = false;
 
@@ -111,23 +116,25 @@ export class Leases {
       for (const [name, { sessions }] of channels) if (sessions > 0) names.push({ tenant: id, name });
     }
     if (users.length + held.length + names.length === 0) return false;
-    await Promise.all([this.#write({ users, held }), this.#writeNames(names)]);
+    const done = this.#renewed[partition] ?? 0;
+    await Promise.all([this.#write({ users, held }, done % LONG_EVERY === 0), this.#writeNames(names)]);
+    this.#renewed[partition] = done + 1; // one that failed is done again as it was
     return true;
   }
 
-  async #write({ users, held }: Rest): Promise<void> {
+  async #write({ users, held }: Rest, isLong = false): Promise<void> {
     const calls: Promise<void>[] = [];
     for (let at = 0; at < users.length; at += KEYS_PER_CALL)
-      calls.push(this.#call({ users: users.slice(at, at + KEYS_PER_CALL), held: [] }));
+      calls.push(this.#call({ users: users.slice(at, at + KEYS_PER_CALL), held: [] }, { isLong }));
     for (let at = 0; at < held.length; at += KEYS_PER_CALL) calls.push(this.#call({ users: [], held: held.slice(at, at + KEYS_PER_CALL) }));
     await Promise.all(calls);
   }
 
-  async #call({ users, held }: Rest, whole = false): Promise<void> {
+  async #call({ users, held }: Rest, { isLong = false, whole = false } = {}): Promise<void> {
     const { parts, local, leaseMs } = this.#options;
     const { link, self, node } = parts;
     const told = held.map(({ sessions }) => sessions);
-    const args: (string | number)[] = [leaseMs, self, this.#beginning, users.length];
+    const args: (string | number)[] = [leaseMs, self, this.#beginning, isLong ? 1 : 0, users.length];
     for (const { sessions } of users) {
       args.push(sessions.length);
       for (const present of sessions) args.push(present.info.sessionId, this.#says(present, node, whole));
@@ -152,7 +159,7 @@ export class Leases {
         local.forget(one);
       }
     });
-    if (unknown.length > 0 && !whole) await this.#call({ users: unknown, held: [] }, true); // Redis lost them
+    if (unknown.length > 0 && !whole) await this.#call({ users: unknown, held: [] }, { isLong: true, whole: true }); // Redis lost them
   }
 
   /** What a session says, where Redis has to be told; '' leaves it as it is. */

@@ -85,32 +85,37 @@ return 1
 
 /**
  * Writes and renews. KEYS: sessions of users, then listeners of streams. ARGV: lease ms, node, how this node's own sessions
- * begin, how many users; per user: how many sessions, per session its id and what it says ('' = as before); per stream:
- * how many sessions of this node (0 = none any more), what the node says, since when there is somebody.
+ * begin, 1 when the hashes of users themselves have to live on (of every third renewal: they live for two leases, set here or
+ * with their first session), how many users; per user: how many sessions, per session its id and what it says ('' = as
+ * before); per stream: how many sessions of this node (0 = none any more), what the node says, since when there is somebody.
+ * A user whose hash holds no more than these sessions is not looked at: nearly all of them, and most of what it costs.
  * Answers per user [sessions that were not known, sessions elsewhere, whether this node has the first], per stream [other
  * nodes, whether this node is the first, since].
  */
 export const RENEW: Script = {
   name: "nexusRenew",
   lua: `${LEASES}${LOOK}
-local lease, self, mine, users = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local lasts, at, reply = lasting(lease), 4, {}
+local lease, self, mine, long, users = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1', tonumber(ARGV[5])
+local lasts, at, reply = lasting(lease), 5, {}
 local function take() at = at + 1; return ARGV[at] end
 local function tell(a, b, c) reply[#reply + 1] = a; reply[#reply + 1] = b; reply[#reply + 1] = c end
 for i = 1, users do
-  local unknown = 0
-  for _ = 1, tonumber(take()) do
+  local key, sessions, unknown, written = KEYS[i], tonumber(take()), 0, 0
+  for _ = 1, sessions do
     local session, says = take(), take()
     if says == '' then
-      local value = redis.call('HGET', KEYS[i], session)
+      local value = redis.call('HGET', key, session)
       if value then _, says = split(value) end
     end
     if says == '' then unknown = unknown + 1
-    else redis.call('HSET', KEYS[i], session, lasts .. '|' .. says) end
+    else written = written + redis.call('HSET', key, session, lasts .. '|' .. says) end
   end
-  lives(KEYS[i], lease)
-  local _, foreign, _, ours = look(KEYS[i], mine)
-  tell(unknown, foreign, ours and 1 or 0)
+  if long or written > 0 then lives(key, lease) end
+  if unknown == 0 and redis.call('HLEN', key) == sessions then tell(0, 0, sessions > 0 and 1 or 0)
+  else
+    local _, foreign, _, ours = look(key, mine)
+    tell(unknown, foreign, ours and 1 or 0)
+  end
 end
 for i = users + 1, #KEYS do
   local key, count, says, since = KEYS[i], take(), take(), take()
