@@ -5,6 +5,9 @@ import { FormatRegistry, type Static, type TObject, type TProperties, type TSche
 import { parseRange } from "./addresses.ts";
 import { Delivery, Limits } from "./resources/settings.ts";
 
+const HOST_PORT = /^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+):[0-9]{1,5}$/;
+
+if (!FormatRegistry.Has("host-port")) FormatRegistry.Set("host-port", (text) => HOST_PORT.test(text));
 if (!FormatRegistry.Has("address-range")) FormatRegistry.Set("address-range", (text) => parseRange(text) !== undefined);
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
@@ -108,7 +111,7 @@ export const ServerConfig = Type.Object({
       REDIS_TOPOLOGIES.map((topology) => Type.Literal(topology)),
       { default: "standalone", description: "How Redis is run: one server, one watched by Sentinels, or a Redis Cluster." },
     ),
-    addresses: Type.Array(Type.String({ pattern: "^(\\[[0-9a-fA-F:.]+\\]|[^:\\[\\]\\s]+):[0-9]{1,5}$" }), {
+    addresses: Type.Array(Type.String({ format: "host-port" }), {
       default: ["127.0.0.1:6379"],
       minItems: 1,
       maxItems: 32,

@@ -62,6 +62,15 @@ describe("parseConfig", () => {
     }
   });
 
+  test("says what an address of Redis looks like", () => {
+    const addresses = (text: string) => errorsOf({ env: { NEXUS_REDIS_ADDRESSES: text } });
+    for (const good of ["redis:6379", "10.0.0.1:1,redis-1.redis:6379", "[2001:db8::1]:6379"]) expect(addresses(good)).toEqual([]);
+    for (const bad of ["redis", "redis:", "redis:port", "2001:db8::1:6379", "redis:6379 other:6379", ""]) {
+      expect(addresses(bad)).toHaveLength(1);
+    }
+    expect(addresses("redis")[0]).toContain("must be a host and port such as redis-0:6379");
+  });
+
   test("leaves other programs' variables alone", () => {
     expect(
       errorsOf({
