@@ -1,7 +1,7 @@
 // Why: one fault from beginning to end: a fleet, a crowd and a load before it, the fault, and the account after it.
 // It must never end the account early: the load goes on until everybody hears again, and stops before it is judged.
 import { eventually } from "../../support/eventually.ts";
-import { gather } from "../../support/fleet/crowd.ts";
+import { type Crowd, gather } from "../../support/fleet/crowd.ts";
 import { startFleet } from "../../support/fleet/fleet.ts";
 import { Ledger } from "../../support/fleet/ledger.ts";
 import { startLoad } from "../../support/fleet/load.ts";
@@ -15,7 +15,7 @@ export type Account = Verdict & {
   readonly people: number;
   readonly accepted: number;
   readonly refused: Readonly<Record<string, number>>;
-  /** From the strike to the end of the last silence; undefined: nobody was without news. */
+  /** From the strike to the end of the last silence or reconnect; undefined: nobody noticed. */
   readonly recoveryMs: number | undefined;
   readonly longestSilenceMs: number;
   /** People who were without news for a while, and connections that were lost. */
@@ -66,7 +66,7 @@ export async function runFault(fault: Fault, people: number, onEnd?: (nodes: rea
   fleet.checkErrors();
   return {
     ...{ fault: fault.name, people, ...verdict, accepted: ledger.accepted, refused: ledger.refused },
-    recoveryMs: silence.endedAt === undefined ? undefined : silence.endedAt - struckAt,
+    recoveryMs: recoveryOf(crowd, struckAt),
     ...{ longestSilenceMs: silence.longestMs, cutOff: silence.cutOff },
     drops: count(crowd.people, ({ drops }) => drops) - dropsBefore,
     gaveUp: count(crowd.people, ({ isTrying }) => (isTrying ? 0 : 1)),
@@ -82,6 +82,12 @@ async function settled(ledger: Ledger, people: readonly Person[]): Promise<Verdi
     if (verdict.holes === 0 || performance.now() > deadline) return verdict;
     await Bun.sleep(250);
   }
+}
+
+function recoveryOf({ people, silence }: Crowd, struckAt: number): number | undefined {
+  const ends = [silence.endedAt ?? 0, ...people.flatMap(({ outages }) => outages.map(([, to]) => to))];
+  const last = ends.reduce((latest, end) => Math.max(latest, end), 0);
+  return last > struckAt ? last - struckAt : undefined;
 }
 
 const count = (people: readonly Person[], of: (person: Person) => number): number => people.reduce((sum, person) => sum + of(person), 0);

@@ -33,7 +33,7 @@ export function rowOf(account: Account): string {
     account.repeated,
     account.drops,
     account.cutOff,
-    account.recoveryMs === undefined ? "0" : seconds(account.recoveryMs),
+    account.recoveryMs === undefined ? "–" : seconds(account.recoveryMs),
     seconds(account.longestSilenceMs),
   ];
   return `| ${cells.join(" | ")} |`;

@@ -80,6 +80,7 @@ export async function publish(
     const { notification_id: id } = (await answer.json()) as { readonly notification_id: string }; // docs/reference names it
     ledger.accept(stream, { id, askedAt, answeredAt: performance.now() });
   } catch (error) {
-    ledger.refuse(error instanceof Error ? error.name : String(error)); // the node died, or said nothing
+    // The node died, or said nothing for so long.
+    ledger.refuse(error instanceof Error && error.name === "TimeoutError" ? "no answer in time" : "connection lost");
   }
 }
