@@ -37,12 +37,14 @@ async function toChannel(redis: BenchRedis): Promise<void> {
     const times = timing();
     const how = { sampled: 10, onSample: times.onSample };
     await using listeners = await listenOn(nodes.all, LISTENERS, () => ["channel-0"], how);
-    const requests = nodes.first.publishes(() => ({ channel: "channel-0" }), times.payload);
+    const toOf = () => ({ channel: "channel-0" });
+    const [closed, open] = [nodes.first.publishes(toOf, times.payload), nodes.first.publishes(toOf, times.payload, 64)];
     const crowd = { nodes: nodes.all, redis: engine, listeners, each: LISTENERS };
-    await deliverFleet(crowd, { requests, seconds: 1, perSecond: 100 }); // warm
+    await deliverFleet(crowd, { requests: open, seconds: 1, perSecond: 100 }); // warm
     for (const perSecond of RATES) {
       times.reset();
-      const result = await deliverFleet(crowd, { requests, seconds: SECONDS, ...(perSecond === undefined ? {} : { perSecond }) });
+      const load = perSecond === undefined ? { requests: closed } : { requests: open, perSecond };
+      const result = await deliverFleet(crowd, { ...load, seconds: SECONDS });
       if (!isRedis) floor.set(perSecond, microseconds(result.nodesCpu, result));
       print(`1 channel x ${LISTENERS}: ${name}`, result, { times, one: floor.get(perSecond) ?? Number.NaN });
     }

@@ -3,6 +3,7 @@ import { bootTemplates } from "./boot-templates.ts";
 import { bundleEdit } from "./bundle-edit.ts";
 import { fanOut } from "./fan-out.ts";
 import { fleetDelivery } from "./fleet-delivery.ts";
+import { fleetLatency } from "./fleet-latency.ts";
 import { fleetPresence } from "./fleet-presence.ts";
 import { fleetReconnect } from "./fleet-reconnect.ts";
 import { gatherWindow } from "./gather-window.ts";
@@ -40,6 +41,7 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   triggers,
   processes,
   "fleet-delivery": fleetDelivery,
+  "fleet-latency": fleetLatency,
   "fleet-presence": fleetPresence,
 };
 

@@ -1,5 +1,7 @@
 // Why: the least a Bun process can do and still fan out what comes by POST: `server.publish` per message, or gathered for
-// 2 ms. It must stay as small as it is: no authentication, no JSON, no state but the sockets.
+// 2 ms. With `--redis <host:port>` each message goes out by PUBLISH and comes back by SUBSCRIBE first, and is answered when
+// Redis took it. It must stay as small as it is: no authentication, no JSON, no state but the sockets.
+import { openLink } from "@nexus/server/adapters/redis/open-link.ts";
 import type { ServerWebSocket } from "bun";
 
 const GATHER_MS = 2;
@@ -8,6 +10,31 @@ type Data = { readonly user: string; readonly channels: readonly string[] };
 const users = new Map<string, ServerWebSocket<Data>>();
 const streams = new Map<string, ReadableStreamDefaultController<Uint8Array>>();
 let waiting: [string, string][] = [];
+const redisAt = process.argv.indexOf("--redis");
+const out = redisAt < 0 ? undefined : await dial(process.argv[redisAt + 1] ?? "");
+if (redisAt >= 0) {
+  const back = await dial(process.argv[redisAt + 1] ?? "");
+  await back.subscribe("floor");
+  back.on("message", (_channel, message) => {
+    const at = message.indexOf("\n");
+    arrived(message.slice(0, at), message.slice(at + 1));
+  });
+}
+
+/** A bare connection of the client library. */
+async function dial(address: string) {
+  const log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: console.error };
+  const link = await openLink({ addresses: [address], commandTimeoutMs: 5000, log });
+  const [primary] = await link.primaries();
+  if (!primary) throw new Error("no Redis");
+  return await link.dial(primary);
+}
+
+/** `to`: a channel, or a user. */
+function arrived(to: string, text: string): void {
+  if (to.startsWith("user-")) users.get(to)?.send(text);
+  else publish(to, text);
+}
 
 function publish(channel: string, text: string): void {
   if (!gathers) {
@@ -47,10 +74,9 @@ const server = Bun.serve<Data>({
     const text = await request.text();
     const to = searchParams.get("to");
     const channel = searchParams.get("channel");
-    if (to !== null) users.get(to)?.send(text);
-    else if (channel !== null) publish(channel, text);
-    else if (text.startsWith("channel-")) publish(text.slice(0, text.indexOf(" ")), text);
-    else if (text.startsWith("user-")) users.get(text.slice(0, text.indexOf(" ")))?.send(text);
+    const target = to ?? channel ?? text.slice(0, text.indexOf(" "));
+    if (out) await out.publish("floor", `${target}\n${text}`);
+    else arrived(target, text);
     return new Response('{"success":true}', { headers: { "content-type": "application/json" } });
   },
   websocket: {

@@ -39,12 +39,12 @@ export function pinGenerator(): void {
 const pinned = (command: readonly string[]): string[] => (TASKSET ? [TASKSET, "-c", SERVER_CORE, ...command] : [...command]);
 
 export function startTarget(kind: TargetKind, flags: readonly string[] = []): Promise<Target> {
-  return kind === "nexus" ? nexus(flags) : floor(kind);
+  return kind === "nexus" ? nexus(flags) : floor(kind, flags);
 }
 
-async function floor(kind: Exclude<TargetKind, "nexus">): Promise<Target> {
+async function floor(kind: Exclude<TargetKind, "nexus">, flags: readonly string[]): Promise<Target> {
   const gather = kind === "floor" ? [] : ["--gather"];
-  const started = await start<{ url: string }>(pinned([process.execPath, `${ROOT}test/bench/floor/fan-out.ts`, ...gather]));
+  const started = await start<{ url: string }>(pinned([process.execPath, `${ROOT}test/bench/floor/fan-out.ts`, ...gather, ...flags]));
   const { url } = started.ready;
   return {
     name: kind,
