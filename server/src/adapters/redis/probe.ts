@@ -11,6 +11,8 @@ export type ProbeOptions = {
   readonly arrived: (lagMs: number) => void;
   /** The server took a probe and has nobody to give it to. */
   readonly unheard: () => void;
+  /** The command that publishes failed: nothing is known of the subscription. */
+  readonly unsent: () => void;
 };
 
 type Flight = { readonly text: string; readonly sentAt: number; taken: boolean; ticks: number };
@@ -47,7 +49,7 @@ export class Probe {
   }
 
   async #send(): Promise<void> {
-    const { publish, clock, unheard } = this.#options;
+    const { publish, clock, unheard, unsent } = this.#options;
     const flight: Flight = { text: String(++this.#sent), sentAt: clock.monotonic(), taken: false, ticks: 0 };
     this.#flight = flight;
     let receivers: Reply;
@@ -55,7 +57,9 @@ export class Probe {
       receivers = await publish(flight.text);
     } catch {
       // Redis did not take it: the link counts and logs that, and a subscription is not to blame.
-      if (this.#flight === flight) this.#flight = undefined;
+      if (this.#flight !== flight) return;
+      this.#flight = undefined;
+      unsent();
       return;
     }
     if (this.#flight !== flight) return;

@@ -60,6 +60,8 @@ export class Subscriber {
   #connection: Redis | undefined;
   /** Commands go out: the probe's channel is confirmed. */
   #open = false;
+  /** Ticks since it was asked by itself whether it lives, while there is no answer. */
+  #askedTicks: number | undefined;
   #onLost: () => void = () => undefined;
   #probe: Probe;
   #probeChannel: string;
@@ -109,6 +111,7 @@ export class Subscriber {
     this.#dirty.clear();
     this.#onTheirWay.clear();
     this.#unconfirmed = 0;
+    this.#askedTicks = undefined;
     this.#probe = this.#newProbe();
     this.#onLost();
   }
@@ -171,6 +174,7 @@ export class Subscriber {
     const timer = setInterval(() => {
       let stuck = false;
       for (const command of this.#onTheirWay) stuck ||= ++command.age > 2;
+      if (this.#askedTicks !== undefined) stuck ||= ++this.#askedTicks > 2;
       if (this.#probe.tick() && !stuck) return;
       log.warn("redis.subscriber_dead", { primary: this.#primary.id });
       events.dead();
@@ -269,7 +273,24 @@ export class Subscriber {
         events.lag(lagMs);
       },
       unheard: () => void this.#unheard(channel),
+      unsent: () => void this.#ask(),
     });
+  }
+
+  /**
+   * No probe can be sent. A node that is cut off has lost this connection too, and must not wait for the other way to come
+   * back before it finds out: the connection is asked itself.
+   */
+  async #ask(): Promise<void> {
+    const connection = this.#connection;
+    if (connection === undefined || !this.#open || this.#askedTicks !== undefined) return;
+    this.#askedTicks = 0;
+    try {
+      await connection.ping();
+    } catch {
+      return; // `close` follows, and is what counts
+    }
+    if (this.#connection === connection) this.#askedTicks = undefined;
   }
 
   /** Connected, and yet not subscribed: the connection leads to the wrong server, or the slot has moved. */
