@@ -273,24 +273,19 @@ export class Subscriber {
         events.lag(lagMs);
       },
       unheard: () => void this.#unheard(channel),
-      unsent: () => void this.#ask(),
+      unsent: () => this.#ask(),
     });
   }
 
-  /**
-   * No probe can be sent. A node that is cut off has lost this connection too, and must not wait for the other way to come
-   * back before it finds out: the connection is asked itself.
-   */
-  async #ask(): Promise<void> {
+  /** No probe can be sent. A node that is cut off must not wait for that to find out that this connection is lost too. */
+  #ask(): void {
     const connection = this.#connection;
     if (connection === undefined || !this.#open || this.#askedTicks !== undefined) return;
     this.#askedTicks = 0;
-    try {
-      await connection.ping();
-    } catch {
-      return; // `close` follows, and is what counts
-    }
-    if (this.#connection === connection) this.#askedTicks = undefined;
+    const answered = () => {
+      if (this.#connection === connection) this.#askedTicks = undefined;
+    };
+    connection.ping().then(answered, () => undefined); // `close` follows a failure, and is what counts
   }
 
   /** Connected, and yet not subscribed: the connection leads to the wrong server, or the slot has moved. */
