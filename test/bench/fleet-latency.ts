@@ -1,7 +1,7 @@
 // Why: what Redis between publisher and listener adds to a notification's way, at a load the fleet carries: half of what it
 // took at full speed. Beside it a server that does nothing but PUBLISH and SUBSCRIBE through the same Redis.
-import { type BenchRedis, benchRedis, deliverFleet, listenOn, startNodes } from "./load/fleet.ts";
-import { percentile, pinGenerator, startTarget, type Target } from "./load/targets.ts";
+import { type BenchRedis, benchRedis, deliverFleet, listenOn, startFloor, startNodes } from "./load/fleet.ts";
+import { percentile, pinGenerator, type Target } from "./load/targets.ts";
 import { timing } from "./load/timing.ts";
 
 const LISTENERS = 1000;
@@ -48,8 +48,8 @@ export async function fleetLatency(): Promise<void> {
   pinGenerator(); // and Redis with it, which this process starts
   await using redis = await benchRedis();
   for (const kind of ["floor", "floor gathered 2 ms"] as const) {
-    await using floor = await startTarget(kind, ["--redis", redis.server.address]);
-    await measure(`${kind} through Redis:`.padEnd(32), [floor], redis);
+    await using floor = await startFloor(redis, kind);
+    await measure(`${kind} through Redis:`.padEnd(32), floor.all, redis);
   }
   for (const count of [1, 2]) {
     await using nodes = await startNodes(count, redis);

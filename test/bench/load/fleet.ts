@@ -51,6 +51,12 @@ export async function startNodes(count: number, redis: BenchRedis | undefined, f
   };
 }
 
+/** A server that only does PUBLISH and SUBSCRIBE by hand, as a fleet of one: the floor of {@link startNodes}. */
+export async function startFloor(redis: BenchRedis, kind: "floor" | "floor gathered 2 ms"): Promise<Nodes> {
+  const first = await startTarget(kind, ["--redis", redis.server.address]);
+  return { all: [first], first, [Symbol.asyncDispose]: () => first[Symbol.asyncDispose]() };
+}
+
 /** `count` users spread evenly over the nodes, as one crowd. `sampled`: of each node. */
 export async function listenOn(
   nodes: readonly Target[],
@@ -73,12 +79,20 @@ export async function listenOn(
   };
 }
 
+/** `nodes`: the first is published through. `each`: listeners that every publish must reach. */
+export type Crowd = {
+  readonly nodes: readonly Target[];
+  readonly redis?: BenchRedis;
+  readonly listeners: Listeners;
+  readonly each: number;
+};
+
 /** CPU in seconds: of all nodes together, and of Redis. */
 export type FleetDelivered = Omit<Delivered, "cpuSeconds"> & { readonly nodesCpu: number; readonly redisCpu: number };
 
-/** Publishes for `seconds`. Throws unless each publish that was answered reached `each` listeners. */
+/** Publishes for `seconds`. Throws unless each publish that was answered reached everybody it had to. */
 export async function deliverFleet(
-  { nodes, redis, listeners, each }: { nodes: readonly Target[]; redis?: BenchRedis | undefined; listeners: Listeners; each: number },
+  { nodes, redis, listeners, each }: Crowd,
   load: { requests: RequestsOptions; seconds: number; perSecond?: number },
 ): Promise<FleetDelivered> {
   const read = () => ({
