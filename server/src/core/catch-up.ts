@@ -63,7 +63,7 @@ export class CatchUp {
     for (let waitMs = RETRY_MS.first; this.#deps.hasListeners(fan); ) {
       catching.again = false;
       try {
-        await this.#gate.run(() => this.#attempt(fan, reason));
+        await this.#gate.pass(() => this.#attempt(fan, reason));
         if (!catching.again) return finish();
       } catch (error) {
         this.#deps.log.debug("hub.catch_up_failed", { stream: fan.stream.kind, error: String(error) });

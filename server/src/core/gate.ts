@@ -1,27 +1,39 @@
-// Why: work that comes in bursts (every stream of a node at once) runs a few at a time, in the order it was asked for.
-// It must never lose a turn when work fails.
+// Why: after a restart or an interruption thousands ask at once, and what all of them sent together would wait for its answer
+// longer than a command may. It must never change the order, lose a turn when work fails, nor hold anything when there is room.
 
-/** Runs at most `width` pieces of work at once. */
+/** At most so many at a time; whoever comes later begins when one before has ended, in the order they came. */
 export class Gate {
-  readonly #width: number;
-  #running = 0;
-  readonly #waiting: (() => void)[] = [];
+  #room: number;
+  #waiting: (() => void)[] = [];
+  #head = 0;
 
-  constructor(width: number) {
-    this.#width = width;
+  constructor(atOnce: number) {
+    this.#room = atOnce;
   }
 
-  /** What `work` resolves or rejects with. */
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#running >= this.#width) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#running++;
+  /** Settles as `work` does. Begins it at once where there is room. */
+  async pass<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#room > 0) this.#room--;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
       return await work();
     } finally {
-      const next = this.#waiting.shift();
-      if (next)
-        next(); // takes this one's place
-      else this.#running--;
+      this.#next();
     }
+  }
+
+  /** Gives the place to who waits longest; else there is room for one more. */
+  #next(): void {
+    const first = this.#waiting[this.#head];
+    if (!first) {
+      this.#room++;
+      return;
+    }
+    this.#head++;
+    if (this.#head === this.#waiting.length) {
+      this.#waiting = [];
+      this.#head = 0;
+    }
+    first();
   }
 }

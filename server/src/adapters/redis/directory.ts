@@ -3,8 +3,8 @@
 import { Failure } from "@nexus/protocol/failures.ts";
 import type { Audience } from "@nexus/protocol/frames.ts";
 import { audienceValues } from "../../core/audience.ts";
+import { Gate } from "../../core/gate.ts";
 import type { ChannelPresence, Directory, SessionInfo, SessionPlace, StreamId } from "../../core/ports.ts";
-import { Gate } from "./gate.ts";
 import { LEASE_MS, Leases } from "./leases.ts";
 import type { Reply } from "./link.ts";
 import type { RedisParts } from "./parts.ts";
