@@ -11,6 +11,8 @@ import type { Entry, Log, ReadResult, StreamId, StreamStore } from "./ports.ts";
 const READS_AT_ONCE = 64;
 /** Live entries held back for one stream; when there are more the oldest go, and are read from the store. */
 const HELD_ENTRIES = 1000;
+/** Entries before the last one known that are handed out again when an epoch begins: some of them may have been replaced. */
+const REPEATED_ENTRIES = 16;
 /** Between two tries while the store is away, in milliseconds: doubled from the first to the second. */
 const RETRY_MS = { first: 100, most: 2000 };
 
@@ -101,9 +103,28 @@ export class CatchUp {
     const top = isBehind
       ? await store.seen(fan.stream, isOther ? { epoch: since.epoch, offset: Number.MAX_SAFE_INTEGER } : since)
       : read.top;
+    if (top.epoch === since.epoch) this.#goOn(fan, top, { reason: read.kind === "recovered" ? reason : read.reason, entries: [] });
+    else await this.#beginEpoch(fan, top, since);
+  }
+
+  /**
+   * The stream goes on in another epoch. What was lost nobody can say; what came about then and after it is handed out once
+   * more behind the `gap`, because it may be new: a client knows what it had by its id.
+   */
+  async #beginEpoch(fan: Fan, top: Position, since: Position): Promise<void> {
+    const offset = Math.max(0, Math.min(since.offset - 1, top.offset) - REPEATED_ENTRIES);
+    const read = offset < top.offset ? await this.#deps.store.read(fan.stream, { epoch: top.epoch, offset }) : undefined;
+    const entries = read?.kind === "recovered" ? read.entries : [];
+    this.#goOn(fan, read?.top ?? top, { reason: "epoch_changed", entries });
+  }
+
+  /** The gap is told at the place before `entries`, or at the top where there are none. */
+  #goOn(fan: Fan, top: Position, { reason, entries }: { readonly reason: string; readonly entries: readonly Entry[] }): void {
+    const first = entries[0]?.position;
     fan.announced = top;
-    fan.announcedId = undefined;
-    tellGap(fan, read.kind === "recovered" || isBehind ? "epoch_changed" : read.reason, top);
+    fan.announcedId = idAt(entries.at(-1), top);
+    this.#deps.tellGap(fan, reason, first ? { epoch: first.epoch, offset: first.offset - 1 } : top);
+    for (const entry of entries) this.#deps.deliver(fan, entry);
   }
 
   /**
