@@ -4,7 +4,7 @@ import type { Log } from "../../core/ports.ts";
 import { PARTITIONS } from "./keys.ts";
 import type { Primary, RedisLink } from "./link.ts";
 import type { Subscriber } from "./subscriber.ts";
-import { fullJitter, pause } from "./subscriber-waits.ts";
+import { fullJitter, pause } from "./waits.ts";
 
 export type HomesOptions = {
   readonly link: Pick<RedisLink, "primaries">;

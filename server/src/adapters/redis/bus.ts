@@ -10,8 +10,8 @@ import { decodeAnnouncement, ownText } from "./entry-text.ts";
 import { type Keys, streamPartition } from "./keys.ts";
 import type { Primary, RedisLink } from "./link.ts";
 import { Subscriber } from "./subscriber.ts";
-import { pause } from "./subscriber-waits.ts";
 import { Subscription } from "./subscription.ts";
+import { pause } from "./waits.ts";
 
 /** How long `listen` waits for Redis, in milliseconds, where nobody says otherwise. */
 const LISTEN_TIMEOUT_MS = 2000;

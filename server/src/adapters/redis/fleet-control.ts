@@ -3,6 +3,7 @@
 import type { Redis } from "ioredis";
 import type { Primary } from "./link.ts";
 import type { RedisParts } from "./parts.ts";
+import { fullJitter, pause, within } from "./waits.ts";
 
 /** `channels`: sharded channels of partition 0. `beatMs`: how often the line is proved; it is cut when a proof does not come back by the next. */
 export type ControlLineOptions = {
@@ -15,8 +16,6 @@ export type ControlLineOptions = {
 
 /** A connection that is not ready by then is given up, in milliseconds. */
 const DIAL_MS = 5_000;
-const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 2_000;
 
 export class ControlLine {
   readonly #options: ControlLineOptions;
@@ -59,7 +58,7 @@ export class ControlLine {
       this.#connection = undefined;
       if (this.#isOpen) this.#opened = Promise.withResolvers();
       this.#isOpen = false;
-      if (!signal.aborted) await pause(Math.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures++), signal);
+      if (!signal.aborted) await pause(fullJitter(this.#failures++), signal);
     }
   }
 
@@ -67,7 +66,7 @@ export class ControlLine {
     const { link } = this.#options.parts;
     const first = (await link.primaries()).find(({ partitions }) => partitions.includes(0));
     if (!first) throw new Error("nobody serves partition 0");
-    return await inTime(link.dial(first satisfies Primary));
+    return await within(DIAL_MS, link.dial(first satisfies Primary), (late) => late.disconnect());
   }
 
   /** Resolves when the connection is over. */
@@ -82,7 +81,7 @@ export class ControlLine {
       else onMessage(channel, text);
     });
     try {
-      for (const channel of [...channels, probeChannel]) await inTime(redis.ssubscribe(channel));
+      for (const channel of [...channels, probeChannel]) await within(DIAL_MS, redis.ssubscribe(channel));
     } catch (error) {
       redis.disconnect();
       throw error;
@@ -111,32 +110,4 @@ export class ControlLine {
       parts.log.debug("fleet.line_not_proved", { error: String(error) }); // Redis is away: says nothing of this line
     }
   }
-}
-
-/** Rejects when it takes longer than {@link DIAL_MS}; a connection that comes later is given up. */
-async function inTime<T>(work: Promise<T>): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    late.reject(new Error("took too long"));
-    work.then((value) => hasDisconnect(value) && value.disconnect(), ignoreLate);
-  }, DIAL_MS);
-  try {
-    return await Promise.race([work, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-const hasDisconnect = (value: unknown): value is { disconnect(): void } =>
-  typeof value === "object" && value !== null && "disconnect" in value;
-
-/** It was given up already, and said so. */
-const ignoreLate = () => undefined;
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    timer.unref();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

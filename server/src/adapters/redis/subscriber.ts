@@ -6,8 +6,8 @@ import type { Clock, Log } from "../../core/ports.ts";
 import type { Keys } from "./keys.ts";
 import type { Primary, RedisLink } from "./link.ts";
 import { Probe } from "./probe.ts";
-import { fullJitter, pause, within } from "./subscriber-waits.ts";
 import { commandsFor, type SubscribeCommand, type Subscription } from "./subscription.ts";
+import { fullJitter, pause, within } from "./waits.ts";
 
 /** Channels asked for and not confirmed: what waits for an answer stays small, however many streams a node has. */
 const UNCONFIRMED_CHANNELS = 4000;

@@ -5,9 +5,9 @@
 import { TRIGGER_PATTERNS } from "@nexus/protocol/triggers.ts";
 import type { Redis } from "ioredis";
 import type { RedisParts } from "./parts.ts";
-import { within } from "./subscriber-waits.ts";
 import { createTriggerLease, TRIGGER_BEAT_MS } from "./trigger-lease.ts";
 import type { TriggerCount, TriggerTake } from "./trigger-use.ts";
+import { within } from "./waits.ts";
 
 /** Publishes that run at once, and messages that wait for their turn. */
 const RUNNING = 256;

@@ -2,8 +2,8 @@
 // It must never wait for ever: a connection that says nothing for longer than it was asked to block is given up.
 import type { Redis } from "ioredis";
 import type { RedisLink } from "./link.ts";
-import { within } from "./subscriber-waits.ts";
 import { entriesOf, GROUP, type TriggerEntry } from "./trigger-entries.ts";
+import { within } from "./waits.ts";
 
 export const BLOCK_MS = 2_000;
 const PATIENCE_MS = 3_000;

@@ -4,10 +4,10 @@
 import { sha256 } from "@nexus/protocol/canonical.ts";
 import type { Clock, Log } from "../../core/ports.ts";
 import type { RedisLink } from "./link.ts";
-import { fullJitter, pause } from "./subscriber-waits.ts";
 import { TriggerEntries, type TriggerEntry } from "./trigger-entries.ts";
 import { TriggerReader } from "./trigger-reader.ts";
 import type { TriggerCount, TriggerTake } from "./trigger-use.ts";
+import { fullJitter, pause } from "./waits.ts";
 
 /** Publishes of entries that run at once. */
 const RUNNING = 256;
