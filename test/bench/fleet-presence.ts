@@ -34,7 +34,7 @@ export async function fleetPresence(): Promise<void> {
       at: performance.now(),
     });
     const before = await read();
-    await Bun.sleep(SECONDS * 1000);
+    await Bun.sleep(SECONDS * 1000); // the span that is measured
     const after = await read();
     const seconds = (after.at - before.at) / 1000;
     const [ofRedis, ofNode] = [(after.redis - before.redis) / seconds, (after.node - before.node) / seconds];

@@ -164,7 +164,7 @@ export class ProcessGroup {
       failures = performance.now() - startedAt >= HEALTHY_AFTER_MS ? 1 : failures + 1;
       const inMs = restartAfterMs(failures, random());
       log.error("process.ended", { process: index, pid: one.pid, code, restartInMs: inMs });
-      await Promise.race([Bun.sleep(inMs), this.#ending.promise]);
+      await Promise.race([Bun.sleep(inMs), this.#ending.promise]); // the back-off, cut short by the end
       if (this.#isEnding) return;
       metrics.processRestarted();
       one = this.#spawn(index);

@@ -86,7 +86,7 @@ export async function runRequests(options: RequestsOptions, seconds: number, per
         if (socket) ask(socket);
         else due.push(request());
       }
-      await Bun.sleep(1);
+      await Bun.sleep(1); // an open load: requests are made when they are due, whatever was answered
     }
   }
   running = false;

@@ -124,7 +124,7 @@ async function prepared(pool: Pool, { ids, log }: PostgresInboxOptions): Promise
     } catch (error) {
       if (!mayHeal(error)) throw error;
       log.warn("postgres.not_there_yet", { error: String(error) });
-      await Bun.sleep(RETRY_MS * (0.5 + Math.random()));
+      await Bun.sleep(RETRY_MS * (0.5 + Math.random())); // jittered: a fleet starts at the same moment
     }
   }
 }

@@ -148,4 +148,5 @@ export function createRedisFleet({ parts, directory, lagMs }: RedisFleetOptions)
   };
 }
 
+/** Until silent nodes are asked again; keeps no process alive. */
 const wait = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms).unref());
