@@ -4,6 +4,7 @@ import { version } from "../package.json" with { type: "json" };
 import { defaultAccess } from "./kube/access.ts";
 import { createAdminClient } from "./kube/admin-client.ts";
 import { createApplier } from "./kube/apply.ts";
+import { watchCapabilities } from "./kube/capabilities.ts";
 import * as certificates from "./kube/certificates.ts";
 import { ContestTracker } from "./kube/contest.ts";
 import { createEventRecorder } from "./kube/events.ts";
@@ -74,6 +75,11 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
       onSecret: told((one) => one.onSecret),
     },
   });
+  const capabilities = watchCapabilities({
+    transport,
+    onServed: (kind) => watches.watchChildren(kind),
+    onError: (error) => log("warn", "discovery.failed", { message: messageOf(error) }),
+  });
   const elector = startElector({
     api: leaseApi(transport, times),
     namespace: options.leaseNamespace ?? access.namespace ?? "default",
@@ -111,7 +117,7 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
     end(1);
   });
 
-  void Promise.all([elector.acquired, watches.synced]).then(([leads, synced]) => {
+  void Promise.all([elector.acquired, watches.synced, capabilities.looked]).then(([leads, synced]) => {
     if (!leads || !synced || isStopping) return;
     isLeading = true;
     metrics.leading(true);
@@ -152,7 +158,7 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
     });
     const newest = new NewestObjects(clock);
     const passes = createPasses({
-      ...{ api, applier, secrets, views, events, certificates, world, pusher, leadership, clock, random, onError },
+      ...{ api, applier, secrets, views, capabilities, events, certificates, world, pusher, leadership, clock, random, onError },
       newest,
       context: { operatorId: options.operatorId, defaultImage: options.serverImage },
       wallMs: () => clock.wallMs(),
@@ -188,6 +194,7 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
     ended,
     async stop() {
       isStopping = true;
+      capabilities.stop();
       await stopLoop?.();
       await elector.release();
       await watches.stop();

@@ -18,11 +18,13 @@ export const childNames = (cluster: string) => ({
   adminToken: `${cluster}-admin-token`,
   boot: (index: number) => `${cluster}-boot-${bucketName(index)}`,
   platformKey: (name: string) => `${cluster}-platformkey-${name}`,
+  redis: `${cluster}-redis`,
+  listenerTls: `${cluster}-listener-tls`,
 });
 
 export const apiKeySecretName = (tenant: string, key: string): string => `${tenant}-apikey-${key}`;
 
-type Component = "server" | "redis";
+export type Component = "server" | "redis";
 
 /** What selectors use, for ever. */
 export const selectorLabels = (cluster: string, component: Component) => ({

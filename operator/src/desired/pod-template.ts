@@ -4,6 +4,10 @@ import { BOOT_SECRET_KEY, BUCKET_COUNT, bucketName } from "@nexus/protocol/bundl
 import { digestOf } from "@nexus/protocol/canonical.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { childLabels, childNames, clusterKey, INPUTS_ANNOTATION, selectorLabels } from "./names.ts";
+import { listenerTlsParts } from "./pods/listener-tls.ts";
+import { type PodParts, readOnlyMount } from "./pods/parts.ts";
+import { redisParts } from "./pods/redis.ts";
+import { storageParts } from "./pods/storage.ts";
 
 export const PORTS = { http: 8081, ops: 9090, admin: 9091 } as const;
 /** How long endpoints may take to propagate before a draining pod refuses upgrades, in seconds. */
@@ -38,7 +42,6 @@ const inputsOf = ({ spec }: NexusCluster) => ({
   drainSeconds: spec.delivery.drainSeconds,
 });
 
-const mount = (name: string, mountPath: string) => ({ name, mountPath, readOnly: true });
 const probe = (path: string, periodSeconds: number, failureThreshold: number) => ({
   httpGet: { path, port: "ops" },
   periodSeconds,
@@ -74,7 +77,7 @@ const spread = (cluster: string) =>
     labelSelector: { matchLabels: selectorLabels(cluster, "server") },
   }));
 
-function container(cluster: NexusCluster, context: RenderContext) {
+function container(cluster: NexusCluster, context: RenderContext, parts: readonly PodParts[]) {
   const { spec } = cluster;
   return {
     name: "server",
@@ -88,6 +91,7 @@ function container(cluster: NexusCluster, context: RenderContext) {
       { name: "NEXUS_ADMIN_CERT_FILE", value: "/var/run/nexus/admin/tls.crt" },
       { name: "NEXUS_ADMIN_KEY_FILE", value: "/var/run/nexus/admin/tls.key" },
       { name: "NEXUS_ADMIN_TOKEN_FILE", value: "/var/run/nexus/admin/token" },
+      ...parts.flatMap(({ env = [] }) => env),
       ...(spec.pods.env ?? []),
     ],
     ports: Object.entries(PORTS).map(([name, containerPort]) => ({ name, containerPort, protocol: "TCP" })),
@@ -102,7 +106,11 @@ function container(cluster: NexusCluster, context: RenderContext) {
       runAsNonRoot: true,
     },
     terminationMessagePolicy: "FallbackToLogsOnError",
-    volumeMounts: [mount("boot", "/var/run/nexus/boot"), mount("admin", "/var/run/nexus/admin")],
+    volumeMounts: [
+      readOnlyMount("boot", "/var/run/nexus/boot"),
+      readOnlyMount("admin", "/var/run/nexus/admin"),
+      ...parts.flatMap(({ mounts = [] }) => mounts),
+    ],
   };
 }
 
@@ -113,6 +121,7 @@ export const graceSeconds = (cluster: NexusCluster): number => PROPAGATION_SECON
 export function podTemplate(cluster: NexusCluster, context: RenderContext): { readonly metadata: object; readonly spec: object } {
   const { pods, image } = cluster.spec;
   const { name } = cluster.metadata;
+  const parts = [redisParts(cluster), storageParts(cluster), listenerTlsParts(cluster)];
   return {
     metadata: {
       labels: { ...pods.labels, ...childLabels(name, "server", context.operatorId) },
@@ -136,8 +145,8 @@ export function podTemplate(cluster: NexusCluster, context: RenderContext): { re
       ...(pods.affinity ? { affinity: pods.affinity } : {}),
       ...(pods.priorityClassName ? { priorityClassName: pods.priorityClassName } : {}),
       topologySpreadConstraints: pods.topologySpreadConstraints ?? spread(name),
-      containers: [container(cluster, context)],
-      volumes: [bootVolume(name), adminVolume(name)],
+      containers: [container(cluster, context, parts)],
+      volumes: [bootVolume(name), adminVolume(name), ...parts.flatMap(({ volumes = [] }) => volumes)],
     },
   };
 }

@@ -8,13 +8,14 @@ import type { Tenant } from "@nexus/protocol/resources/tenant.ts";
 import { clusterKeyOf, tenantKeyOf } from "../desired/acceptance.ts";
 import { BUCKET_ANNOTATION } from "../desired/names.ts";
 import { templateIdKey, tenantIdKey } from "../desired/world.ts";
-import { KINDS, type Kind } from "../loop/kinds.ts";
+import { CHILD_KINDS, KINDS, type Kind } from "../loop/kinds.ts";
 import type { KubeError } from "../loop/kube-error.ts";
-import type { Scope, WatchHandler } from "../loop/ports.ts";
+import type { Scope, Store, WatchHandler } from "../loop/ports.ts";
 import type { SecretObject } from "../loop/secret-source.ts";
 import type { DeploymentObject, PodObject, Views } from "../loop/views.ts";
 import type { KubeObject } from "../plan/object.ts";
 import { type Reflector, type ReflectorMetrics, type ReflectorOptions, startReflector, stripManagedFields } from "./reflector.ts";
+import { MemoryStore } from "./store.ts";
 import type { Transport } from "./transport.ts";
 
 /** What the loop hears of; see `loop/controller.ts`. */
@@ -36,9 +37,18 @@ export type WatchesOptions = {
   readonly metrics?: ReflectorMetrics;
 };
 
-export type Watches = { readonly views: Views; readonly synced: Promise<boolean>; stop(): Promise<void> };
+export type Watches = {
+  readonly views: Views;
+  readonly synced: Promise<boolean>;
+  /** From now on our children of an optional kind are watched; nothing when they are already. */
+  watchChildren(kind: Kind): void;
+  stop(): Promise<void>;
+};
 
 const OURS = "app.kubernetes.io/managed-by=nexus-operator";
+
+/** Of an optional kind that nobody serves. */
+const NOTHING: Store<KubeObject> = new MemoryStore<KubeObject>();
 
 /** An object an older CRD let in may lack defaults that we rely on. */
 function complete<T extends NexusCluster | Tenant | Template>(object: KubeObject): T {
@@ -75,6 +85,12 @@ export function startWatches({ transport, namespace, handlers, onError, metrics 
     return reflector.store;
   };
   const { onChild } = handlers;
+  const children = new Map<Kind, Store<KubeObject>>();
+  const watchChildren = (kind: Kind) => {
+    if (!children.has(kind)) children.set(kind, start<KubeObject>({ kind, onEvent: onChild }, OURS));
+  };
+  CHILD_KINDS.forEach(watchChildren);
+  const childStore = (kind: Kind): Store<KubeObject> => children.get(kind) ?? NOTHING;
   const views: Views = {
     clusters: start<NexusCluster>({ kind: KINDS.NexusCluster, transform: complete, onEvent: handlers.onCluster }),
     tenants: start<Tenant>({
@@ -90,10 +106,8 @@ export function startWatches({ transport, namespace, handlers, onError, metrics 
       onEvent: handlers.onTemplate,
     }),
     namespaces: start<KubeObject>({ kind: KINDS.Namespace, transform: stripManagedFields, onEvent: handlers.onNamespace }),
-    deployments: start<DeploymentObject>({ kind: KINDS.Deployment, onEvent: onChild }, OURS),
-    services: start<KubeObject>({ kind: KINDS.Service, onEvent: onChild }, OURS),
-    serviceAccounts: start<KubeObject>({ kind: KINDS.ServiceAccount, onEvent: onChild }, OURS),
-    disruptionBudgets: start<KubeObject>({ kind: KINDS.PodDisruptionBudget, onEvent: onChild }, OURS),
+    deployments: childStore(KINDS.Deployment) as Store<DeploymentObject>, // the API server answers objects of the kind that is watched
+    children: childStore,
     pods: start<PodObject>({ kind: KINDS.Pod, transform: stripManagedFields, indexers: { cluster: instanceOf }, onEvent: onChild }, OURS),
     ownSecrets: start<SecretObject>({ kind: KINDS.Secret, transform: withoutBootData, onEvent: handlers.onSecret }, OURS),
     watchedSecrets: start<SecretObject>(
@@ -103,6 +117,7 @@ export function startWatches({ transport, namespace, handlers, onError, metrics 
   };
   return {
     views,
+    watchChildren,
     synced: Promise.all(running.map((reflector) => reflector.synced)).then((all) => all.every(Boolean)),
     stop: async () => {
       await Promise.all(running.map((reflector) => reflector.stop()));

@@ -1,13 +1,12 @@
 // Why: gathers what is known of one cluster, from watches, pods and the last passes, into what its status is written from.
 // Pure over its inputs: it judges nothing and writes nothing.
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
-import { namespaceOf } from "../desired/acceptance.ts";
 import { notSupported } from "../desired/children.ts";
-import { childNames, selectorLabels } from "../desired/names.ts";
-import { PORTS } from "../desired/pod-template.ts";
+import { selectorLabels } from "../desired/names.ts";
 import type { ClusterSeen } from "../status/cluster.ts";
 import type { BootState } from "./boot.ts";
-import { type FleetFound, wantedReplicas } from "./fleet-pass.ts";
+import { wantedReplicas } from "./fleet/scaling.ts";
+import type { FleetFound } from "./fleet-pass.ts";
 import type { PushState } from "./pusher.ts";
 import type { DeploymentObject } from "./views.ts";
 
@@ -38,7 +37,11 @@ export function clusterSeen(cluster: NexusCluster, { deployment, pushed, boot, c
     bootCopy: (boot?.left ?? 0) > 0 ? "incomplete" : boot?.isWritten ? "complete" : "pending",
     version: pushed?.version ?? cluster.status?.version,
     sessions: pushed?.sessions ?? 0,
-    endpoints: [`http://${childNames(name).server}.${namespaceOf(cluster)}.svc:${PORTS.http}`],
+    // Nothing asked for is nothing to look at, also when a pass could not look.
+    redis: found?.redis ?? (cluster.spec.redis.mode === "None" ? { kind: "notRequested" } : undefined),
+    scaling: found?.scaling ?? (cluster.spec.autoscaling ? undefined : { kind: "notRequested" }),
+    endpoints: found?.exposure.endpoints ?? cluster.status?.endpoints ?? [],
+    exposure: found?.listenerTls ?? found?.exposure.waitsFor,
     missingSecrets: config?.missing ?? [],
     conflict: found?.conflict ?? config?.refused,
     contested: found?.contested ?? [],

@@ -49,6 +49,30 @@ export const KINDS = {
   },
 } as const satisfies Record<string, Kind>;
 
+/** Kinds that are there only when somebody installed them; see `Capabilities` in `loop/ports.ts`. */
+export const OPTIONAL_KINDS = {
+  HTTPRoute: namespaced("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes"),
+  Certificate: namespaced("cert-manager.io", "v1", "Certificate", "certificates"),
+  ScaledObject: namespaced("keda.sh", "v1alpha1", "ScaledObject", "scaledobjects"),
+  TriggerAuthentication: namespaced("keda.sh", "v1alpha1", "TriggerAuthentication", "triggerauthentications"),
+  PodMonitor: namespaced("monitoring.coreos.com", "v1", "PodMonitor", "podmonitors"),
+  PrometheusRule: namespaced("monitoring.coreos.com", "v1", "PrometheusRule", "prometheusrules"),
+} as const satisfies Record<string, Kind>;
+
+/** Kinds of which a fleet may have children, besides Pods and Secrets. Each is watched by the label of what we made. */
+export const CHILD_KINDS: readonly Kind[] = [
+  KINDS.Deployment,
+  KINDS.StatefulSet,
+  KINDS.Service,
+  KINDS.ServiceAccount,
+  KINDS.PodDisruptionBudget,
+  KINDS.HorizontalPodAutoscaler,
+  KINDS.NetworkPolicy,
+  KINDS.Ingress,
+  KINDS.PersistentVolumeClaim,
+  KINDS.ConfigMap,
+];
+
 /** `apps/v1`, or `v1` for the core group. */
 export const apiVersionOf = (kind: Pick<Kind, "group" | "version">): string =>
   kind.group === "" ? kind.version : `${kind.group}/${kind.version}`;

@@ -4,25 +4,19 @@
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import type { Tenant } from "@nexus/protocol/resources/tenant.ts";
 import { acceptTenant, clusterKeyOf, keyOfObject, namespaceOf, tenantKeyOf, type World } from "../desired/acceptance.ts";
-import { apiKeySecretName, childLabels, childNames, MANAGER, ownedBy, tenantLabels } from "../desired/names.ts";
+import { apiKeySecretName, childLabels, MANAGER, ownedBy, tenantLabels } from "../desired/names.ts";
 import type { KubeObject } from "../plan/object.ts";
 import { type AttachedState, templateStatus, tenantStatus } from "../status/attached.ts";
-import { clusterStatus } from "../status/cluster.ts";
 import { timestamp } from "../status/conditions.ts";
 import { ACKNOWLEDGE_MS } from "../status/synced.ts";
 import { BootCopy } from "./boot.ts";
 import { urgencyOf } from "./boot-urgency.ts";
-import type { Clock, Random } from "./clock.ts";
-import { clusterSeen } from "./cluster-seen.ts";
+import type { Random } from "./clock.ts";
+import { ClusterPass, type ClusterPassDeps, type ConfigFound } from "./cluster-pass.ts";
 import { type CompiledObject, type Configurations, isPaused } from "./configuration.ts";
-import { type FleetDeps, type FleetFound, reconcileFleet } from "./fleet-pass.ts";
 import { ensureKey } from "./generated-secrets.ts";
 import { KINDS } from "./kinds.ts";
-import { KubeError } from "./kube-error.ts";
-import type { Leadership, StatusWriter } from "./ports.ts";
-import { ADMIN_PORT } from "./push-ports.ts";
-import type { Pusher } from "./pusher.ts";
-import { isPodLive, isPodReady } from "./views.ts";
+import type { Leadership } from "./ports.ts";
 import type { Outcome } from "./workers.ts";
 
 /** `waitsFor`: the cluster whose pods have to answer before there is more to say. */
@@ -36,13 +30,10 @@ export interface Passes {
   stop(): void;
 }
 
-export type PassDeps = FleetDeps & {
+export type PassDeps = Omit<ClusterPassDeps, "boot" | "config"> & {
   readonly configurations: Configurations;
   readonly world: World;
-  readonly pusher: Pusher;
-  readonly statuses: StatusWriter;
   readonly leadership: Leadership;
-  readonly clock: Clock;
   readonly random: Random;
   /** The boot copy moved: the cluster's status may say something else. Never compiles: compiling is what moves it. */
   readonly wakeCluster: (clusterKey: string) => void;
@@ -58,9 +49,6 @@ const DONE: Outcome = { kind: "done" };
 const RESYNC_MS = 300_000;
 /** A missing Secret may come without an event. */
 const MISSING_MS = 10_000;
-const CONNECTIONS_MS = 60_000;
-/** A new leader has not heard from the pods yet: what the status says of them stands for so long, or a restart would write. */
-const SETTLING_MS = 15_000;
 
 export const createPasses = (deps: PassDeps): Passes => new Reconciler(deps);
 
@@ -68,14 +56,12 @@ class Reconciler implements Passes {
   readonly #deps: PassDeps;
   readonly #boots = new Map<string, BootCopy>();
   /** What the last config pass of a cluster found. */
-  readonly #configs = new Map<string, { readonly missing: readonly string[]; readonly refused: string | undefined }>();
-  /** When the number of sessions was published last, monotonic milliseconds. */
-  readonly #connectionsAt = new Map<string, number>();
-  readonly #startedMs: number;
+  readonly #configs = new Map<string, ConfigFound>();
+  readonly #clusters: ClusterPass;
 
   constructor(deps: PassDeps) {
     this.#deps = deps;
-    this.#startedMs = deps.clock.monotonicMs();
+    this.#clusters = new ClusterPass({ ...deps, boot: (key) => this.#boots.get(key)?.state(), config: (key) => this.#configs.get(key) });
   }
 
   stop(): void {
@@ -104,26 +90,8 @@ class Reconciler implements Passes {
     return { kind: "again", afterMs: waitsForSecrets ? MISSING_MS : RESYNC_MS };
   }
 
-  async cluster(clusterKey: string): Promise<Outcome> {
-    const { views } = this.#deps;
-    const cluster = views.clusters.get(clusterKey);
-    if (!cluster || cluster.metadata.deletionTimestamp) return DONE;
-    if (isPaused(cluster)) {
-      await this.#writeCluster(cluster, { found: undefined, error: undefined });
-      return DONE;
-    }
-    try {
-      const found = await reconcileFleet(cluster, this.#deps);
-      this.#tellPods(cluster, found);
-      const settlesInMs = found.conflict === undefined ? this.#settlesInMs(cluster) : 0;
-      if (settlesInMs > 0) return { kind: "again", afterMs: Math.min(settlesInMs, found.againMs ?? settlesInMs) };
-      await this.#writeCluster(cluster, { found, error: undefined });
-      return { kind: "again", afterMs: found.againMs ?? CONNECTIONS_MS };
-    } catch (error) {
-      if (!(error instanceof KubeError) || error.status === 0 || error.status === 409 || error.status >= 500) throw error;
-      await this.#writeCluster(cluster, { found: undefined, error: error.message });
-      throw error;
-    }
+  cluster(clusterKey: string): Promise<Outcome> {
+    return this.#clusters.run(clusterKey);
   }
 
   async tenant(key: string): Promise<AttachedOutcome> {
@@ -240,52 +208,7 @@ class Reconciler implements Passes {
     this.#boots.get(clusterKey)?.stop();
     this.#boots.delete(clusterKey);
     this.#configs.delete(clusterKey);
-    this.#connectionsAt.delete(clusterKey);
+    this.#clusters.forget(clusterKey);
     this.#deps.pusher.forget(clusterKey);
-  }
-
-  #tellPods(cluster: NexusCluster, { credentials }: FleetFound): void {
-    const { pusher, views } = this.#deps;
-    const key = keyOfObject(cluster);
-    if (credentials) pusher.setTarget({ key, ...credentials, port: ADMIN_PORT });
-    const pods = views.pods.byIndex("cluster", key).filter(isPodLive);
-    const view = pods.map((pod) => ({
-      uid: pod.metadata.uid ?? "",
-      name: pod.metadata.name,
-      address: pod.status?.podIP ?? "",
-      ready: isPodReady(pod),
-      restarts: pod.status?.containerStatuses?.[0]?.restartCount ?? 0,
-    }));
-    pusher.setPods(key, view);
-  }
-
-  /** How long to wait for the pods' first words before the status may change; 0 = it may. */
-  #settlesInMs(cluster: NexusCluster): number {
-    const { clock, pusher, views } = this.#deps;
-    const key = keyOfObject(cluster);
-    const state = pusher.state(key);
-    const ready = views.pods.byIndex("cluster", key).filter((pod) => isPodLive(pod) && isPodReady(pod)).length;
-    // Before the pusher was told of the pods it counts none, which is no word of theirs.
-    const isKnown = this.#configs.has(key) && state !== undefined && state.podsTotal === ready && state.podsSynced === ready;
-    // A new generation is told of at once.
-    if (isKnown || cluster.status?.observedGeneration !== cluster.metadata.generation) return 0;
-    return Math.max(0, this.#startedMs + SETTLING_MS - clock.monotonicMs());
-  }
-
-  async #writeCluster(
-    cluster: NexusCluster,
-    pass: { readonly found: FleetFound | undefined; readonly error: string | undefined },
-  ): Promise<void> {
-    const { clock, wallMs, statuses, pusher } = this.#deps;
-    const key = keyOfObject(cluster);
-    const deployment = this.#deps.views.deployments.get(`${namespaceOf(cluster)}/${childNames(cluster.metadata.name).server}`);
-    const facts = { deployment, pushed: pusher.state(key), boot: this.#boots.get(key)?.state(), config: this.#configs.get(key), ...pass };
-    const seen = clusterSeen(cluster, facts);
-    const lastMs = this.#connectionsAt.get(key);
-    const mayMoveConnections =
-      lastMs === undefined ? cluster.status?.connections === undefined : clock.monotonicMs() - lastMs >= CONNECTIONS_MS;
-    if (mayMoveConnections || lastMs === undefined) this.#connectionsAt.set(key, clock.monotonicMs());
-    const status = clusterStatus(cluster, seen, { now: timestamp(wallMs()), isPaused: isPaused(cluster), mayMoveConnections });
-    await statuses.write({ kind: KINDS.NexusCluster, live: cluster, status });
   }
 }

@@ -86,6 +86,14 @@ export type Discovery = {
 };
 
 /**
+ * What the API server serves besides Kubernetes' own kinds. Discovery only adds: a kind counts as absent when two
+ * successful discoveries in 10 min did not name it, and its store keeps what it has even then.
+ */
+export interface Capabilities {
+  has(kind: Kind): boolean;
+}
+
+/**
  * A reflector's copy of one kind, keyed by `keyOf`. It lags the API server; reconcile must be right with any older state.
  * Objects in it are shared: never change them.
  */

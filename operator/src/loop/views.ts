@@ -5,6 +5,7 @@ import type { Template } from "@nexus/protocol/resources/template.ts";
 import type { Tenant } from "@nexus/protocol/resources/tenant.ts";
 import type { World } from "../desired/acceptance.ts";
 import type { KubeObject } from "../plan/object.ts";
+import type { Kind } from "./kinds.ts";
 import type { Store } from "./ports.ts";
 import type { SecretObject } from "./secret-source.ts";
 
@@ -38,9 +39,8 @@ export type Views = {
   readonly templates: Store<Template>;
   readonly namespaces: Store<KubeObject>;
   readonly deployments: Store<DeploymentObject>;
-  readonly services: Store<KubeObject>;
-  readonly serviceAccounts: Store<KubeObject>;
-  readonly disruptionBudgets: Store<KubeObject>;
+  /** What we made of any of `CHILD_KINDS` or `OPTIONAL_KINDS`; empty for an optional kind that is not served. */
+  readonly children: (kind: Kind) => Store<KubeObject>;
   /** Index: `cluster` (namespace and instance label). */
   readonly pods: Store<PodObject>;
   /** Secrets we made; those of the boot copy without data. */

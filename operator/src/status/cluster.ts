@@ -1,6 +1,10 @@
 // Why: the status of a NexusCluster from what was rendered and seen. Pure: data in, status out.
+
+import type { Refused } from "@nexus/protocol/resources/conditions.ts";
 import type { NexusCluster, NexusClusterStatus } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { conditions, few, isTrue, type Judgement, judge } from "./conditions.ts";
+import { type RedisSeen, redisReady } from "./redis.ts";
+import { autoscalingActive, type ScalingSeen } from "./scaling.ts";
 
 /** What a pass found; absent members were not looked at yet. */
 export type ClusterSeen = {
@@ -17,7 +21,11 @@ export type ClusterSeen = {
   readonly bootCopy: "complete" | "pending" | "incomplete";
   readonly version: string | undefined;
   readonly sessions: number;
+  readonly redis: RedisSeen | undefined;
+  readonly scaling: ScalingSeen | undefined;
   readonly endpoints: readonly string[];
+  /** What keeps the listener or its route from working and only a user can mend. */
+  readonly exposure: Refused | undefined;
   readonly missingSecrets: readonly string[];
   /** A child that belongs to somebody else. */
   readonly conflict: string | undefined;
@@ -83,6 +91,7 @@ function blocked(seen: ClusterSeen): Judgement | undefined {
   const stop = (reason: Parameters<typeof judge>[2], message: string) => judge("Stalled", "True", reason, message);
   if (seen.conflict) return stop("NameConflict", seen.conflict);
   if (seen.notSupported.length > 0) return stop("NotSupported", `this version cannot carry out ${few(seen.notSupported, 8)}`);
+  if (seen.exposure) return stop(seen.exposure.reason, seen.exposure.message);
   if (seen.missingSecrets.length > 0) return stop("SecretNotFound", `missing: ${few(seen.missingSecrets)}`);
   return undefined;
 }
@@ -105,15 +114,13 @@ function judgements(seen: ClusterSeen): Judgement[] {
     : (troubled ?? contested ?? (isTrue(replicas) ? (configured ?? replicas) : replicas));
   const reconciling = !stalled && !isTrue(ready) ? [judge("Reconciling", "True", ready.reason, ready.message)] : [];
   const drift = seen.foreign.length > 0 ? [judge("Drift", "True", "ForeignFields", `left alone: ${few(seen.foreign, 8)}`)] : [];
-  const nothing = (type: "AutoscalingActive" | "MonitoringReady" | "RedisReady", asked: boolean, message: string) =>
-    asked ? judge(type, "False", "NotSupported", message) : judge(type, "True", "NotRequested", "not asked for");
   return [
     ready,
     availability(seen),
-    nothing("RedisReady", seen.notSupported.includes("spec.redis.mode"), "this version cannot wire a broker"),
+    redisReady(seen.redis),
     config,
-    nothing("AutoscalingActive", seen.notSupported.includes("spec.autoscaling"), "this version cannot scale by itself"),
-    nothing("MonitoringReady", false, ""),
+    autoscalingActive(seen.scaling),
+    judge("MonitoringReady", "True", "NotRequested", "not asked for"),
     ...reconciling,
     ...(stalled ? [stalled] : []),
     ...drift,

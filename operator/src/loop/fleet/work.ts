@@ -1,0 +1,174 @@
+// Why: what every step of a fleet's pass is given: the cluster, the ports, and two verbs, "bring this child about" and "this
+// child is not wanted". Steps report what they found; they never write a status and never throw for what a user did.
+import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
+import { namespaceOf } from "../../desired/acceptance.ts";
+import { type Component, childLabels, MANAGER, ownedBy } from "../../desired/names.ts";
+import type { RenderContext } from "../../desired/pod-template.ts";
+import type { KubeObject } from "../../plan/object.ts";
+import { foreignReason, type Identity } from "../../plan/ownership.ts";
+import type { CertificateMaker } from "../admin-credentials.ts";
+import type { SecretHead } from "../generated-secrets.ts";
+import type { Kind } from "../kinds.ts";
+import { isConflict } from "../kube-error.ts";
+import type { NewestObjects } from "../newest.ts";
+import type { Capabilities, ChildApplier, ChildOutcome, Drift, EventRecorder, KubeApi } from "../ports.ts";
+import type { SecretSource } from "../secret-source.ts";
+import type { Views } from "../views.ts";
+
+export type FleetDeps = {
+  readonly api: KubeApi;
+  readonly applier: ChildApplier;
+  readonly secrets: SecretSource;
+  readonly views: Views;
+  readonly capabilities: Capabilities;
+  readonly newest: NewestObjects;
+  readonly events: EventRecorder;
+  readonly certificates: CertificateMaker;
+  readonly context: RenderContext;
+  readonly wallMs: () => number;
+};
+
+/** What steps note for the status and the next look. */
+export type Notes = {
+  /** A child that belongs to somebody else, a sentence. */
+  conflict: string | undefined;
+  readonly contested: string[];
+  readonly foreign: string[];
+  /** Look again after so long; undefined: events will tell. */
+  againMs: number | undefined;
+};
+
+type ChildOptions = {
+  /** Field manager; default {@link MANAGER}. */
+  readonly manager?: string;
+  readonly digestAt?: "podTemplate";
+  /** Which labels tell that it is ours; default `server`. */
+  readonly component?: Component;
+};
+
+export type FleetWork = {
+  readonly cluster: NexusCluster;
+  readonly namespace: string;
+  readonly deps: FleetDeps;
+  readonly notes: Notes;
+  /** Brings one child to its rendering with at most one write; notes conflicts, drift and contests. Rejects with `KubeError`. */
+  child(kind: Kind, desired: KubeObject, options?: ChildOptions): Promise<ChildOutcome>;
+  /** Our child of this kind and name, as young as we know it; undefined when there is none (or it is somebody else's). */
+  ours(kind: Kind, name: string): KubeObject | undefined;
+  /** Deletes our child of this kind and name. True once it is gone (somebody else's object of that name counts as gone). Rejects with `KubeError`. */
+  remove(kind: Kind, name: string): Promise<boolean>;
+  /** Look again after at most so long. */
+  again(ms: number): void;
+  warn(reason: string, note: string): void;
+  /** Head of a Secret that this cluster owns. */
+  secretHead(name: string, component?: Component): SecretHead;
+};
+
+const AGAIN_MS = 2_000;
+
+export function fleetWork(cluster: NexusCluster, deps: FleetDeps): FleetWork {
+  const notes: Notes = { conflict: undefined, contested: [], foreign: [], againMs: undefined };
+  const namespace = namespaceOf(cluster);
+  const { name: clusterName, uid } = cluster.metadata;
+  const again = (ms: number) => {
+    notes.againMs = Math.min(notes.againMs ?? Number.POSITIVE_INFINITY, ms);
+  };
+  const warn = (reason: string, note: string) =>
+    deps.events.record({ regarding: cluster, type: "Warning", reason, action: "Applying", note });
+  const identity = (component: Component): Identity => ({
+    labels: childLabels(clusterName, component, deps.context.operatorId),
+    ...(uid === undefined ? {} : { ownerUid: uid }),
+  });
+  const find = (kind: Kind, name: string) =>
+    deps.newest.get(deps.views.children(kind), { apiVersion: "", kind: kind.kind, metadata: { namespace, name } });
+  const isOurs = (live: KubeObject) =>
+    (["server", "redis"] as const).some((component) => foreignReason(live, identity(component)) === undefined);
+
+  return {
+    cluster,
+    namespace,
+    deps,
+    notes,
+    again,
+    warn,
+    async child(kind, desired, { manager = MANAGER, digestAt, component = "server" } = {}) {
+      const live = deps.newest.get(deps.views.children(kind), desired);
+      const request = { kind, desired, live, manager, identity: identity(component), ...(digestAt ? { digestAt } : {}) };
+      const outcome = await deps.applier.apply(request);
+      if (outcome.kind === "created" || outcome.kind === "applied") deps.newest.put(outcome.live);
+      if (outcome.kind === "stale" || outcome.kind === "terminating") deps.newest.forget(desired);
+      note(outcome, { what: `${kind.kind} ${desired.metadata.name}`, notes, again, warn });
+      return outcome;
+    },
+    ours(kind, name) {
+      const live = find(kind, name);
+      return live && isOurs(live) ? live : undefined;
+    },
+    async remove(kind, name) {
+      const live = find(kind, name);
+      if (!live || !isOurs(live)) return true;
+      if (live.metadata.deletionTimestamp === undefined) {
+        const { uid: liveUid } = live.metadata;
+        try {
+          await deps.api.delete({ kind, namespace, name }, liveUid === undefined ? {} : { uid: liveUid });
+        } catch (error) {
+          if (!isConflict(error)) throw error; // another object has the name by now: ours is gone
+        }
+        deps.newest.forget(live);
+      }
+      again(AGAIN_MS);
+      return false;
+    },
+    secretHead: (name, component = "server") => ({
+      namespace,
+      name,
+      labels: childLabels(clusterName, component, deps.context.operatorId),
+      ownerReferences: ownedBy(cluster),
+    }),
+  };
+}
+
+type Where = {
+  readonly what: string;
+  readonly notes: Notes;
+  readonly again: (ms: number) => void;
+  readonly warn: (reason: string, note: string) => void;
+};
+
+function note(outcome: ChildOutcome, { what, notes, again, warn }: Where): void {
+  const list = (items: readonly { readonly path: string; readonly managers: readonly string[] }[]) =>
+    items.map(({ path, managers }) => (managers.length > 0 ? `${path} (${managers.join(", ")})` : path));
+  if ("foreign" in outcome) notes.foreign.push(...list(outcome.foreign));
+  switch (outcome.kind) {
+    case "inSync":
+    case "created":
+      return;
+    case "applied":
+      reportDrift(outcome.drift.filter(isForeign), `${what}: put back`, warn);
+      return;
+    case "unchanged":
+      warn("ApiError", `${what}: an apply changed nothing although ${outcome.paths.join(", ")} looked different`);
+      return;
+    case "nameConflict":
+      notes.conflict ??= outcome.message;
+      return;
+    case "contested":
+      notes.contested.push(...list(outcome.drift).map((path) => `${what} ${path}`));
+      again(outcome.retryAfterMs);
+      return;
+    case "terminating":
+    case "stale":
+      again(AGAIN_MS);
+      return;
+    default:
+      outcome satisfies never;
+  }
+}
+
+/** What one of our own managers wrote, and another takes over, is nobody's drift. */
+const isForeign = ({ managers }: Drift): boolean => managers.length === 0 || managers.some((manager) => !manager.startsWith(MANAGER));
+
+function reportDrift(drift: readonly Drift[], what: string, warn: (reason: string, note: string) => void): void {
+  if (drift.length === 0) return;
+  warn("Drift", `${what} ${drift.map(({ path, managers }) => `${path} (${managers.join(", ")})`).join(", ")}`);
+}
