@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { GROUP, KINDS, type Kind } from "../protocol/resources/names.ts";
 import { configReference } from "./generate/config-reference.ts";
 import { crdYaml } from "./generate/crd.ts";
+import { plainRoles, rightsFile, rightsReference } from "./generate/rbac.ts";
 import { resourceReference } from "./generate/resource-reference.ts";
 import { failureReference, restReference, socketReference } from "./generate/wire-reference.ts";
 
@@ -19,6 +20,12 @@ export const GENERATED: readonly Generated[] = [
   { path: "docs/reference/websocket.md", render: socketReference },
   { path: "docs/reference/failures.md", render: failureReference },
   { path: "docs/reference/configuration.md", render: configReference },
+  { path: "docs/reference/rights.md", render: rightsReference },
+  { path: "operator/deploy/rbac.yaml", render: plainRoles },
+  ...(["Watched", "Cluster", "Listed", "Release"] as const).map((reach) => ({
+    path: `charts/nexus/files/rights/${reach.toLowerCase()}.yaml`,
+    render: () => rightsFile(reach),
+  })),
 ];
 
 /** Paths whose file differs from what would be written. */

@@ -24,6 +24,7 @@ export const TOOLS = {
   "kube-proxy": kubernetes("kube-proxy"),
   coredns: { module: "coredns", package: "." },
   pause: { module: "pause", package: "." },
+  helm: { module: "helm", package: "helm.sh/helm/v4/cmd/helm" },
 } as const satisfies Record<string, Tool>;
 
 export type ToolName = keyof typeof TOOLS;
