@@ -7,6 +7,7 @@ import { createApplier } from "./kube/apply.ts";
 import { watchCapabilities } from "./kube/capabilities.ts";
 import * as certificates from "./kube/certificates.ts";
 import { ContestTracker } from "./kube/contest.ts";
+import { discover } from "./kube/discovery.ts";
 import { createEventRecorder } from "./kube/events.ts";
 import { leaseApi, startElector } from "./kube/lease.ts";
 import { createOperatorMetrics } from "./kube/metrics.ts";
@@ -17,6 +18,7 @@ import { startWatches } from "./kube/watches.ts";
 import { systemClock } from "./loop/clock.ts";
 import { Configurations } from "./loop/configuration.ts";
 import { Controller, type WorkKey, workKey } from "./loop/controller.ts";
+import { apiVersionOf } from "./loop/kinds.ts";
 import { NewestObjects } from "./loop/newest.ts";
 import { createPasses } from "./loop/passes.ts";
 import type { WatchHandler } from "./loop/ports.ts";
@@ -76,8 +78,15 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
     },
   });
   const capabilities = watchCapabilities({
-    transport,
-    onServed: (kind) => watches.watchChildren(kind),
+    discover: (signal) => discover(transport, signal),
+    ...{ clock, random },
+    onChange: (kind, isServed) => {
+      log("info", isServed ? "kind.served" : "kind.absent", { kind: kind.kind, apiVersion: apiVersionOf(kind) });
+      if (isServed) watches.watchChildren(kind);
+      else watches.unwatchChildren(kind);
+      // Without a controller there is nothing to look at yet; it looks at every cluster when it starts.
+      if (controller) for (const key of watches.views.clusters.keys()) queue.add(workKey("cluster", key), PRIORITY.resync);
+    },
     onError: (error) => log("warn", "discovery.failed", { message: messageOf(error) }),
   });
   const elector = startElector({
@@ -160,7 +169,11 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
     const passes = createPasses({
       ...{ api, applier, secrets, views, capabilities, events, certificates, world, pusher, leadership, clock, random, onError },
       newest,
-      context: { operatorId: options.operatorId, defaultImage: options.serverImage },
+      context: {
+        operatorId: options.operatorId,
+        defaultImage: options.serverImage,
+        ...(options.pods ? { operatorPods: options.pods } : {}),
+      },
       wallMs: () => clock.wallMs(),
       configurations: new Configurations({ views, world, secrets }),
       statuses: createStatusWriter(api, metrics.status),

@@ -8,6 +8,8 @@ export type OperatorOptions = {
   readonly namespace: string | undefined;
   readonly leaseNamespace: string | undefined;
   readonly leaseName: string;
+  /** Where the operator's own pods are and how they are labelled, for NetworkPolicies. Undefined: not in a pod. */
+  readonly pods: { readonly namespace: string; readonly labels: Readonly<Record<string, string>> } | undefined;
   /** Tells two operators apart that watch the same objects. */
   readonly operatorId: string;
   /** Unique per process. */
@@ -23,6 +25,14 @@ export type OperatorOptions = {
 type Sources = { readonly env: Readonly<Record<string, string | undefined>>; readonly flags: ReadonlyMap<string, string> };
 
 const DEFAULT_IMAGE = "nexus.dev/nexus:0.1.0";
+
+const DEFAULT_POD_LABELS = "app.kubernetes.io/name=nexus-operator";
+
+/** `a=b,c=d` as labels; undefined when it is not that. */
+function labelsOf(text: string): Record<string, string> | undefined {
+  const pairs = text.split(",").map((pair) => pair.split("="));
+  return pairs.every((pair) => pair.length === 2 && pair[0] !== "") ? Object.fromEntries(pairs) : undefined;
+}
 
 /** `--lease-name` and `NEXUS_OPERATOR_LEASE_NAME` are the same setting; the flag wins. */
 export function parseOptions({
@@ -44,11 +54,18 @@ export function parseOptions({
     errors.push(`--${name}: must be a whole number from ${minimum} to ${maximum}`);
     return fallback;
   };
+  const ownPods = (): OperatorOptions["pods"] => {
+    const at = text("pod-namespace");
+    const labels = labelsOf(text("pod-labels") ?? DEFAULT_POD_LABELS);
+    if (!labels) errors.push("--pod-labels: must be name=value, several joined by commas");
+    return at === undefined || !labels ? undefined : { namespace: at, labels };
+  };
   const options: OperatorOptions = {
     serverImage: text("server-image") ?? DEFAULT_IMAGE,
     namespace: text("namespace"),
     leaseNamespace: text("lease-namespace"),
     leaseName: text("lease-name") ?? "nexus-operator",
+    pods: ownPods(),
     operatorId: text("id") ?? "default",
     identity: text("identity") ?? `${env.HOSTNAME ?? "operator"}-${crypto.randomUUID().slice(0, 8)}`,
     port: whole("port", 8080, 0, 65535),

@@ -2,41 +2,21 @@
 // The size is never among them: only the scale subresource sets it, because applying a Deployment without replicas
 // would drop a fleet to one.
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
-import { childLabels, childNames, ownedBy, selectorLabels } from "./names.ts";
-import { PORTS, PROPAGATION_SECONDS, podTemplate, type RenderContext } from "./pod-template.ts";
-
-function metadata(cluster: NexusCluster, name: string, { operatorId }: RenderContext, annotations?: Readonly<Record<string, string>>) {
-  return {
-    name,
-    namespace: cluster.metadata.namespace ?? "default",
-    labels: childLabels(cluster.metadata.name, "server", operatorId),
-    ownerReferences: ownedBy(cluster),
-    ...(annotations ? { annotations } : {}),
-  };
-}
+import { childMetadata } from "./metadata.ts";
+import { childNames, selectorLabels } from "./names.ts";
+import { PROPAGATION_SECONDS, podTemplate, type RenderContext } from "./pod-template.ts";
 
 export const serviceAccount = (cluster: NexusCluster, context: RenderContext) => ({
   apiVersion: "v1",
   kind: "ServiceAccount",
-  metadata: metadata(cluster, childNames(cluster.metadata.name).server, context),
+  metadata: childMetadata(cluster, childNames(cluster.metadata.name).server, context),
   automountServiceAccountToken: false,
-});
-
-export const service = (cluster: NexusCluster, context: RenderContext) => ({
-  apiVersion: "v1",
-  kind: "Service",
-  metadata: metadata(cluster, childNames(cluster.metadata.name).server, context, cluster.spec.exposure.service.annotations),
-  spec: {
-    type: cluster.spec.exposure.service.type,
-    selector: selectorLabels(cluster.metadata.name, "server"),
-    ports: [{ name: "http", port: PORTS.http, targetPort: "http", protocol: "TCP" }],
-  },
 });
 
 export const disruptionBudget = (cluster: NexusCluster, context: RenderContext) => ({
   apiVersion: "policy/v1",
   kind: "PodDisruptionBudget",
-  metadata: metadata(cluster, childNames(cluster.metadata.name).server, context),
+  metadata: childMetadata(cluster, childNames(cluster.metadata.name).server, context),
   spec: {
     maxUnavailable: "10%",
     selector: { matchLabels: selectorLabels(cluster.metadata.name, "server") },
@@ -47,7 +27,7 @@ export const disruptionBudget = (cluster: NexusCluster, context: RenderContext) 
 const deploymentHead = (cluster: NexusCluster, context: RenderContext) => ({
   apiVersion: "apps/v1",
   kind: "Deployment",
-  metadata: metadata(cluster, childNames(cluster.metadata.name).server, context),
+  metadata: childMetadata(cluster, childNames(cluster.metadata.name).server, context),
 });
 const selector = (cluster: NexusCluster) => ({ matchLabels: selectorLabels(cluster.metadata.name, "server") });
 
@@ -84,9 +64,6 @@ export function notSupported({ spec }: NexusCluster): readonly string[] {
   if (spec.redis.mode !== "None") found.push("spec.redis.mode");
   if (spec.autoscaling) found.push("spec.autoscaling");
   if (spec.storage.inbox === "Postgres") found.push("spec.storage.inbox");
-  if (spec.exposure.ingress) found.push("spec.exposure.ingress");
-  if (spec.exposure.gateway) found.push("spec.exposure.gateway");
-  if (spec.tls) found.push("spec.tls");
   if (spec.monitoring.tracing) found.push("spec.monitoring.tracing");
   return found;
 }

@@ -4,7 +4,7 @@ import { BOOT_SECRET_KEY, BUCKET_COUNT, bucketName } from "@nexus/protocol/bundl
 import { digestOf } from "@nexus/protocol/canonical.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { childLabels, childNames, clusterKey, INPUTS_ANNOTATION, selectorLabels } from "./names.ts";
-import { listenerTlsParts } from "./pods/listener-tls.ts";
+import { listenerTlsParts, listenerTlsSecret } from "./pods/listener-tls.ts";
 import { type PodParts, readOnlyMount } from "./pods/parts.ts";
 import { redisParts } from "./pods/redis.ts";
 import { storageParts } from "./pods/storage.ts";
@@ -36,10 +36,10 @@ export function imageOf(cluster: NexusCluster, defaultImage: string): string {
 }
 
 /** Everything of the user's that reaches the pod template: a change of it is a change the user asked for. */
-const inputsOf = ({ spec }: NexusCluster) => ({
+const inputsOf = ({ metadata, spec }: NexusCluster) => ({
   image: spec.image,
   pods: spec.pods,
-  tls: spec.tls !== undefined,
+  tls: listenerTlsSecret({ metadata, spec }) ?? false,
   redis: spec.redis.mode,
   drainSeconds: spec.delivery.drainSeconds,
 });

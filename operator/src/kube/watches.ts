@@ -42,13 +42,16 @@ export type Watches = {
   readonly synced: Promise<boolean>;
   /** From now on our children of an optional kind are watched; nothing when they are already. */
   watchChildren(kind: Kind): void;
+  /** Nobody serves an optional kind any more: what is known of it is kept, and nothing is asked for. */
+  unwatchChildren(kind: Kind): void;
   stop(): Promise<void>;
 };
 
 const OURS = "app.kubernetes.io/managed-by=nexus-operator";
 
 /** Of an optional kind that nobody serves. */
-const NOTHING: Store<KubeObject> = new MemoryStore<KubeObject>();
+const NOTHING = new MemoryStore<KubeObject>();
+NOTHING.markSynced(); // nothing is all there is
 
 /** An object an older CRD let in may lack defaults that we rely on. */
 function complete<T extends NexusCluster | Tenant | Template>(object: KubeObject): T {
@@ -71,7 +74,7 @@ const instanceOf = (object: KubeObject): readonly string[] => {
 
 /** Starts every reflector at once. */
 export function startWatches({ transport, namespace, handlers, onError, metrics }: WatchesOptions): Watches {
-  const running: Reflector<never>[] = [];
+  const running = new Set<Reflector<never>>();
   const start = <T>(options: Omit<ReflectorOptions<T>, "transport">, labelSelector?: string) => {
     const scope: Scope = { ...(namespace && options.kind.namespaced ? { namespace } : {}), ...(labelSelector ? { labelSelector } : {}) };
     const reflector = startReflector<T>({
@@ -81,36 +84,51 @@ export function startWatches({ transport, namespace, handlers, onError, metrics 
       onError: (error, retryInMs) => onError(options.kind, error, retryInMs),
       ...(metrics ? { metrics } : {}),
     });
-    running.push(reflector as unknown as Reflector<never>); // only synced and stop are used of it
-    return reflector.store;
+    running.add(reflector as unknown as Reflector<never>); // only synced and stop are used of it
+    return reflector;
   };
+  const startStore = <T>(options: Omit<ReflectorOptions<T>, "transport">, labelSelector?: string) => start<T>(options, labelSelector).store;
   const { onChild } = handlers;
   const children = new Map<Kind, Store<KubeObject>>();
+  const watched = new Map<Kind, Reflector<KubeObject>>();
   const watchChildren = (kind: Kind) => {
-    if (!children.has(kind)) children.set(kind, start<KubeObject>({ kind, onEvent: onChild }, OURS));
+    if (watched.has(kind)) return;
+    const reflector = start<KubeObject>({ kind, onEvent: onChild }, OURS);
+    watched.set(kind, reflector);
+    children.set(kind, reflector.store);
+  };
+  const unwatchChildren = (kind: Kind) => {
+    const reflector = watched.get(kind);
+    if (!reflector) return;
+    watched.delete(kind);
+    running.delete(reflector as unknown as Reflector<never>); // as above
+    void reflector.stop();
   };
   CHILD_KINDS.forEach(watchChildren);
   const childStore = (kind: Kind): Store<KubeObject> => children.get(kind) ?? NOTHING;
   const views: Views = {
-    clusters: start<NexusCluster>({ kind: KINDS.NexusCluster, transform: complete, onEvent: handlers.onCluster }),
-    tenants: start<Tenant>({
+    clusters: startStore<NexusCluster>({ kind: KINDS.NexusCluster, transform: complete, onEvent: handlers.onCluster }),
+    tenants: startStore<Tenant>({
       kind: KINDS.Tenant,
       transform: complete,
       indexers: { cluster: (one) => [clusterKeyOf(one)], id: (one) => [tenantIdKey(one)] },
       onEvent: handlers.onTenant,
     }),
-    templates: start<Template>({
+    templates: startStore<Template>({
       kind: KINDS.Template,
       transform: complete,
       indexers: { tenant: (one) => [tenantKeyOf(one)], id: (one) => [templateIdKey(one)] },
       onEvent: handlers.onTemplate,
     }),
-    namespaces: start<KubeObject>({ kind: KINDS.Namespace, transform: stripManagedFields, onEvent: handlers.onNamespace }),
+    namespaces: startStore<KubeObject>({ kind: KINDS.Namespace, transform: stripManagedFields, onEvent: handlers.onNamespace }),
     deployments: childStore(KINDS.Deployment) as Store<DeploymentObject>, // the API server answers objects of the kind that is watched
     children: childStore,
-    pods: start<PodObject>({ kind: KINDS.Pod, transform: stripManagedFields, indexers: { cluster: instanceOf }, onEvent: onChild }, OURS),
-    ownSecrets: start<SecretObject>({ kind: KINDS.Secret, transform: withoutBootData, onEvent: handlers.onSecret }, OURS),
-    watchedSecrets: start<SecretObject>(
+    pods: startStore<PodObject>(
+      { kind: KINDS.Pod, transform: stripManagedFields, indexers: { cluster: instanceOf }, onEvent: onChild },
+      OURS,
+    ),
+    ownSecrets: startStore<SecretObject>({ kind: KINDS.Secret, transform: withoutBootData, onEvent: handlers.onSecret }, OURS),
+    watchedSecrets: startStore<SecretObject>(
       { kind: KINDS.Secret, transform: stripManagedFields, onEvent: handlers.onSecret },
       `${WATCH_LABEL}=true`,
     ),
@@ -118,9 +136,10 @@ export function startWatches({ transport, namespace, handlers, onError, metrics 
   return {
     views,
     watchChildren,
-    synced: Promise.all(running.map((reflector) => reflector.synced)).then((all) => all.every(Boolean)),
+    unwatchChildren,
+    synced: Promise.all([...running].map((reflector) => reflector.synced)).then((all) => all.every(Boolean)),
     stop: async () => {
-      await Promise.all(running.map((reflector) => reflector.stop()));
+      await Promise.all([...running].map((reflector) => reflector.stop()));
     },
   };
 }

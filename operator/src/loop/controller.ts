@@ -114,7 +114,9 @@ export class Controller {
     this.onChild({ key, object, type, initial });
     for (const tenant of views.tenants.list()) if (tenant.metadata.namespace === object.metadata.namespace) this.#touch(tenant);
     for (const cluster of views.clusters.list()) {
-      if (cluster.metadata.namespace === object.metadata.namespace) this.#add("config", keyOfObject(cluster), PRIORITY.edit);
+      if (cluster.metadata.namespace !== object.metadata.namespace) continue;
+      this.#add("config", keyOfObject(cluster), PRIORITY.edit);
+      this.#add("cluster", keyOfObject(cluster), PRIORITY.edit); // it may be the certificate of the public port
     }
   };
 

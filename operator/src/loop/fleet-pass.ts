@@ -7,9 +7,9 @@ import type { ExposureSeen } from "../status/exposure.ts";
 import type { RedisSeen } from "../status/redis.ts";
 import type { ScalingSeen } from "../status/scaling.ts";
 import { type AdminCredentials, ensureAdminCredentials } from "./admin-credentials.ts";
-import { type PendingRollout, reconcileDeployment } from "./fleet/deployment.ts";
+import { liveDeployment, type PendingRollout, reconcileDeployment, setSize } from "./fleet/deployment.ts";
 import { reconcileExposure } from "./fleet/exposure.ts";
-import { type ListenerTlsFound, reconcileListenerTls } from "./fleet/listener-tls.ts";
+import { holdsPods, type ListenerTlsFound, reconcileListenerTls } from "./fleet/listener-tls.ts";
 import { reconcileRedis } from "./fleet/redis.ts";
 import { reconcileScaling } from "./fleet/scaling.ts";
 import { type FleetDeps, type FleetWork, fleetWork } from "./fleet/work.ts";
@@ -53,7 +53,7 @@ export async function reconcileFleet(cluster: NexusCluster, deps: FleetDeps): Pr
   const exposure = await reconcileExposure(work);
   await work.child(KINDS.PodDisruptionBudget, disruptionBudget(cluster, context));
   const { replicas, seen: scaling } = await reconcileScaling(work);
-  const pendingRollout = await reconcileDeployment(work, replicas);
+  const pendingRollout = await reconcilePods(work, { replicas, listenerTls });
   if (notes.conflict !== undefined) work.again(CONFLICT_MS);
   return {
     credentials: typeof credentials === "string" ? undefined : credentials,
@@ -63,6 +63,17 @@ export async function reconcileFleet(cluster: NexusCluster, deps: FleetDeps): Pr
     ...{ pendingRollout, redis, scaling, exposure, listenerTls },
     againMs: notes.againMs,
   };
+}
+
+/** Pods whose certificate is not there are not rolled: those that serve stay as they are, in the size that is asked for. */
+async function reconcilePods(
+  work: FleetWork,
+  { replicas, listenerTls }: { readonly replicas: number | undefined; readonly listenerTls: ListenerTlsFound },
+): Promise<PendingRollout | undefined> {
+  const live = liveDeployment(work);
+  if (!holdsPods(work.cluster, listenerTls, live)) return await reconcileDeployment(work, replicas);
+  if (live && replicas !== undefined) await setSize(work, live, replicas);
+  return undefined;
 }
 
 async function ensurePlatformKeys({ cluster, deps, notes, secretHead }: FleetWork): Promise<void> {

@@ -91,6 +91,8 @@ export type Discovery = {
  */
 export interface Capabilities {
   has(kind: Kind): boolean;
+  /** A kind that is wanted is not there: asks again now, unless that was done a moment ago. Does not wait and never throws. */
+  look(): void;
 }
 
 /**

@@ -12,7 +12,10 @@ import type { SecretObject } from "./secret-source.ts";
 export type DeploymentObject = KubeObject & {
   readonly spec: {
     readonly replicas?: number;
-    readonly template?: { readonly metadata?: { readonly annotations?: Readonly<Record<string, string>> } };
+    readonly template?: {
+      readonly metadata?: { readonly annotations?: Readonly<Record<string, string>> };
+      readonly spec?: { readonly volumes?: readonly { readonly name: string; readonly secret?: { readonly secretName?: string } }[] };
+    };
   };
   readonly status?: {
     readonly replicas?: number;

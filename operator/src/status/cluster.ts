@@ -1,8 +1,8 @@
 // Why: the status of a NexusCluster from what was rendered and seen. Pure: data in, status out.
 
-import type { Refused } from "@nexus/protocol/resources/conditions.ts";
 import type { NexusCluster, NexusClusterStatus } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { conditions, few, isTrue, type Judgement, judge } from "./conditions.ts";
+import type { Obstacle } from "./exposure.ts";
 import { type RedisSeen, redisReady } from "./redis.ts";
 import { autoscalingActive, type ScalingSeen } from "./scaling.ts";
 
@@ -24,8 +24,8 @@ export type ClusterSeen = {
   readonly redis: RedisSeen | undefined;
   readonly scaling: ScalingSeen | undefined;
   readonly endpoints: readonly string[];
-  /** What keeps the listener or its route from working and only a user can mend. */
-  readonly exposure: Refused | undefined;
+  /** What keeps the listener or its route from working. */
+  readonly exposure: Obstacle | undefined;
   readonly missingSecrets: readonly string[];
   /** A child that belongs to somebody else. */
   readonly conflict: string | undefined;
@@ -91,7 +91,7 @@ function blocked(seen: ClusterSeen): Judgement | undefined {
   const stop = (reason: Parameters<typeof judge>[2], message: string) => judge("Stalled", "True", reason, message);
   if (seen.conflict) return stop("NameConflict", seen.conflict);
   if (seen.notSupported.length > 0) return stop("NotSupported", `this version cannot carry out ${few(seen.notSupported, 8)}`);
-  if (seen.exposure) return stop(seen.exposure.reason, seen.exposure.message);
+  if (seen.exposure && !seen.exposure.isProgress) return stop(seen.exposure.reason, seen.exposure.message);
   if (seen.missingSecrets.length > 0) return stop("SecretNotFound", `missing: ${few(seen.missingSecrets)}`);
   return undefined;
 }
@@ -101,6 +101,7 @@ function judgements(seen: ClusterSeen): Judgement[] {
   const config = configuration(seen);
   const replicas = replicasReady(seen);
   const troubled = seen.error ? judge("Ready", "False", "ApiError", seen.error) : undefined;
+  const pending = seen.exposure?.isProgress ? judge("Ready", "False", seen.exposure.reason, seen.exposure.message) : undefined;
   const contested =
     seen.contested.length > 0
       ? judge("Ready", "False", "FieldContested", `another controller keeps writing ${few(seen.contested)}`)
@@ -111,7 +112,7 @@ function judgements(seen: ClusterSeen): Judgement[] {
       : undefined;
   const ready = stalled
     ? judge("Ready", "False", stalled.reason, stalled.message)
-    : (troubled ?? contested ?? (isTrue(replicas) ? (configured ?? replicas) : replicas));
+    : (troubled ?? pending ?? contested ?? (isTrue(replicas) ? (configured ?? replicas) : replicas));
   const reconciling = !stalled && !isTrue(ready) ? [judge("Reconciling", "True", ready.reason, ready.message)] : [];
   const drift = seen.foreign.length > 0 ? [judge("Drift", "True", "ForeignFields", `left alone: ${few(seen.foreign, 8)}`)] : [];
   return [

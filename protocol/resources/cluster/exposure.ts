@@ -102,13 +102,15 @@ const RESERVED_ENV = [
   "NEXUS_ADMIN_CERT_FILE",
   "NEXUS_ADMIN_KEY_FILE",
   "NEXUS_ADMIN_TOKEN_FILE",
+  "NEXUS_TLS_CERT_FILE",
+  "NEXUS_TLS_KEY_FILE",
 ];
 
 const env = opaqueKeyed(["name"], 64, "Further environment of the server container, as in a Pod.", ROLLS, {
   "x-kubernetes-validations": [
     celRule<readonly { name: string }[]>(
       `self.all(one, !(one.name in [${RESERVED_ENV.map((one) => `'${one}'`).join(", ")}]))`,
-      "env must not set NEXUS_CLUSTER, NEXUS_NODE, NEXUS_BOOT_DIRECTORY or NEXUS_ADMIN_*: the operator sets them",
+      "env must not set NEXUS_CLUSTER, NEXUS_NODE, NEXUS_BOOT_DIRECTORY, NEXUS_ADMIN_* or NEXUS_TLS_*: the operator sets them",
       (entries) => entries.every(({ name }) => !RESERVED_ENV.includes(name)),
     ),
   ],

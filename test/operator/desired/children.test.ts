@@ -1,7 +1,8 @@
 // Why: what is rendered decides whether a fleet rolls; a byte that moves by itself would roll every one. The golden file is what
 // users' clusters get: read its diff as they would feel it.
 import { describe, expect, test } from "bun:test";
-import { deployment, deploymentPods, disruptionBudget, notSupported, service, serviceAccount } from "@nexus/operator/desired/children.ts";
+import { deployment, deploymentPods, notSupported } from "@nexus/operator/desired/children.ts";
+import { service } from "@nexus/operator/desired/exposure/service.ts";
 import { childNames, INPUTS_ANNOTATION } from "@nexus/operator/desired/names.ts";
 import { graceSeconds, imageOf } from "@nexus/operator/desired/pod-template.ts";
 import { rendered } from "@nexus/operator/plan/rendered.ts";
@@ -9,29 +10,10 @@ import { canonicalJson } from "@nexus/protocol/canonical.ts";
 import { configFields } from "@nexus/protocol/config.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { aCluster } from "../bundle/fixtures.ts";
+import { BUILDERS, CLUSTERS, CONTEXT, renderAll } from "./fixtures.ts";
 
-const CONTEXT = { operatorId: "default", defaultImage: "nexus.dev/nexus:0.1.0" };
-const GOLDEN = new URL("golden/children.json", import.meta.url);
-
-/** One of everything a user may say about pods. */
-const full = () =>
-  aCluster({
-    image: { tag: "0.2.0", pullSecrets: [{ name: "registry" }] },
-    delivery: { drainSeconds: 60 },
-    exposure: { service: { type: "LoadBalancer", annotations: { "example.com/lb": "internal" } } },
-    pods: {
-      resources: { requests: { cpu: "100m", memory: "128Mi" }, limits: { memory: "512Mi" } },
-      nodeSelector: { "kubernetes.io/arch": "amd64" },
-      tolerations: [{ key: "dedicated", operator: "Exists" }],
-      priorityClassName: "high",
-      labels: { team: "blue", "app.kubernetes.io/name": "mine" },
-      annotations: { note: "hello" },
-      env: [{ name: "TZ", value: "UTC" }],
-    },
-  });
-
-const all = (cluster: NexusCluster) =>
-  [serviceAccount, service, disruptionBudget, deployment, deploymentPods].map((render) => render(cluster, CONTEXT));
+const full = (): NexusCluster => CLUSTERS.full?.() ?? aCluster();
+const all = (cluster: NexusCluster) => Object.values(renderAll(cluster));
 type Template = {
   readonly metadata: { readonly labels: Record<string, string>; readonly annotations: Record<string, string> };
   readonly spec: Record<string, unknown> & {
@@ -42,11 +24,29 @@ type Template = {
 const templateOf = (cluster: NexusCluster) => deploymentPods(cluster, CONTEXT).spec.template as Template; // what podTemplate renders
 const inputs = (cluster: NexusCluster) => templateOf(cluster).metadata.annotations[INPUTS_ANNOTATION];
 
-test("the children of a cluster are those of the golden file, 200 times the same bytes", async () => {
-  const json = canonicalJson({ small: all(aCluster()), full: all(full()) });
-  for (let i = 0; i < 200; i++) expect(canonicalJson({ small: all(aCluster()), full: all(full()) })).toBe(json);
-  if (process.env.UPDATE_GOLDEN) await Bun.write(GOLDEN, `${JSON.stringify(JSON.parse(json), undefined, 2)}\n`);
-  expect(JSON.parse(json)).toEqual(await Bun.file(GOLDEN).json());
+describe("every rendering", () => {
+  test.each(Object.keys(CLUSTERS))("of %s is the golden file's, 200 times the same bytes", async (name) => {
+    const make = CLUSTERS[name] ?? aCluster;
+    const json = canonicalJson(renderAll(make()));
+    for (let i = 0; i < 200; i++) expect(canonicalJson(renderAll(make()))).toBe(json);
+    const golden = new URL(`golden/${name}.json`, import.meta.url);
+    if (process.env.UPDATE_GOLDEN) await Bun.write(golden, `${JSON.stringify(JSON.parse(json), undefined, 2)}\n`);
+    expect(JSON.parse(json)).toEqual(await Bun.file(golden).json());
+  });
+
+  test("every builder has a cluster that asks for it", () => {
+    const used = new Set(Object.values(CLUSTERS).flatMap((make) => Object.keys(renderAll(make()))));
+    expect(Object.keys(BUILDERS).filter((name) => !used.has(name))).toEqual([]);
+  });
+
+  test("carries the labels by which it is found and the owner with whom it goes", () => {
+    for (const make of Object.values(CLUSTERS)) {
+      for (const { metadata } of all(make())) {
+        expect(metadata.labels).toMatchObject({ "app.kubernetes.io/managed-by": "nexus-operator", "app.kubernetes.io/instance": "live" });
+        expect(metadata.ownerReferences?.[0]).toMatchObject({ kind: "NexusCluster", controller: true, uid: "uid-live" });
+      }
+    }
+  });
 });
 
 describe("pods", () => {
@@ -87,6 +87,7 @@ describe("pods", () => {
     ["channels", { channels: [{ match: "a" }] }, false],
     ["tenancy", { tenancy: "Single" }, false],
     ["replicas", { replicas: 0 }, false],
+    ["tls", { tls: { secretRef: { name: "public-tls" } } }, true],
     ["rollout", { rollout: { upgrades: "Automatic" } }, false],
     ["exposure", { exposure: { service: { type: "NodePort" } } }, false],
   ])("a change of %s rolls pods: %p %p", (_field, spec, rolls) => {
@@ -128,8 +129,7 @@ test.each([
     { redis: { mode: "Managed", managed: {} }, autoscaling: { provider: "Nexus", maxReplicas: 5 } },
     ["spec.redis.mode", "spec.autoscaling"],
   ],
-  [{ exposure: { ingress: { host: "n.example.com" } } }, ["spec.exposure.ingress"]],
-  [{ tls: { secretRef: { name: "tls" } } }, ["spec.tls"]],
+  [{ exposure: { ingress: { host: "n.example.com" } }, tls: { secretRef: { name: "tls" } } }, []],
 ])("%p is told as not supported: %p", (spec, fields) => {
   expect(notSupported(aCluster(spec))).toEqual(fields);
 });

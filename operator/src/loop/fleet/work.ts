@@ -105,12 +105,14 @@ export function fleetWork(cluster: NexusCluster, deps: FleetDeps): FleetWork {
       return live && isOurs(live) ? live : undefined;
     },
     async remove(kind, name) {
-      const live = find(kind, name);
+      // Before the first list, absence means nothing.
+      const live = find(kind, name) ?? (deps.views.children(kind).hasSynced() ? undefined : await deps.api.get({ kind, namespace, name }));
       if (!live || !isOurs(live)) return true;
       if (live.metadata.deletionTimestamp === undefined) {
         const { uid: liveUid } = live.metadata;
         try {
-          await deps.api.delete({ kind, namespace, name }, liveUid === undefined ? {} : { uid: liveUid });
+          const wasThere = await deps.api.delete({ kind, namespace, name }, liveUid === undefined ? {} : { uid: liveUid });
+          if (!wasThere) return true; // the store lags, or its kind is gone
         } catch (error) {
           if (!isConflict(error)) throw error; // another object has the name by now: ours is gone
         }

@@ -1,0 +1,87 @@
+// Why: the one table of everything the operator renders: which clusters, and which builders. Golden files, dry runs, the
+// Restricted profile and "apply twice changes nothing" all walk it: who adds a builder or a feature adds a line here.
+import { deployment, deploymentPods, disruptionBudget, serviceAccount } from "@nexus/operator/desired/children.ts";
+import { certificate } from "@nexus/operator/desired/exposure/certificate.ts";
+import { httpRoute } from "@nexus/operator/desired/exposure/http-route.ts";
+import { ingress } from "@nexus/operator/desired/exposure/ingress.ts";
+import { service } from "@nexus/operator/desired/exposure/service.ts";
+import { serverPolicy } from "@nexus/operator/desired/network/server-policy.ts";
+import type { RenderContext } from "@nexus/operator/desired/pod-template.ts";
+import type { KubeObject } from "@nexus/operator/plan/object.ts";
+import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
+import { aCluster } from "../bundle/fixtures.ts";
+
+export const CONTEXT: RenderContext = {
+  operatorId: "default",
+  defaultImage: "nexus.dev/nexus:0.1.0",
+  operatorPods: { namespace: "nexus-system", labels: { "app.kubernetes.io/name": "nexus-operator" } },
+};
+
+/** What a builder answers when a cluster does not ask for its object. */
+type Render = (cluster: NexusCluster, context: RenderContext) => KubeObject | undefined;
+
+/** Every object a pass may apply, by the file it lands in. `deployment` and `deploymentPods` are two halves of one object. */
+export const BUILDERS: Readonly<Record<string, Render>> = {
+  serviceAccount: (cluster, context) => (cluster.spec.pods.serviceAccountName === undefined ? serviceAccount(cluster, context) : undefined),
+  service,
+  disruptionBudget,
+  networkPolicy: serverPolicy,
+  ingress: (cluster, context) => cluster.spec.exposure.ingress && ingress(cluster, context, cluster.spec.exposure.ingress),
+  httpRoute: (cluster, context) => cluster.spec.exposure.gateway && httpRoute(cluster, context, cluster.spec.exposure.gateway),
+  certificate: (cluster, context) => cluster.spec.tls?.issuerRef && certificate(cluster, context, cluster.spec.tls.issuerRef),
+  deployment,
+  deploymentPods,
+};
+
+/** Clusters by name: the smallest, one of everything about pods, and one for each feature that renders something of its own. */
+export const CLUSTERS: Readonly<Record<string, () => NexusCluster>> = {
+  small: () => aCluster(),
+  full: () =>
+    aCluster({
+      image: { tag: "0.2.0", pullSecrets: [{ name: "registry" }] },
+      delivery: { drainSeconds: 60 },
+      exposure: { service: { type: "LoadBalancer", annotations: { "example.com/lb": "internal" } } },
+      pods: {
+        resources: { requests: { cpu: "100m", memory: "128Mi" }, limits: { memory: "512Mi" } },
+        nodeSelector: { "kubernetes.io/arch": "amd64" },
+        tolerations: [{ key: "dedicated", operator: "Exists" }],
+        priorityClassName: "system-cluster-critical",
+        labels: { team: "blue", "app.kubernetes.io/name": "mine" },
+        annotations: { note: "hello" },
+        env: [{ name: "TZ", value: "UTC" }],
+      },
+    }),
+  nodePort: () => aCluster({ exposure: { service: { type: "NodePort" } } }),
+  ingress: () =>
+    aCluster({
+      exposure: {
+        ingress: {
+          ingressClassName: "nginx",
+          host: "push.example.com",
+          annotations: { "nginx.ingress.kubernetes.io/proxy-read-timeout": "7200", "example.com/mine": "yes" },
+          tls: { secretRef: { name: "push-tls" } },
+        },
+      },
+    }),
+  gateway: () =>
+    aCluster({
+      exposure: {
+        gateway: {
+          parentRefs: [{ name: "public", namespace: "infra", sectionName: "https" }],
+          hostnames: ["push.example.com", "*.example.org"],
+        },
+      },
+    }),
+  tlsSecret: () => aCluster({ tls: { secretRef: { name: "public-tls" } }, exposure: { ingress: { host: "push.example.com" } } }),
+  tlsIssuer: () =>
+    aCluster({ tls: { issuerRef: { name: "letsencrypt", kind: "ClusterIssuer" } }, exposure: { service: { type: "LoadBalancer" } } }),
+};
+
+/** Everything rendered for one cluster, by builder. */
+export function renderAll(cluster: NexusCluster, context: RenderContext = CONTEXT): Readonly<Record<string, KubeObject>> {
+  const found = Object.entries(BUILDERS).flatMap(([name, render]) => {
+    const object = render(cluster, context);
+    return object ? [[name, object] as const] : [];
+  });
+  return Object.fromEntries(found);
+}
