@@ -7,6 +7,7 @@ export const ADMIN_PATHS = {
   bundle: "/admin/bundle",
   status: "/admin/status",
   drain: "/admin/drain",
+  shed: "/admin/shed",
   logLevel: "/admin/log-level",
 } as const;
 
@@ -67,6 +68,39 @@ export type PushMismatch = Static<typeof PushMismatch>;
 export const PushStale = Type.Object({ term: Type.String(), sequence: Type.Integer() });
 export type PushStale = Static<typeof PushStale>;
 
+/** Of a tombstone in the pod's bundle: everything that was kept of the tenant is gone. */
+export const PurgedTenant = Type.Object({ tenant_id: Type.String(), uid: Type.String() });
+export type PurgedTenant = Static<typeof PurgedTenant>;
+
+/** Whether the node reaches its broker. `detail` is for people: what it waits for, never a secret; empty while it is up. */
+export const BrokerWord = Type.Object({
+  state: Type.Union([Type.Literal("up"), Type.Literal("down")]),
+  detail: Type.String({ maxLength: 512 }),
+});
+export type BrokerWord = Static<typeof BrokerWord>;
+
+const amount = Type.Number({ minimum: 0 });
+const count = Type.Integer({ minimum: 0 });
+
+/** How loaded a node is: what the operator scales by. Of a pod of several processes the sum, of their lags the worst. */
+export const NodeLoad = Type.Object({
+  /** Notifications written to sessions a second, over the last 15 s. */
+  messages_per_second: amount,
+  /** 99th percentile of the event loop's delay over the last 15 to 30 s, in milliseconds. */
+  loop_lag_p99_ms: amount,
+  /** Cores used over the last 15 s. */
+  cpu_cores: amount,
+  rss_bytes: count,
+  /** Of the container; 0 without a limit. */
+  memory_limit_bytes: count,
+  /** Sessions a second it could take now; 0 while it drains or is full. */
+  accepts_per_second: count,
+  /** Since the start: sessions opened, and attempts that failed here although the client did nothing wrong. */
+  sessions_opened: count,
+  sessions_refused: count,
+});
+export type NodeLoad = Static<typeof NodeLoad>;
+
 /** `GET /admin/status`. */
 export const AdminStatus = Type.Object({
   version: Type.String(),
@@ -80,9 +114,29 @@ export const AdminStatus = Type.Object({
   ready: Type.Boolean(),
   draining: Type.Boolean(),
   sessions: Type.Integer(),
+  /** Absent: the node has no broker, or cannot tell (several processes behind one port). */
+  broker: Type.Optional(BrokerWord),
+  /** Told until the tombstone leaves the bundle; absent: none. */
+  purged: Type.Optional(Type.Array(PurgedTenant)),
   uptime_seconds: Type.Number(),
+  /** Absent from servers that cannot say. */
+  load: Type.Optional(NodeLoad),
 });
 export type AdminStatus = Static<typeof AdminStatus>;
+
+/**
+ * `POST /admin/shed`: tells that many sessions, picked at random, to come back elsewhere (4000, each with another moment), at
+ * an even rate. Answers 202 with {@link ShedResult} at once. A second request replaces the first; `sessions: 0` stops it.
+ */
+export const ShedRequest = Type.Object({
+  sessions: Type.Integer({ minimum: 0, maximum: 10_000_000 }),
+  perSecond: Type.Number({ exclusiveMinimum: 0, maximum: 1_000_000 }),
+});
+export type ShedRequest = Static<typeof ShedRequest>;
+
+/** How many will be closed: never more than there are. */
+export const ShedResult = Type.Object({ sessions: count });
+export type ShedResult = Static<typeof ShedResult>;
 
 /** `POST /admin/log-level`. */
 export const LogLevelRequest = Type.Object({

@@ -1,5 +1,6 @@
 // Why: what every server process is put together from, whether it is alone or one of several behind a port: key sets, the
 // public port over its engine, the drain, the gauges. It must never open an admin or ops port, nor read the environment.
+import type { NodeLoad } from "@nexus/protocol/admin.ts";
 import type { ServerConfig } from "@nexus/protocol/config.ts";
 import { version } from "@nexus/protocol/package.json" with { type: "json" };
 import { systemClock } from "./adapters/clock.ts";
@@ -8,14 +9,18 @@ import { createJwks, type Jwks } from "./adapters/jwks.ts";
 import { createJwksFetch } from "./adapters/jwks-fetch.ts";
 import { createTokenVerifier } from "./adapters/jwt.ts";
 import type { LevelledLog } from "./adapters/log.ts";
+import type { Machine } from "./adapters/machine.ts";
 import type { ServerMetrics } from "./adapters/metrics.ts";
 import { type OpenedEngine, openEngine } from "./adapters/open-engine.ts";
 import { type App, createApp } from "./app.ts";
 import { bundleFacts, nodeName } from "./configured.ts";
+import type { BrokerSight } from "./core/broker-sight.ts";
 import { createAddressOf } from "./core/client-address.ts";
 import { createDrain, type Drain } from "./core/drain.ts";
 import type { LiveConfig } from "./core/live-config.ts";
+import { nodeLoad } from "./core/load.ts";
 import type { Readiness } from "./core/readiness.ts";
+import { createShed, type Shed } from "./core/shed.ts";
 import { createTriggerSink } from "./core/trigger.ts";
 import type { HealthFacts } from "./http/health.ts";
 import { createHttp, type HttpDeps } from "./http/routes.ts";
@@ -31,6 +36,8 @@ export type Parts = {
   readonly metrics: ServerMetrics;
   readonly readiness: Readiness;
   readonly jwks: Jwks;
+  /** Kept up to date, for whoever asks how the broker is; undefined: nobody asks here. */
+  readonly broker?: BrokerSight;
 };
 
 /** Key sets of issuers, fetched from where the cluster allows. `NODE_EXTRA_CA_CERTS` adds authorities of one's own. */
@@ -52,7 +59,10 @@ export type AppOptions = {
 export async function startApp(parts: Parts, { extra, gatherWindowMs, reusePort }: AppOptions): Promise<App> {
   const { config, live, metrics, log } = parts;
   const startedAt = clock.monotonic();
-  const engine = await openEngine({ config, log, clock, ids, metrics, node: nodeName(config) });
+  const { broker } = parts;
+  const waiting = broker ? { waiting: broker.waitsFor } : {};
+  const engine = await openEngine({ config, log, clock, ids, metrics, node: nodeName(config), ...waiting });
+  broker?.opened(() => engine.fleet.broker());
   const verifier = createTokenVerifier({ tenants: live, clock, jwks: parts.jwks });
   const diagnostics = config.http.publicDiagnostics ? createOps(parts) : undefined;
   const health = ({ sessions }: App["node"]): HealthFacts => ({
@@ -111,6 +121,19 @@ export function drainOf({ config, live, log, readiness }: Parts, node: App["node
       settle: () => sessions.settle(),
     },
   });
+}
+
+/** How loaded this process is. */
+export function loadOf({ live, readiness }: Pick<Parts, "live" | "readiness">, node: App["node"], machine: Machine): NodeLoad {
+  const room = live.cluster().limits.connectionsPerPod - node.sessions.count();
+  const isAccepting = !readiness.isDraining() && !node.isDraining();
+  return nodeLoad({ traffic: node.traffic(), machine: machine.use(), room, isAccepting });
+}
+
+/** What the operator asks to be sent elsewhere. A drain sends everybody, whatever was asked before. */
+export function shedOf({ live, log }: Pick<Parts, "live" | "log">, { sessions }: App["node"]): Shed {
+  const reconnectJitterSeconds = () => live.cluster().delivery.reconnectJitterSeconds;
+  return createShed({ ...{ clock, log, random: Math.random, sessions, reconnectJitterSeconds }, wait: (ms) => Bun.sleep(ms) });
 }
 
 export function observe({ live, metrics, readiness, jwks }: Parts, { sessions }: App["node"], certificateExpiry: () => number): void {

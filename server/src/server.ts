@@ -4,13 +4,17 @@ import type { ServerConfig } from "@nexus/protocol/config.ts";
 import { version } from "@nexus/protocol/package.json" with { type: "json" };
 import { systemClock as clock } from "./adapters/clock.ts";
 import type { LevelledLog } from "./adapters/log.ts";
+import { watchMachine } from "./adapters/machine.ts";
 import { createMetrics } from "./adapters/metrics.ts";
 import { type AdminListener, startAdmin } from "./admin/listener.ts";
 import type { App } from "./app.ts";
-import { type AppOptions, drainOf, keySets, observe, type Parts, startApp } from "./assembly.ts";
+import { type AppOptions, drainOf, keySets, loadOf, observe, type Parts, shedOf, startApp } from "./assembly.ts";
 import { followLogLevel, loadBootCopy, nodeName } from "./configured.ts";
+import { createBrokerSight } from "./core/broker-sight.ts";
+import type { Drain } from "./core/drain.ts";
 import { createLiveConfig, type LiveConfig } from "./core/live-config.ts";
 import { createReadiness, type Readiness } from "./core/readiness.ts";
+import type { Shed } from "./core/shed.ts";
 import { startOps } from "./ops/listener.ts";
 
 export type StartOptions = AppOptions & {
@@ -43,32 +47,41 @@ export async function startServer(config: ServerConfig, options: StartOptions): 
   followLogLevel(live, log, config.log.level);
   const hasAdmin = config.admin.certFile !== "";
   const readiness = createReadiness({ clock, confirmed: live.confirmed, confirmSeconds: hasAdmin ? config.boot.confirmSeconds : 0 });
-  const parts: Parts = { config, log, live, metrics, readiness, jwks: keySets({ live, log, metrics }) };
+  const broker = createBrokerSight();
+  const parts: Parts = { config, log, live, metrics, readiness, broker, jwks: keySets({ live, log, metrics }) };
   const ops = startOps(config.ops, parts); // first: probes get an answer while the boot copy is read
   let app: App | undefined;
   let admin: AdminListener | undefined;
+  const machine = watchMachine(clock);
   const stop = async () => {
+    machine.stop();
     await app?.stop();
     await admin?.stop();
     await ops.stop();
   };
   try {
     if (config.boot.directory !== "") await loadBootCopy(live, config.boot.directory, log);
-    app = await startApp(parts, options);
-    const { url, port, node } = app;
-    const draining = drainOf(parts, node);
+    let serving: { readonly node: App["node"]; readonly draining: Drain; readonly shedding: Shed } | undefined;
     const drain = async () => {
-      await draining.run();
+      serving?.shedding.start(0, 1);
+      await serving?.draining.run();
       await stop();
     };
-    const sessions = () => node.sessions.count();
     if (hasAdmin) {
+      // Before the engine: a node that waits for its broker says so, and takes configuration meanwhile.
       admin = await startAdmin(config.admin, {
-        ...{ ...parts, clock, version, sessions, push: live.push, cluster: config.cluster },
+        ...{ ...parts, clock, version, push: live.push, cluster: config.cluster },
+        sessions: () => serving?.node.sessions.count() ?? 0,
+        brokerWord: () => (config.engine === "redis" ? broker.word() : undefined),
+        load: () => serving && loadOf(parts, serving.node, machine),
+        shed: (request) => serving?.shedding.start(request.sessions, request.perSecond) ?? 0,
         setLogLevel: (level) => log.setLevel(level),
         drain: options.onDrainRequest ?? (() => void drain()),
       });
     }
+    app = await startApp(parts, options);
+    const { url, port, node } = app;
+    serving = { node, draining: drainOf(parts, node), shedding: shedOf(parts, node) };
     observe(parts, node, () => admin?.certificateExpiry() ?? 0);
     readiness.booted();
     log.info("server.started", {

@@ -1,6 +1,6 @@
 // Why: several processes behind one port are one server to everybody outside: sessions, configuration, figures, its end.
 import { describe, expect, test } from "bun:test";
-import { ADMIN_PATHS } from "@nexus/protocol/admin.ts";
+import { ADMIN_PATHS, type NodeLoad } from "@nexus/protocol/admin.ts";
 import { apiKey, clusterEntry, digestOfAll, secretIssuer, tenantEntry } from "../support/bundle-entries.ts";
 import { eventually } from "../support/eventually.ts";
 import type { Listener } from "../support/listener.ts";
@@ -66,6 +66,17 @@ describe("several processes behind one port", () => {
     expect(sample(after, 'nexus_sessions{transport="websocket"}')).toBe(open);
     expect(sample(after, SENT)).toBe(20); // what the dead one had counted stays
     expect((await stage.status()).sessions).toBe(open);
+  }, 60_000);
+
+  test("are loaded together, and share what they are asked to send away", async () => {
+    await using stage = await start();
+    const listeners: Listener[] = [];
+    for (let i = 0; i < 24; i++) listeners.push(await stage.listen(`u${i}`));
+    const load = (await stage.status()).load as NodeLoad; // the admin tests check its shape
+    expect(load.sessions_opened).toBe(24);
+    expect(load.rss_bytes).toBeGreaterThan(50e6); // of both
+    expect(await stage.admin(ADMIN_PATHS.shed, { sessions: 10, perSecond: 50 })).toEqual({ status: 202, body: { sessions: 10 } });
+    await eventually("ten are gone", async () => (await stage.status()).sessions === 14);
   }, 60_000);
 
   test("a publish to one of them reaches the sessions of all", async () => {

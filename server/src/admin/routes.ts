@@ -1,6 +1,6 @@
 // Why: what the operator asks of a node: take configuration, say how you are, drain, log more. TLS is the listener's.
 // It must never answer anything before the token was checked.
-import { ADMIN_PATHS, type AdminStatus, LogLevelRequest } from "@nexus/protocol/admin.ts";
+import { ADMIN_PATHS, type AdminStatus, type BrokerWord, LogLevelRequest, type NodeLoad, ShedRequest } from "@nexus/protocol/admin.ts";
 import { BUNDLE_FORMAT } from "@nexus/protocol/bundle.ts";
 import type { LogLevel } from "@nexus/protocol/config.ts";
 import type { Refusal } from "@nexus/protocol/failures.ts";
@@ -24,6 +24,12 @@ export type AdminDeps = {
   /** `namespace/name` of the NexusCluster. */
   readonly cluster: string;
   readonly sessions: () => Promise<number> | number;
+  /** Whether the broker is reached; undefined: there is none, or nobody here knows. */
+  readonly brokerWord?: () => BrokerWord | undefined;
+  /** Undefined: nothing is known now. */
+  readonly load: () => Promise<NodeLoad | undefined> | NodeLoad | undefined;
+  /** Sends sessions away at an even rate, see {@link ShedRequest}; how many it will be. */
+  readonly shed: (request: ShedRequest) => Promise<number> | number;
   readonly setLogLevel: (level: LogLevel) => void;
   /** Starts the drain that ends the process. */
   readonly drain: () => void;
@@ -44,6 +50,7 @@ export function createAdmin(deps: AdminDeps, tokens: () => readonly Buffer[]): {
         return Response.json({ draining: true, sessions: await deps.sessions() }, { status: 202 });
       },
     },
+    [ADMIN_PATHS.shed]: { method: "POST", handle: (request) => shed(deps, request) },
     [ADMIN_PATHS.logLevel]: { method: "POST", handle: (request) => setLogLevel(deps, request) },
   };
   return {
@@ -70,7 +77,10 @@ export function createAdmin(deps: AdminDeps, tokens: () => readonly Buffer[]): {
   };
 }
 
-async function statusOf({ live, readiness, version, cluster, sessions, clock }: AdminDeps, startedAt: number): Promise<AdminStatus> {
+async function statusOf(deps: AdminDeps, startedAt: number): Promise<AdminStatus> {
+  const { live, readiness, version, cluster, sessions, clock } = deps;
+  const load = await deps.load();
+  const broker = deps.brokerWord?.();
   return {
     version,
     cluster,
@@ -81,7 +91,9 @@ async function statusOf({ live, readiness, version, cluster, sessions, clock }: 
     ready: readiness.isReady(),
     draining: readiness.isDraining(),
     sessions: await sessions(),
+    ...(broker ? { broker } : {}),
     uptime_seconds: Math.round(clock.monotonic() - startedAt) / 1000,
+    ...(load ? { load } : {}),
   };
 }
 
@@ -115,6 +127,18 @@ async function takePush({ live, push, metrics, log }: AdminDeps, request: Reques
 function refused(refusal: Refusal, members: object): Response {
   const problem = { ...problemOf(refusal), ...members };
   return new Response(JSON.stringify(problem), { status: problem.status, headers: { "content-type": "application/problem+json" } });
+}
+
+async function shed(deps: AdminDeps, request: Request): Promise<Response> {
+  const read = await readJson(request);
+  if (!read.ok) return problemResponse(read.refusal);
+  if (!Value.Check(ShedRequest, read.value)) {
+    const fields = [...Value.Errors(ShedRequest, read.value)].map(({ path, message }) => ({ pointer: path, detail: message }));
+    return problemResponse({ code: "validation_error", detail: "The body does not match the contract", fields });
+  }
+  const sessions = await deps.shed(read.value);
+  deps.log.info("shed.asked", { sessions, perSecond: read.value.perSecond });
+  return Response.json({ sessions }, { status: 202 });
 }
 
 async function setLogLevel(deps: AdminDeps, request: Request): Promise<Response> {

@@ -1,7 +1,7 @@
 // Why: one server process as core sees it: a publisher, the sessions, and the beat that keeps both going.
 // It must never open a port.
 
-import type { Refusal } from "@nexus/protocol/failures.ts";
+import { Failure, type Refusal } from "@nexus/protocol/failures.ts";
 import { type AdmissionDeps, admit, type Candidate } from "./admission.ts";
 import type { Defer } from "./defer.ts";
 import type { Engine } from "./engine.ts";
@@ -11,6 +11,7 @@ import { createPublisher, type Publisher } from "./publish.ts";
 import type { Session } from "./session.ts";
 import { Sessions } from "./sessions.ts";
 import { createTemplateLookup } from "./template-lookup.ts";
+import { type Traffic, TrafficMeter } from "./traffic.ts";
 
 /** How often heartbeats, silence and paced senders are looked after, in milliseconds. */
 export const BEAT_MS = 250;
@@ -35,14 +36,18 @@ export type NexusNode = {
   /** From now on no session is opened (503). Those that are open stay until `sessions.shutdown`. */
   refuseSessions(): void;
   isDraining(): boolean;
+  /** What came and went lately. */
+  traffic(): Traffic;
   /** Call every {@link BEAT_MS}. */
   beat(): void;
 };
 
 export function createNode(deps: NodeDeps): NexusNode {
+  const meter = new TrafficMeter();
+  const metrics = meter.watch(deps.metrics);
   const templates = createTemplateLookup({ tenants: deps.tenants, store: deps.engine.templates });
   const publisher = createPublisher({ ...deps, templates });
-  const sessions = new Sessions({ ...deps, publisher });
+  const sessions = new Sessions({ ...deps, metrics, publisher, openFailed: (code) => meter.failed(code) });
   deps.engine.fleet.onDisconnect((request) => sessions.disconnect(asked(request)));
   let draining = false;
   const admission: AdmissionDeps = {
@@ -58,12 +63,25 @@ export function createNode(deps: NodeDeps): NexusNode {
   return {
     publisher,
     sessions,
-    admit: (candidate) => admit(admission, candidate),
+    async admit(candidate) {
+      try {
+        const outcome = await admit(admission, candidate);
+        if ("code" in outcome) meter.failed(outcome.code);
+        return outcome;
+      } catch (error) {
+        meter.failed(error instanceof Failure ? error.refusal.code : "internal");
+        throw error;
+      }
+    },
     refuseSessions: () => {
       draining = true;
     },
     isDraining: () => draining,
-    beat: () => sessions.tick(),
+    traffic: () => meter.read(deps.clock.monotonic()),
+    beat() {
+      sessions.tick();
+      meter.beat(deps.clock.monotonic());
+    },
   };
 }
 

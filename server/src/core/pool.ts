@@ -35,6 +35,22 @@ export class Pool {
     return this.#sessions.slice(0, count);
   }
 
+  /** Different sessions, picked at random; all of them when there are no more. `random` is in [0, 1). */
+  some(count: number, random: () => number): readonly Session[] {
+    if (count >= this.#sessions.length) return this.list();
+    const picked = new Set<Session>();
+    // Few of many are picked anew until they differ; many are better spread by starting somewhere.
+    if (count * 2 > this.#sessions.length) {
+      const from = Math.floor(random() * this.#sessions.length);
+      return [...this.#sessions.slice(from), ...this.#sessions.slice(0, from)].slice(0, count);
+    }
+    while (picked.size < count) {
+      const session = this.#sessions[Math.floor(random() * this.#sessions.length)];
+      if (session) picked.add(session);
+    }
+    return [...picked];
+  }
+
   /** Calls `visit` for sessions something is due for. `now` wall and `monotonic` in milliseconds. */
   due(time: { readonly now: number; readonly monotonic: number }, delivery: Delivery, visit: (session: Session, due: Due) => void): void {
     const staleMs = delivery.staleSeconds * 1000;

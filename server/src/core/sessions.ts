@@ -32,6 +32,8 @@ export type SessionsDeps = {
   readonly metrics: Metrics;
   readonly defer: Defer;
   readonly gatherWindowMs?: number;
+  /** A session could not be opened although it was admitted. */
+  readonly openFailed?: (code: FailureCode) => void;
 };
 
 export class Sessions {
@@ -102,9 +104,14 @@ export class Sessions {
    * (`connection_limit`). Whoever reserved calls `opened` or `closed`. Rejects with the engine's `Failure`.
    */
   async reserve(session: Session): Promise<Refusal | undefined> {
-    const refusal = await reserve(this.#opening, session);
-    if (refusal) this.#deps.metrics.refused(refusal.code);
-    return refusal;
+    try {
+      const refusal = await reserve(this.#opening, session);
+      if (refusal) this.#deps.metrics.refused(refusal.code);
+      return refusal;
+    } catch (error) {
+      this.#deps.openFailed?.(error instanceof Failure ? error.refusal.code : "internal");
+      throw error;
+    }
   }
 
   /**
@@ -164,7 +171,15 @@ export class Sessions {
    * session, so that the caller can spread them. Returns how many were closed.
    */
   shutdown(count: number, reconnectAfterSeconds: () => number): number {
-    const chosen = this.#pool.first(count);
+    return this.#sendAway(this.#pool.first(count), reconnectAfterSeconds);
+  }
+
+  /** The same for sessions picked at random: those that stay are a fair share of every tenant's. */
+  shed(count: number, reconnectAfterSeconds: () => number): number {
+    return this.#sendAway(this.#pool.some(count, Math.random), reconnectAfterSeconds);
+  }
+
+  #sendAway(chosen: readonly Session[], reconnectAfterSeconds: () => number): number {
     for (const session of chosen) {
       const notice = controlFrame({ type: "shutdown", reason: SHUTDOWN_REASON, reconnect_after_seconds: reconnectAfterSeconds() });
       this.#flusher.reply(session, notice);
@@ -254,6 +269,7 @@ export class Sessions {
   #failed(session: Session, error: unknown): void {
     const code = error instanceof Failure ? closing(error.refusal.code) : "internal";
     this.#openFailed({ sessionId: session.sessionId, code, error: String(error) });
+    this.#deps.openFailed?.(code);
     this.end(session, code);
     this.#leaveAll(session); // also when it had ended before, in the middle of joining
   }

@@ -4,13 +4,15 @@ import type { ServerConfig } from "@nexus/protocol/config.ts";
 import { version } from "@nexus/protocol/package.json" with { type: "json" };
 import { systemClock as clock } from "../adapters/clock.ts";
 import type { LevelledLog } from "../adapters/log.ts";
+import { watchMachine } from "../adapters/machine.ts";
 import { createMetrics } from "../adapters/metrics.ts";
 import type { App } from "../app.ts";
-import { drainOf, keySets, observe, startApp } from "../assembly.ts";
+import { drainOf, keySets, loadOf, observe, shedOf, startApp } from "../assembly.ts";
 import { followLogLevel, nodeName } from "../configured.ts";
 import { type Drain, reconnectAfterSeconds } from "../core/drain.ts";
 import { createLiveConfig, type LiveConfig, type Push, type PushedBucket } from "../core/live-config.ts";
-import { createReadiness } from "../core/readiness.ts";
+import { createReadiness, type Readiness } from "../core/readiness.ts";
+import type { Shed } from "../core/shed.ts";
 import { unpack } from "./archive.ts";
 import type { FromProcess, ToProcess } from "./messages.ts";
 
@@ -44,7 +46,8 @@ class Child {
   readonly #rest: PushedBucket[] = [];
   readonly #asked = new Map<number, (text: string) => void>();
   readonly #ended = Promise.withResolvers<number>();
-  #serving: { readonly app: App; readonly drain: Drain } | undefined;
+  readonly #machine = watchMachine(clock);
+  #serving: { readonly app: App; readonly drain: Drain; readonly shed: Shed; readonly readiness: Readiness } | undefined;
   #draining: Promise<void> | undefined;
   #lastId = 0;
 
@@ -85,6 +88,9 @@ class Child {
       case "log-level":
         this.#deps.log.setLevel(message.level);
         return;
+      case "shed":
+        this.#serving?.shed.start(message.sessions, message.perSecond);
+        return;
       case "drain":
         this.#drain();
         return;
@@ -109,7 +115,7 @@ class Child {
     const parts = { config, log, live, metrics, readiness, jwks: keySets({ live, log, metrics }) };
     try {
       const app = await startApp(parts, { reusePort: true });
-      this.#serving = { app, drain: drainOf(parts, app.node) };
+      this.#serving = { app, drain: drainOf(parts, app.node), shed: shedOf(parts, app.node), readiness };
       observe(parts, app.node, () => 0);
       log.info("process.started", { port: app.port, node: config.node });
       line.send({ kind: "listening" });
@@ -125,7 +131,12 @@ class Child {
   }
 
   async #report(id: number): Promise<void> {
-    const report = { sessions: this.#serving?.app.node.sessions.count() ?? 0, metrics: await this.#metrics.report() };
+    const serving = this.#serving;
+    const report = {
+      sessions: serving?.app.node.sessions.count() ?? 0,
+      load: serving && loadOf({ live: this.#live, readiness: serving.readiness }, serving.app.node, this.#machine),
+      metrics: await this.#metrics.report(),
+    };
     this.#deps.line.send({ kind: "report", id, report });
   }
 
@@ -145,6 +156,7 @@ class Child {
   async #leave(): Promise<void> {
     const { log } = this.#deps;
     try {
+      this.#serving?.shed.start(0, 1);
       await this.#serving?.drain.run();
       await this.#serving?.app.stop();
       this.#ended.resolve(0);

@@ -1,10 +1,12 @@
 // Why: keeps n processes alive behind one port and makes them look like one server: what is told reaches all of them in
 // one order, what they count is added up, whoever ends by itself comes back. It must never restart one while all are to end.
+import type { NodeLoad, ShedRequest } from "@nexus/protocol/admin.ts";
 import type { LogLevel } from "@nexus/protocol/config.ts";
 import type { LevelledLog } from "../adapters/log.ts";
 import type { ServerMetrics } from "../adapters/metrics.ts";
 import { MetricsSum } from "../adapters/metrics-sum.ts";
 import type { Push } from "../core/live-config.ts";
+import { sumOfLoads } from "../core/load.ts";
 import { HEALTHY_AFTER_MS, restartAfterMs } from "./back-off.ts";
 import { INDEX_VARIABLE, type ProcessReport, type ToProcess } from "./messages.ts";
 import { ServerProcess } from "./server-process.ts";
@@ -86,6 +88,30 @@ export class ProcessGroup {
   async sessions(): Promise<number> {
     const reports = await this.#reports();
     return reports.reduce((sum, { sessions }) => sum + sessions, 0);
+  }
+
+  /** Of all processes together, as they say within a second; undefined when none did. */
+  async load(): Promise<NodeLoad | undefined> {
+    const reports = await this.#reports();
+    return sumOfLoads(reports.flatMap(({ load }) => load ?? []));
+  }
+
+  /** Each process sends away its share of what it has; how many in all. */
+  async shed({ sessions, perSecond }: ShedRequest): Promise<number> {
+    const reports = await Promise.all(
+      [...this.#handed].map(async (one) => ({ one, sessions: (await one.report(REPORT_MS))?.sessions ?? 0 })),
+    );
+    const total = reports.reduce((sum, report) => sum + report.sessions, 0);
+    const wanted = Math.min(sessions, total);
+    let before = 0;
+    let given = 0;
+    for (const { one, sessions: own } of reports) {
+      before += own;
+      const upTo = total === 0 ? 0 : Math.round((wanted * before) / total); // cumulative, so that the shares add up
+      one.send({ kind: "shed", sessions: upTo - given, perSecond: (perSecond * Math.max(1, upTo - given)) / Math.max(1, wanted) });
+      given = upTo;
+    }
+    return wanted;
   }
 
   /** Everything for scrapers as one text. Takes a second at the most, also when a process hangs. Never rejects. */

@@ -1,5 +1,6 @@
 // Why: what the processes of one pod say to each other, declared once for both ends. Messages of one direction arrive in
 // the order they were sent. It must never carry a notification: those travel through the engine.
+import type { NodeLoad, ShedRequest } from "@nexus/protocol/admin.ts";
 import type { LogLevel } from "@nexus/protocol/config.ts";
 import type { MetricsReport } from "../adapters/metrics-sum.ts";
 import type { Push, PushOutcome } from "../core/live-config.ts";
@@ -16,12 +17,15 @@ export type ToProcess =
   | { readonly kind: "push"; readonly id: number; readonly push: Push }
   | { readonly kind: "report"; readonly id: number }
   | { readonly kind: "log-level"; readonly level: LogLevel }
+  /** Send so many of your own sessions away. */
+  | ({ readonly kind: "shed" } & ShedRequest)
   /** Let the sessions go, then end. */
   | { readonly kind: "drain" }
   /** What the whole pod shows to scrapers, in answer to `metrics`. */
   | { readonly kind: "metrics"; readonly id: number; readonly text: string };
 
-export type ProcessReport = { readonly sessions: number; readonly metrics: MetricsReport };
+/** `load`: undefined before it listens. */
+export type ProcessReport = { readonly sessions: number; readonly load: NodeLoad | undefined; readonly metrics: MetricsReport };
 
 export type FromProcess =
   /** Ready to be handed the configuration. */

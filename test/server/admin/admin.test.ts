@@ -2,13 +2,15 @@
 import { describe, expect, test } from "bun:test";
 import { connect, type TLSSocket } from "node:tls";
 import { zstdCompressSync } from "node:zlib";
-import { ADMIN_PATHS, AdminStatus, type PushRequest } from "@nexus/protocol/admin.ts";
+import { ADMIN_PATHS, AdminStatus, type NodeLoad, type PushRequest } from "@nexus/protocol/admin.ts";
 import { type BundleEntry, makeBuckets } from "@nexus/protocol/bundle.ts";
 import { Value } from "@sinclair/typebox/value";
 import fc from "fast-check";
-import { clusterEntry, digestOfAll, templateEntry, tenantEntry } from "../../support/bundle-entries.ts";
+import { clusterEntry, digestOfAll, secretIssuer, templateEntry, tenantEntry } from "../../support/bundle-entries.ts";
 import { eventually } from "../../support/eventually.ts";
 import { ADMIN_NAME, ADMIN_TOKEN, type AdminFiles, adminFiles, type RealServer, startRealServer } from "../../support/real-server.ts";
+import { TOKEN_SECRET, token } from "../../support/rest.ts";
+import { WsClient } from "../../support/ws-client.ts";
 
 type Sent = {
   readonly method?: string;
@@ -188,6 +190,40 @@ test("drain answers at once, turns readiness off and ends the server", async () 
   await eventually("the end of the public port", () => isRefused(node.real));
   expect(node.real.server.readiness.reasons()).toContain("draining");
   await node[Symbol.asyncDispose]();
+});
+
+test("shed sends that many away at the rate it was told, and the status says how loaded the node is", async () => {
+  await using node = await pod();
+  await node.push(
+    whole([clusterEntry({ limits: { upgradesPerMinutePerAddress: 0 } }), tenantEntry("acme", { issuers: [secretIssuer(TOKEN_SECRET)] })]),
+  );
+  const open: WsClient[] = [];
+  for (let i = 0; i < 20; i++) open.push(await WsClient.connect(`${node.real.url}/ws?token=${await token(`u${i}`)}`));
+  const before = (await node.ask(ADMIN_PATHS.status)).body;
+  expect(Value.Check(AdminStatus, before)).toBe(true);
+  expect(before).toMatchObject({ sessions: 20, load: { sessions_opened: 20, sessions_refused: 0 } });
+  const load = before.load as NodeLoad; // checked above
+  expect(load.rss_bytes).toBeGreaterThan(10e6);
+  expect(load.accepts_per_second).toBeGreaterThan(0);
+  const startedMs = performance.now();
+  expect(await node.ask(ADMIN_PATHS.shed, { method: "POST", body: { sessions: 8, perSecond: 20 } })).toMatchObject({
+    status: 202,
+    body: { sessions: 8 },
+  });
+  const sent = await eventually("eight were sent away", () => {
+    const closed = open.filter((one) => one.closed);
+    return closed.length === 8 && closed;
+  });
+  expect(performance.now() - startedMs).toBeGreaterThan(300); // 8 at 20 a second
+  for (const { closed, frames } of sent) {
+    expect(closed?.code).toBe(4000);
+    expect(frames.find(({ type }) => type === "shutdown")).toBeDefined();
+  }
+  await eventually("it counts twelve", async () => (await node.ask(ADMIN_PATHS.status)).body.sessions === 12);
+  expect((await node.ask(ADMIN_PATHS.shed, { method: "POST", body: { sessions: 0, perSecond: 1 } })).body).toEqual({ sessions: 0 });
+  for (const body of [{}, { sessions: -1, perSecond: 1 }, { sessions: 1, perSecond: 0 }, { sessions: 1.5, perSecond: 1 }, []])
+    expect(await node.ask(ADMIN_PATHS.shed, { method: "POST", body })).toMatchObject({ status: 422, body: { code: "validation_error" } });
+  for (const one of open) await one[Symbol.asyncDispose]();
 });
 
 const isRefused = (real: RealServer): Promise<boolean> =>
