@@ -1,8 +1,8 @@
 // Why: thousands of people in one process, each in an inbox, the broadcast, a channel that is kept, one that is not, and the
 // pulse that all of them hear. It must never put two people behind one client.
-import type { Fleet } from "./fleet.ts";
 import { type Heard, Person } from "./person.ts";
 import { SilenceMeter } from "./silence.ts";
+import type { Target } from "./target.ts";
 
 export type Crowd = AsyncDisposable & {
   readonly people: readonly Person[];
@@ -24,7 +24,7 @@ export const liveGroup = (group: number): string => `live.group-${group}`;
 export type CrowdOptions = { readonly onEntry?: (person: Person, entry: Heard) => void };
 
 /** Resolves once everybody is connected and every channel is confirmed. */
-export async function gather(fleet: Fleet, count: number, { onEntry }: CrowdOptions = {}): Promise<Crowd> {
+export async function gather(fleet: Target, count: number, { onEntry }: CrowdOptions = {}): Promise<Crowd> {
   const silence = new SilenceMeter(count, SILENCE_MS);
   const pulse = `channel:${PULSE}`;
   const people = Array.from({ length: count }, (_, index) => {

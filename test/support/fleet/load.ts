@@ -1,9 +1,8 @@
 // Why: backends that publish all the time, to users, channels of both kinds and everybody, through every node in turn. What
 // was answered with 200 is written down. It must never repeat a publish: an answer that did not come is no answer.
 import { type Crowd, keptGroup, liveGroup, PULSE } from "./crowd.ts";
-import type { Fleet } from "./fleet.ts";
 import { inboxOf, type Ledger } from "./ledger.ts";
-import type { FleetNode } from "./node.ts";
+import type { Place, Target } from "./target.ts";
 
 export type Load = { /** Ends it; resolves once every publish has its answer. */ stop(): Promise<void> };
 
@@ -17,10 +16,10 @@ const ANSWER_TIMEOUT_MS = 20_000;
 const TICK_MS = 20;
 
 /** `node`: through which; the next one that serves, without it. */
-type Publish = { readonly stream: string; readonly path: string; readonly body: object; readonly node?: FleetNode | undefined };
+type Publish = { readonly stream: string; readonly path: string; readonly body: object; readonly node?: Place | undefined };
 
 export function startLoad(
-  fleet: Fleet,
+  fleet: Target,
   crowd: Crowd,
   { ledger, rates = MIXED }: { readonly ledger: Ledger; readonly rates?: Rates },
 ): Load {
@@ -61,7 +60,7 @@ export const toUser = (user: string): Publish => ({ stream: inboxOf(user), path:
 
 /** One publish through the next node; never rejects. */
 export async function publish(
-  fleet: Fleet,
+  fleet: Target,
   { stream, path, body, node = fleet.next() }: Publish,
   { n, ledger }: { readonly n: number; readonly ledger: Ledger },
 ): Promise<void> {

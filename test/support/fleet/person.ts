@@ -2,7 +2,7 @@
 // handed to its application. It must never judge: the oracle does.
 import { NexusClient } from "@nexus/client/client.ts";
 import type { SocketLike } from "@nexus/client/connection.ts";
-import type { FleetNode } from "./node.ts";
+import type { Place } from "./target.ts";
 
 /** A loss that was told, in milliseconds of `performance.now()`. */
 export type Told = { readonly at: number; readonly reason: string };
@@ -12,7 +12,7 @@ export type PersonOptions = {
   readonly token: string;
   readonly channels: readonly string[];
   /** The node of the next attempt. */
-  readonly place: () => FleetNode;
+  readonly place: () => Place;
   /** What the application is handed, in milliseconds of `performance.now()`. */
   readonly onEntry: (entry: Heard) => void;
 };
