@@ -5,6 +5,8 @@ import { hint } from "./suggest.ts";
 export type Option = {
   /** With the dashes. */
   readonly name: string;
+  /** One letter, with its dash. */
+  readonly short?: string;
   /** Placeholder of the value; absent: a switch. */
   readonly value?: string;
   /** What a switch that also takes a value accepts (`--flag` is `--flag true`). */
@@ -14,10 +16,12 @@ export type Option = {
 };
 
 export type Usage = {
-  /** The words after `nexus`. */
+  /** The words after the program's name. */
   readonly line: string;
   readonly about: string;
   readonly options: readonly Option[];
+  /** Calls as people make them, without the program's name. */
+  readonly examples: readonly string[];
   /** What is neither a flag nor a value: refused unless named here. */
   readonly words?: string;
 };
@@ -34,10 +38,12 @@ export type Arguments = {
 
 export type ParsedArguments = { readonly ok: true; readonly args: Arguments } | { readonly ok: false; readonly errors: readonly string[] };
 
-export const HELP: Option = { name: "--help", about: "Show this text." };
+export const HELP: Option = { name: "--help", short: "-h", about: "Show this text." };
 
 export function parseArgs(usage: Usage, argv: readonly string[]): ParsedArguments {
-  const known = new Map([...usage.options, HELP].map((option) => [option.name, option]));
+  const options = [...usage.options, HELP];
+  const known = new Map(options.map((option) => [option.name, option]));
+  const shorts = new Map(options.flatMap((option) => (option.short === undefined ? [] : [[option.short, option.name] as const])));
   const given = new Map<string, string[]>();
   const words: string[] = [];
   const errors: string[] = [];
@@ -51,7 +57,7 @@ export function parseArgs(usage: Usage, argv: readonly string[]): ParsedArgument
       words.push(word);
       continue;
     }
-    const [name = "", inline] = splitFlag(word === "-h" ? HELP.name : word);
+    const [name = "", inline] = splitFlag(word, shorts);
     const option = known.get(name);
     if (!option) {
       errors.push(`${name}: no such flag${hint(name, [...known.keys()])}`);
@@ -71,7 +77,10 @@ export function parseArgs(usage: Usage, argv: readonly string[]): ParsedArgument
   return { ok: true, args: argumentsOf(given, words) };
 }
 
-function splitFlag(word: string): readonly [string, string?] {
+/** `--name=value`, `-n value`, `-nvalue`, `-n=value`. */
+function splitFlag(word: string, shorts: ReadonlyMap<string, string>): readonly [string, string?] {
+  const long = shorts.get(word.slice(0, 2));
+  if (long !== undefined && !word.startsWith("--")) return word.length === 2 ? [long] : [long, word.slice(2).replace(/^=/, "")];
   const at = word.indexOf("=");
   return at < 0 ? [word] : [word.slice(0, at), word.slice(at + 1)];
 }
@@ -95,12 +104,16 @@ const argumentsOf = (given: ReadonlyMap<string, readonly string[]>, words: reado
   flags: new Map([...given].map(([name, values]) => [name, values.at(-1) ?? ""])),
 });
 
-/** The text of `--help`. */
-export function helpText(usage: Usage): string {
-  const rows = [...usage.options, HELP].map(({ name, value, about }) => [value === undefined ? name : `${name} ${value}`, about] as const);
+/** The text of `--help`; `program` is how the reader calls us: `nexus` or `kubectl nexus`. */
+export function helpText(usage: Usage, program: string): string {
+  const rows = [...usage.options, HELP].map(({ name, short, value, about }) => {
+    const flag = `${short === undefined ? "" : `${short}, `}${name}`;
+    return [value === undefined ? flag : `${flag} ${value}`, about] as const;
+  });
   const width = Math.min(44, Math.max(...rows.map(([left]) => left.length)));
   const lines = rows.map(([left, about]) =>
     left.length > width ? `  ${left}\n  ${" ".repeat(width)}  ${about}` : `  ${left.padEnd(width)}  ${about}`,
   );
-  return `${usage.about}\n\nUsage: nexus ${usage.line}\n\n${lines.join("\n")}`;
+  const examples = usage.examples.map((example) => `  ${program} ${example}`);
+  return `${usage.about}\n\nUsage: ${program} ${usage.line}\n\n${lines.join("\n")}\n\nExamples:\n${examples.join("\n")}`;
 }

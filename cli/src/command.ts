@@ -20,7 +20,7 @@ export const command =
     const parsed = parseArgs(usage, argv);
     if (!parsed.ok) return complain(usage, parsed.errors, io);
     if (parsed.args.has(HELP.name)) {
-      io.out(helpText(usage));
+      io.out(helpText(usage, io.program));
       return 0;
     }
     try {
@@ -33,7 +33,7 @@ export const command =
 
 function complain(usage: Usage, errors: readonly string[], io: Io): number {
   for (const error of errors) io.err(`nexus: ${error}`);
-  io.err(`Usage: nexus ${usage.line}   (--help says more)`);
+  io.err(`Usage: ${io.program} ${usage.line}   (--help says more)`);
   return 2;
 }
 
@@ -43,4 +43,24 @@ export function required(args: Arguments, name: string, io: Io, variable?: strin
   if (value === undefined || value === "")
     throw new UsageError(`${name}: is required${variable === undefined ? "" : ` (or ${variable} in the environment)`}`);
   return value;
+}
+
+/** The value of a flag that is one of a few words; `fallback` when it is not given. */
+export function oneOf<const T extends readonly string[]>(args: Arguments, name: string, words: T, fallback: T[number]): T[number] {
+  const value = args.get(name) ?? fallback;
+  if (words.includes(value)) return value;
+  throw new UsageError(`${name}: must be ${words.slice(0, -1).join(", ")} or ${words.at(-1)}`);
+}
+
+/** A whole number within bounds. */
+export function wholeNumber(
+  args: Arguments,
+  name: string,
+  bounds: { readonly least: number; readonly most: number; readonly fallback: number },
+): number {
+  const value = args.get(name);
+  if (value === undefined) return bounds.fallback;
+  const number = Number(value);
+  if (/^\d{1,10}$/.test(value) && number >= bounds.least && number <= bounds.most) return number;
+  throw new UsageError(`${name}: must be a whole number from ${bounds.least} to ${bounds.most}`);
 }

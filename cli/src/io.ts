@@ -8,14 +8,20 @@ export type Io = {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Whether colours help on `out`. */
   readonly colour: boolean;
+  /** How the reader calls us: `nexus`, or `kubectl nexus`. */
+  readonly program: string;
+  /** Standard input as text, for commands that take `-`. */
+  readonly input: () => Promise<string>;
 };
 
-/** A command answers with its exit code: 0 done, 1 failed, 2 called wrongly. */
+/** A command answers with its exit code: 0 done, 1 failed, 2 called wrongly; `plan` has its own. */
 export type Command = (args: readonly string[], io: Io) => Promise<number>;
 
-export const processIo = (): Io => ({
+export const processIo = (program = "nexus"): Io => ({
   out: (text) => void process.stdout.write(`${text}\n`),
   err: (text) => void process.stderr.write(`${text}\n`),
   env: process.env,
   colour: process.stdout.isTTY === true && (process.env.NO_COLOR ?? "") === "",
+  program,
+  input: () => Bun.stdin.text(),
 });

@@ -11,7 +11,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   listen: { about: "Connect as a user and print what arrives.", load: async () => (await import("./commands/listen.ts")).listen },
   send: { about: "Send a notification.", load: async () => (await import("./commands/send.ts")).send },
   token: { about: "Mint a token for a user from a secret.", load: async () => (await import("./commands/token.ts")).token },
-  validate: { about: "Check YAML files.", load: async () => (await import("./commands/validate.ts")).validate },
+  validate: { about: "Check YAML files without a cluster.", load: async () => (await import("./commands/validate.ts")).validate },
   server: {
     about: "Run a server process, as in the pods.",
     load: async () => {
@@ -43,7 +43,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     : undefined;
   if (!entry) {
     io.err(`nexus: no such command: ${name}${hint(name, Object.keys(COMMANDS))}`);
-    io.err("nexus help lists them.");
+    io.err(`${io.program} help lists them.`);
     return 2;
   }
   return await (await entry.load())(rest, io);
@@ -51,18 +51,25 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
 
 async function help([topic]: readonly string[], io: Io): Promise<number> {
   if (topic !== undefined && topic !== "help") return await main([topic, "--help"], io);
-  const lines = Object.entries(COMMANDS).map(([name, { about }]) => `  ${name.padEnd(10)}${about}`);
+  const lines = Object.entries(COMMANDS).map(([name, { about }]) => `  ${name.padEnd(16)}${about}`);
   io.out(
-    `Nexus ${version}: real-time notifications.\n\nUsage: nexus <command> [flags]\n\n${lines.join("\n")}\n\nnexus help <command> says more.`,
+    `Nexus ${version}: real-time notifications.\n\nUsage: ${io.program} <command> [flags]\n\n${lines.join("\n")}\n\n${io.program} help <command> says more.`,
   );
   return 0;
 }
 
-if (import.meta.main) {
-  process.exitCode = await main(process.argv.slice(2), processIo()).catch((error: unknown) => {
+/** Runs one call of a process and ends it; a failure nobody foresaw is one line and 1. */
+export async function runProcess(program: string): Promise<never> {
+  const code = await main(process.argv.slice(2), processIo(program)).catch((error: unknown) => {
     process.stderr.write(`nexus: ${error instanceof Error ? error.message : String(error)}\n`);
     return 1;
   });
-  // Standard output of a pipe may still hold text: an exit by itself waits for it, unless something keeps the loop alive.
-  if (process.exitCode !== undefined) process.exit(process.exitCode);
+  // Standard output of a pipe may still hold text: setting the code and ending lets it go first.
+  process.exitCode = code;
+  process.exit();
 }
+
+/** kubectl runs a program named kubectl-nexus for `kubectl nexus`; a link of that name to the compiled program is enough. */
+export const programOf = (calledAs: string): string => (/(^|\/)kubectl-nexus$/.test(calledAs) ? "kubectl nexus" : "nexus");
+
+if (import.meta.main) await runProcess(programOf(process.argv0));

@@ -6,7 +6,9 @@ const usage: Usage = {
   line: "try PATH… [flags]",
   about: "Tries.",
   words: "PATH",
+  examples: ["try a.yaml"],
   options: [
+    { name: "--namespace", short: "-n", value: "NAME", about: "A namespace." },
     { name: "--port", value: "N", about: "A port." },
     { name: "--var", value: "K=V", many: true, about: "A variable." },
     { name: "--quiet", about: "A switch." },
@@ -30,6 +32,12 @@ describe("arguments", () => {
     expect(read("--port", "-1", "--var=", "--", "--quiet")).toEqual({ flags: { "--port": "-1", "--var": "" }, words: ["--quiet"] });
   });
 
+  test("one letter stands for its flag in every way kubectl reads it", () => {
+    for (const argv of [["-n", "shop"], ["-nshop"], ["-n=shop"], ["--namespace=shop"]])
+      expect(read(...argv)).toEqual({ flags: { "--namespace": "shop" }, words: [] });
+    expect(read("-n", "a", "--namespace", "b")).toContain("--namespace: is there twice");
+  });
+
   test("a setting that is a switch takes the next word only when it is true or false", () => {
     expect(read("--metrics", "folder")).toEqual({ flags: { "--metrics": "true" }, words: ["folder"] });
     expect(read("--metrics", "false", "folder")).toEqual({ flags: { "--metrics": "false" }, words: ["folder"] });
@@ -46,12 +54,14 @@ describe("arguments", () => {
   ])("%p is refused", (argv, error) => expect(read(...argv)).toContain(error));
 
   test("words are refused where a command takes none", () => {
-    const parsed = parseArgs({ line: "x", about: "", options: [] }, ["stray"]);
+    const parsed = parseArgs({ line: "x", about: "", options: [], examples: [] }, ["stray"]);
     expect(parsed).toEqual({ ok: false, errors: ["stray: this command takes flags only"] });
   });
 
   test("help names every flag once", () => {
-    const text = helpText(usage);
+    const text = helpText(usage, "kubectl nexus");
+    expect(text).toContain("Usage: kubectl nexus try PATH… [flags]");
+    expect(text).toContain("Examples:\n  kubectl nexus try a.yaml");
     for (const { name, about } of usage.options)
       expect(text.split("\n").filter((line) => line.includes(name) && line.includes(about))).toHaveLength(1);
   });

@@ -28,9 +28,9 @@ const cleanEnv = (extra: Readonly<Record<string, string>> = {}): Record<string, 
 export type Finished = { readonly code: number; readonly out: string; readonly err: string };
 
 /** Runs a command to its end, at most 20 s. */
-export async function nexus(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Finished> {
+export async function nexus(args: readonly string[], env: Readonly<Record<string, string>> = {}, input?: string): Promise<Finished> {
   const child = Bun.spawn([process.execPath, "--no-env-file", MAIN, ...args], {
-    stdin: "ignore",
+    stdin: input === undefined ? "ignore" : new TextEncoder().encode(input),
     stdout: "pipe",
     stderr: "pipe",
     env: cleanEnv(env),

@@ -202,13 +202,13 @@ describe("an edit of a file", () => {
     using folder = quickstartCopy();
     await using dev = await startDev([folder.path]);
     folder.write("template.yaml", readFileSync(join(folder.path, "template.yaml"), "utf8").replace("spec:", "spec: ["));
-    await dev.says("err", /template\.yaml:\d+: /);
+    await dev.says("err", /template\.yaml:\d+:\d+: /);
     expect((await send(dev.ready)).status).toBe(200);
     folder.write(
       "tenant.yaml",
       readFileSync(join(folder.path, "tenant.yaml"), "utf8").replace("scopes: [publish, read]", "scopes: [publich]"),
     );
-    await dev.says("err", /tenant\.yaml:\d+: spec\.auth\.apiKeys\[0\]\.scopes\[0\]: must be one of publish, read, admin/);
+    await dev.says("err", /tenant\.yaml:\d+:\d+: spec\.auth\.apiKeys\[0\]\.scopes\[0\]: must be one of publish, read, admin/);
     expect((await send(dev.ready)).status).toBe(200);
   });
 
@@ -225,7 +225,7 @@ describe("an edit of a file", () => {
     await using dev = await startDev([folder.path]);
     const good = readFileSync(join(folder.path, "template.yaml"), "utf8").replace("eventType:", "engine: Liquid\n  eventType:");
     folder.write("template.yaml", good.replace('"Hello {{name}}', '"Hello {% if name %}{{name}}'));
-    await dev.says("err", /template\.yaml:\d+: spec\.payload\.title: tag \{% if name %\} not closed \(line 1, column 7\)/);
+    await dev.says("err", /template\.yaml:\d+:\d+: spec\.payload\.title: tag \{% if name %\} not closed \(line 1, column 7\)/);
     expect((await send(dev.ready)).status).toBe(200);
     folder.write("template.yaml", good.replace('"Hello {{name}}', '"Hello {{ name | upcase }}'));
     await eventually("Liquid is rendered", async () => (await shown(dev.ready)).title === "Hello ADA, order A-1 is on its way");
@@ -260,7 +260,7 @@ describe("files", () => {
     folder.write("unknown.yaml", "apiVersion: nexus.dev/v1alpha1\nkind: Tennant\nmetadata: {name: x}\nspec: {}\n");
     await using dev = await startDev([folder.path]);
     expect(dev.err).toContain(`${folder.path}/broken.yaml:`);
-    expect(dev.err).toContain(`${folder.path}/unknown.yaml:2: kind: must be one of NexusCluster, Tenant, Template`);
+    expect(dev.err).toContain(`${folder.path}/unknown.yaml:2:1: kind: must be one of NexusCluster, Tenant, Template`);
     expect((await send(dev.ready)).status).toBe(200);
   });
 

@@ -27,6 +27,7 @@ export const dev = command(
       ...CONFIG_OPTIONS,
     ],
     words: "PATH",
+    examples: ["dev", "dev my-files --port 9000", "dev my-files --data ./data --output json"],
   },
   async (args, io) => {
     const settings = readSettings(args, io.env);

@@ -16,6 +16,7 @@ export const listen = command(
       { name: "--output", value: "FORMAT", about: "text (default) or json: one notification a line." },
       { name: "--count", value: "N", about: "End after this many notifications." },
     ],
+    examples: ['listen --url http://127.0.0.1:8081 --token "$TOKEN" --channel orders.17'],
   },
   async (args, io) => {
     const url = required(args, "--url", io, "NEXUS_URL");

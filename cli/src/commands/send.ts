@@ -30,6 +30,10 @@ export const send = command(
       { name: "--ttl", value: "SECONDS", about: "How long it lives." },
       { name: "--idempotency-key", value: "TEXT", about: "The same key again sends nothing twice." },
     ],
+    examples: [
+      'send --url http://127.0.0.1:8081 --key "$KEY" --user ada --template order-shipped --var order=A-1 --var parcels:=2',
+      `send --channel orders.17 --event order.paid --payload '{"total": 12}'`,
+    ],
   },
   async (args, io) => {
     const url = required(args, "--url", io, "NEXUS_URL");

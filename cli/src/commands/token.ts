@@ -25,6 +25,7 @@ export const token = command(
       { name: "--algorithm", value: "NAME", about: "HS256 (default), HS384 or HS512." },
       { name: "--expires", value: "SECONDS", about: "How long it is good for (86400)." },
     ],
+    examples: ['token --user ada --secret "$NEXUS_JWT_SECRET" --channel "orders.*"'],
   },
   async (args, io) => {
     const user = required(args, "--user", io);

@@ -2,7 +2,7 @@
 // bad edit keeps what was there, so that a typo never takes a running tenant away. No I/O, no secrets of its own.
 import { digestOf } from "@nexus/protocol/canonical.ts";
 import { checkResource, isOurs, type Resource } from "@nexus/protocol/resources/schema.ts";
-import { complaintsAbout, identityOf } from "../commands/validate.ts";
+import { complaintsAbout, identityOf } from "../files/check.ts";
 import type { Loaded, LoadedObject, Problem } from "../files/load.ts";
 
 /** An object and where it is written. */

@@ -2,11 +2,22 @@
 // no other. It must never leave the paths it was given, and never print a file's content.
 import { readdir, readFile, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
-import { readYaml } from "./yaml.ts";
+import { type Place, readYaml } from "./yaml.ts";
 
-/** `line` counts from 1. `object`: kind, namespace and name, where they are known. */
-export type Problem = { readonly file: string; readonly line?: number; readonly message: string };
-export type LoadedObject = { readonly file: string; readonly value: Record<string, unknown>; readonly line: (path: string) => number };
+/** `line` and `column` count from 1; `field` is the path of the field the message is about. */
+export type Problem = {
+  readonly file: string;
+  readonly line?: number;
+  readonly column?: number;
+  readonly field?: string;
+  readonly message: string;
+};
+export type LoadedObject = {
+  readonly file: string;
+  readonly value: Record<string, unknown>;
+  readonly at: (path: string) => Place;
+  readonly line: (path: string) => number;
+};
 export type Loaded = {
   readonly objects: readonly LoadedObject[];
   readonly problems: readonly Problem[];
@@ -19,8 +30,16 @@ const EXTENSIONS: ReadonlySet<string> = new Set([".yaml", ".yml", ".json"]);
 const MAX_FILE_BYTES = 16 * 1024 * 1024;
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** "file:line: message", as editors and terminals link it. */
-export const problemText = ({ file, line, message }: Problem): string => `${file}${line === undefined ? "" : `:${line}`}: ${message}`;
+/** "file:line:column: field: message", as editors and terminals link it. */
+export function problemText({ file, line, column, field, message }: Problem): string {
+  const place = [line, column].flatMap((number) => (number === undefined ? [] : [`:${number}`])).join("");
+  return `${file}${place}: ${field === undefined ? "" : `${field}: `}${message}`;
+}
+
+/** A problem of one object; a field of it that is not there is shown at the nearest part that is. */
+export function problemAt(object: LoadedObject, field: string, message: string): Problem {
+  return { file: object.file, ...object.at(field), ...(field === "" ? {} : { field }), message };
+}
 
 /** Paths that do not exist are in `missing`. Folders are walked, sorted by name; hidden ones are left out. */
 export async function findFiles(
@@ -49,8 +68,14 @@ async function walk(folder: string): Promise<string[]> {
   return found;
 }
 
-export async function loadFiles(paths: readonly string[]): Promise<Loaded> {
-  const { files, missing } = await findFiles(paths);
+/** What a path stands for when it is standard input. */
+export const STDIN = "-";
+
+/** `input` is read for the path `-`, which is no file without it. */
+export async function loadFiles(paths: readonly string[], input?: () => Promise<string>): Promise<Loaded> {
+  const found = await findFiles(input ? paths.filter((path) => path !== STDIN) : paths);
+  const files = input && paths.includes(STDIN) ? [STDIN, ...found.files] : found.files;
+  const { missing } = found;
   const problems: Problem[] = missing.map((file) => ({ file, message: "no such file or folder" }));
   const objects: LoadedObject[] = [];
   const broken = new Set<string>();
@@ -59,16 +84,16 @@ export async function loadFiles(paths: readonly string[]): Promise<Loaded> {
       broken.add(file);
       problems.push({ file, ...problem });
     };
-    const text = await readText(file);
+    const text = input && file === STDIN ? await input() : await readText(file);
     if (typeof text !== "string") {
       complain(text);
       continue;
     }
     const read = readYaml(text);
     for (const error of read.errors) complain(error);
-    for (const { value, line } of read.documents) {
-      if (isRecord(value)) objects.push(...expand({ file, value, line }));
-      else complain({ line: line(""), message: "must be an object with apiVersion and kind" });
+    for (const { value, line, at } of read.documents) {
+      if (isRecord(value)) objects.push(...expand({ file, value, line, at }));
+      else complain({ ...at(""), message: "must be an object with apiVersion and kind" });
     }
   }
   return { objects, problems, broken, files };
@@ -86,7 +111,12 @@ async function readText(file: string): Promise<string | { readonly message: stri
 
 /** The items of a `List`, which kubectl takes apart too. */
 function expand(object: LoadedObject): readonly LoadedObject[] {
-  const { value, line, file } = object;
+  const { value, line, at, file } = object;
   if (value.kind !== "List" || !Array.isArray(value.items)) return [object];
-  return value.items.filter(isRecord).map((item, at) => ({ file, value: item, line: (path) => line(`items[${at}].${path}`) }));
+  return value.items.filter(isRecord).map((item, index) => ({
+    file,
+    value: item,
+    at: (path) => at(`items[${index}].${path}`),
+    line: (path) => line(`items[${index}].${path}`),
+  }));
 }

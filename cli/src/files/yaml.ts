@@ -3,9 +3,11 @@
 // without bound.
 import { type Document, isCollection, LineCounter, parseAllDocuments, type ScalarTag, type Tags } from "yaml";
 
-/** A document and where its parts are. `line` takes a path as in complaints (`spec.channels[0].match`), lines count from 1. */
-export type YamlDocument = { readonly value: unknown; readonly line: (path: string) => number };
-export type YamlError = { readonly line: number; readonly message: string };
+/** Both count from 1. */
+export type Place = { readonly line: number; readonly column: number };
+/** A document and where its parts are. `at` and `line` take a path as in complaints (`spec.channels[0].match`). */
+export type YamlDocument = { readonly value: unknown; readonly at: (path: string) => Place; readonly line: (path: string) => number };
+export type YamlError = Place & { readonly message: string };
 export type YamlFile = { readonly documents: readonly YamlDocument[]; readonly errors: readonly YamlError[] };
 
 const MAX_ALIASES = 100;
@@ -35,14 +37,15 @@ export function readYaml(text: string): YamlFile {
   for (const document of parsed) {
     const [broken] = document.errors;
     if (broken) {
-      errors.push({ line: lines.linePos(broken.pos[0]).line, message: broken.message });
+      errors.push({ ...placeOf(lines, broken.pos[0]), message: broken.message });
       continue;
     }
     try {
       const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
-      if (value !== null && value !== undefined) documents.push({ value, line: (path) => lineOf(document, lines, path) });
+      const at = (path: string) => placeIn(document, lines, path);
+      if (value !== null && value !== undefined) documents.push({ value, at, line: (path) => at(path).line });
     } catch (error) {
-      errors.push({ line: lineOf(document, lines, ""), message: error instanceof Error ? error.message : String(error) });
+      errors.push({ ...placeIn(document, lines, ""), message: error instanceof Error ? error.message : String(error) });
     }
   }
   return { documents, errors };
@@ -52,8 +55,13 @@ export function readYaml(text: string): YamlFile {
 const partsOf = (path: string): (string | number)[] =>
   [...path.matchAll(/([^.[\]]+)|\[(\d+)\]/g)].map(([, name, index]) => (name === undefined ? Number(index) : name));
 
-/** The line of the deepest part of the path that is there. */
-function lineOf(document: Document.Parsed, lines: LineCounter, path: string): number {
+function placeOf(lines: LineCounter, offset: number): Place {
+  const { line, col } = lines.linePos(offset);
+  return { line, column: col };
+}
+
+/** Where the deepest part of the path that is there begins. */
+function placeIn(document: Document.Parsed, lines: LineCounter, path: string): Place {
   let offset = document.contents?.range?.[0] ?? document.range[0];
   let node: unknown = document.contents;
   for (const part of partsOf(path)) {
@@ -64,7 +72,7 @@ function lineOf(document: Document.Parsed, lines: LineCounter, path: string): nu
     offset = keyOffset(pair) ?? offsetOf(next) ?? offset;
     node = next;
   }
-  return lines.linePos(offset).line;
+  return placeOf(lines, offset);
 }
 
 const offsetOf = (node: unknown): number | undefined =>

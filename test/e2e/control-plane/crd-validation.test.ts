@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { readYaml } from "@nexus/cli/files/yaml.ts";
 import { KINDS, type Kind } from "@nexus/protocol/resources/names.ts";
 import { checkResource, SCHEMAS, withDefaults } from "@nexus/protocol/resources/schema.ts";
+import { METADATA_CASES, objectWith } from "../../cli/metadata-cases.ts";
 import { CASES, objectOf, UPDATES } from "../../protocol/resources/cases.ts";
 import { SCALARS } from "../../protocol/resources/yaml-corpus.ts";
 import { type ControlPlane, startControlPlane } from "../../support/cluster/control-plane.ts";
@@ -60,6 +61,13 @@ describe.skipIf(reason !== undefined)("the CRDs on a real API server", () => {
       expect(code).toBe(422);
       expect(answer.message).toContain(one.bad.field === "metadata.name" ? "metadata.name" : one.bad.field);
       expect(answer.message).toContain(one.bad.says);
+    });
+  }
+
+  for (const { name, metadata, bad } of METADATA_CASES) {
+    test(`metadata: ${name} is ${bad ? "refused" : "accepted"}`, async () => {
+      const { code, answer } = await send("POST", `${collection("Tenant")}?dryRun=All`, objectWith(metadata));
+      expect({ code, message: answer.message ?? "" }).toEqual({ code: bad ? 422 : 201, message: expect.stringContaining(bad ?? "") });
     });
   }
 
