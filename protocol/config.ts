@@ -127,6 +127,17 @@ export const ServerConfig = Type.Object({
     certFile: Type.String({ default: "", description: "PEM client certificate, where Redis asks for one." }),
     keyFile: Type.String({ default: "", description: "PEM private key of certFile." }),
     serverName: Type.String({ default: "", description: "Name the certificate has to carry. Empty: the host dialled." }),
+    connectionFile: Type.String({
+      default: "",
+      description:
+        "JSON file with topology, addresses, masterName, database, username, password, sentinelPassword and tls (ca, cert, key), in place of the settings above. It is read again while the server runs, and what it says then holds without a restart. The operator mounts it.",
+    }),
+    rereadSeconds: Type.Integer({
+      minimum: 1,
+      maximum: 3600,
+      default: 10,
+      description: "How often connectionFile is read again, in seconds.",
+    }),
     prefix: Type.String({
       default: "nexus",
       pattern: "^[A-Za-z0-9._-]{1,64}$",

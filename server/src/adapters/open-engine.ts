@@ -7,6 +7,7 @@ import type { ServerMetrics } from "./metrics.ts";
 import { addressFrom } from "./postgres/address.ts";
 import { announcesInOrder, createPostgresEngine, type PostgresEngine, type PostgresHealth } from "./postgres/engine.ts";
 import { createRedisEngine } from "./redis/engine.ts";
+import { followLink } from "./redis/follow-link.ts";
 import { Keys, LAYOUT } from "./redis/keys.ts";
 import { type LayoutUse, useLayout } from "./redis/layout.ts";
 import { openLink } from "./redis/open-link.ts";
@@ -23,6 +24,8 @@ export type OpenEngineOptions = {
   /** What this server is called in answers. */
   readonly node: string;
   readonly metrics: Pick<ServerMetrics, "observeRedis">;
+  /** Told what the engine waits for before it can be opened; it holds no secret. */
+  readonly waiting?: (reason: string) => void;
 };
 
 /**
@@ -38,20 +41,21 @@ export type OpenedEngine = Engine & {
 };
 
 /** @throws Error, fit to be shown, when the engine cannot be used as configured */
-export async function openEngine({ config, clock, ids, log, node, metrics }: OpenEngineOptions): Promise<OpenedEngine> {
+export async function openEngine({ config, clock, ids, log, node, metrics, waiting }: OpenEngineOptions): Promise<OpenedEngine> {
   if (config.engine === "sqlite") return await createSqliteEngine({ clock, ids, log, node, ...config.sqlite });
-  if (config.engine === "redis") return await openRedis({ config, clock, ids, log, node, metrics });
+  if (config.engine === "redis") return await openRedis({ config, clock, ids, log, node, metrics, ...(waiting ? { waiting } : {}) });
   const engine = createMemoryEngine({ clock, ids, node, maxBytes: config.memory.maxBytes });
   return { ...engine, degraded: () => false };
 }
 
-async function openRedis({ config, metrics, ...deps }: OpenEngineOptions): Promise<OpenedEngine> {
+async function openRedis({ config, metrics, waiting, ...deps }: OpenEngineOptions): Promise<OpenedEngine> {
   const { prefix, probeMilliseconds: probeMs, commandTimeoutMilliseconds: commandTimeoutMs } = config.redis;
   const { log } = deps;
-  const { topology, replicas } = config.redis;
-  // One server alone has nobody that could take its place.
-  const replication = { replicas: topology === "standalone" ? 0 : replicas, timeoutMs: Math.ceil(commandTimeoutMs / 2) };
-  const link = await openLink({ ...config.redis, commandTimeoutMs, log });
+  const replication = { replicas: config.redis.replicas, timeoutMs: Math.ceil(commandTimeoutMs / 2) };
+  const onWaiting = waiting ? { onWaiting: waiting } : {};
+  const link = await (config.redis.connectionFile === ""
+    ? openLink({ ...config.redis, commandTimeoutMs, log, ...onWaiting })
+    : followLink({ ...config.redis, commandTimeoutMs, log, ...onWaiting }));
   let use: LayoutUse | undefined;
   try {
     use = await useLayout({ link, key: new Keys(prefix).layout(prefix), layout: LAYOUT, prefix, log });
@@ -64,7 +68,9 @@ async function openRedis({ config, metrics, ...deps }: OpenEngineOptions): Promi
       await engine.close();
     };
     const keys = new Keys(prefix);
-    const triggering = { ...deps, link, keys, self: `${deps.node}/${deps.ids.epoch()}`, topology: config.redis.topology };
+    // Where it may become a Cluster at any time, it is treated as one.
+    const topology = config.redis.connectionFile === "" ? link.topology() : "cluster";
+    const triggering = { ...deps, link, keys, self: `${deps.node}/${deps.ids.epoch()}`, topology };
     return { ...engine, close, triggers: (sink) => startTriggers({ ...triggering, settings: config.triggers }, sink) };
   } catch (error) {
     use?.close();

@@ -15,7 +15,10 @@ const LINES_EVERY = 30;
 const READY_MS = 10_000;
 
 /** @throws Error naming settings, when waiting is of no use; Failure `broker_unavailable` when `signal` ends the wait */
-export async function firstClient(options: ClientOptions, signal: AbortSignal | undefined): Promise<Redis | Cluster> {
+export async function firstClient(
+  options: ClientOptions,
+  { signal, onWaiting }: { readonly signal?: AbortSignal; readonly onWaiting?: (reason: string) => void },
+): Promise<Redis | Cluster> {
   const wrong = contradictions(options);
   if (wrong.length > 0) throw new Error(wrong.join("; "));
   let said = "";
@@ -26,6 +29,7 @@ export async function firstClient(options: ClientOptions, signal: AbortSignal | 
     if (typeof opened !== "string") return opened;
     if (opened !== said || attempt % LINES_EVERY === 0) options.log.warn("redis.waiting", { reason: opened, attempt });
     said = opened;
+    onWaiting?.(opened);
     await pause(backOffMs(attempt, options.random), signal, opened);
   }
 }

@@ -27,7 +27,9 @@ export async function createRedisEngine({ prefix, replication: wanted, ...option
   const records = createRedisRecords(parts);
   const { templates, tickets, receipts, stats, writes, rates } = records;
   const replication = wanted && wanted.replicas > 0 ? new Replication({ ...parts, ...wanted }) : undefined;
-  const store = createRedisStore(parts, { directory, ...(replication ? { confirm: (at: number) => replication.confirm(at) } : {}) });
+  // One server alone has nobody that could take its place.
+  const confirm = (partition: number) => (link.topology() === "standalone" ? undefined : replication?.confirm(partition));
+  const store = createRedisStore(parts, { directory, ...(replication ? { confirm } : {}) });
   const bus = new RedisBus({ ...parts, store });
   const fleet = createRedisFleet({ parts, directory, lagMs: () => bus.lagMs() });
   return {

@@ -1,5 +1,6 @@
 // Why: all that the parts of this engine know of Redis: run a script, send a command, listen on a connection of one's own.
 // It must never retry a write by itself: whether one was done is known to nobody but Redis.
+import type { ServerConfig } from "@nexus/protocol/config.ts";
 import type { Redis } from "ioredis";
 import type { BrokerHealth } from "../../core/fleet-ports.ts";
 
@@ -37,6 +38,8 @@ export type RedisLink = {
    * itself: `close` is emitted once, then dial again. Whoever dialled calls `disconnect`.
    */
   dial(primary: Primary): Promise<Redis>;
+  /** How Redis is run, as this link is connected now. */
+  topology(): ServerConfig["redis"]["topology"];
   health(): Omit<BrokerHealth, "lagMs">;
   /** Commands handed to the connection since the start, a script counting as one. */
   commands(): number;

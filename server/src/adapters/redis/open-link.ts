@@ -13,13 +13,16 @@ import { failureOf, faultOf } from "./connect-faults.ts";
 import { firstClient } from "./connect-first.ts";
 import { findPrimaries } from "./connect-primaries.ts";
 import { watchClient } from "./connect-watch.ts";
-import { type CredentialSettings, createCredentials } from "./credentials.ts";
+import { type CredentialSettings, type Credentials, createCredentials } from "./credentials.ts";
 import type { LinkCalls, Primary, RedisLink, Reply } from "./link.ts";
 import { healthOf } from "./link-health.ts";
 import { scriptRunner } from "./scripts.ts";
 import { SLOTS, slotOfKey } from "./topology.ts";
 
-/** `addresses` and the rest as `NEXUS_REDIS_*` has them. `clock`, `random`: for tests. `signal`: gives up waiting at the start. */
+/**
+ * `addresses` and the rest as `NEXUS_REDIS_*` has them. `credentials`: in place of files. `clock`, `random`: for tests.
+ * `signal`: gives up waiting at the start. `onWaiting`: told of each reason for waiting there; it holds no secret.
+ */
 export type LinkOptions = CredentialSettings &
   Partial<Pick<ServerConfig["redis"], "topology" | "masterName" | "database">> & {
     readonly addresses: readonly string[];
@@ -28,6 +31,8 @@ export type LinkOptions = CredentialSettings &
     readonly clock?: Clock;
     readonly random?: () => number;
     readonly signal?: AbortSignal;
+    readonly credentials?: Credentials;
+    readonly onWaiting?: (reason: string) => void;
   };
 
 /**
@@ -41,9 +46,9 @@ export async function openLink(options: LinkOptions): Promise<RedisLink> {
   const onAttempt = () => {
     counts.attempts += 1;
   };
-  const credentials = createCredentials(options, log);
+  const { credentials = createCredentials(options, log) } = options;
   const settings = { topology, addresses, masterName, database, commandTimeoutMs, credentials, log, random, onAttempt };
-  const client = await firstClient(settings, options.signal);
+  const client = await firstClient(settings, options);
   counts.attempts = 0; // those of the start are no reconnections
   return linkOver(client, { settings, clock, counts });
 }
@@ -112,6 +117,7 @@ function linkOver(client: Redis | Cluster, { settings, clock, counts }: LinkStat
   return {
     run: (script, keys, args) => send(keys[0], () => runScript(script, keys, args)),
     call: (command, ...args) => send(args.find(isKey), async () => await client.call(command, ...args)),
+    topology: () => settings.topology,
     primaries: () => told(findPrimaries(client, settings, deadlines.within)),
     dial: (primary) => told(own(primary)),
     health: () => healthOf(client.status === "ready", breakers.all(), counts),

@@ -10,11 +10,11 @@ import { listOf, numberOf, textOf } from "./stream-reply.ts";
 
 /**
  * `directory`: asked only how many sessions an audience names. `confirm`: resolves when the replicas of a partition's primary
- * have what it answered; what is kept is not acknowledged before.
+ * have what it answered; what is kept is not acknowledged before. Undefined: there are none to wait for.
  */
 export type PublishDeps = {
   readonly directory: Pick<Directory, "online">;
-  readonly confirm?: (partition: number) => Promise<void>;
+  readonly confirm?: (partition: number) => Promise<void> | undefined;
 };
 
 export function createPublish(parts: RedisParts, { directory, confirm }: PublishDeps): StreamStore["publish"] {
