@@ -31,9 +31,14 @@ export function fakeKubelet(stage: Stage, namespace: string, cluster: string): F
   const pods = new Map<string, FakePod>();
   const selector = `app.kubernetes.io/instance=${cluster},app.kubernetes.io/component=server`;
 
+  const read = async <T>(path: string): Promise<T> => {
+    const answer = await stage.plane.request(`/api/v1/namespaces/${namespace}/${path}`);
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+    return (await answer.json()) as T; // the API server answers what the path names
+  };
   const list = async (): Promise<readonly Pod[]> => {
-    const text = await stage.kubectl("get", "pods", "-n", namespace, "-l", selector, "-o", "json");
-    return (JSON.parse(text) as { items: Pod[] }).items.filter((pod) => pod.metadata.deletionTimestamp === undefined); // a PodList
+    const { items } = await read<{ items: Pod[] }>(`pods?labelSelector=${encodeURIComponent(selector)}`);
+    return items.filter((pod) => pod.metadata.deletionTimestamp === undefined);
   };
   const writeStatus = async (name: string, status: object): Promise<void> => {
     const path = `/api/v1/namespaces/${namespace}/pods/${name}/status`;
@@ -51,7 +56,8 @@ export function fakeKubelet(stage: Stage, namespace: string, cluster: string): F
     return { phase: "Running", podIP: ip, podIPs: [{ ip }], startTime: at, conditions };
   };
   const start = async (name: string): Promise<void> => {
-    const secret = async (suffix: string) => (await stage.get(`secret/${cluster}-admin-${suffix}`, namespace))?.data ?? {};
+    const secret = async (suffix: string) =>
+      (await read<{ data?: Record<string, string> }>(`secrets/${cluster}-admin-${suffix}`)).data ?? {};
     const text = (data: Record<string, string>, key: string) => Buffer.from(data[key] ?? "", "base64").toString();
     const [tls, token] = [await secret("tls"), await secret("token")];
     const pair = { certPem: text(tls, "tls.crt"), keyPem: text(tls, "tls.key") };
