@@ -3,6 +3,9 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { GROUP, KINDS, type Kind } from "../protocol/resources/names.ts";
+import { plainPolicy, policySpec } from "./generate/admission-policy.ts";
+import { chartReadme } from "./generate/chart/readme.ts";
+import { crdTemplate, crdTemplatePath, valuesSchema, valuesYaml } from "./generate/chart/render.ts";
 import { configReference } from "./generate/config-reference.ts";
 import { crdYaml } from "./generate/crd.ts";
 import { plainRoles, rightsFile, rightsReference } from "./generate/rbac.ts";
@@ -22,6 +25,12 @@ export const GENERATED: readonly Generated[] = [
   { path: "docs/reference/configuration.md", render: configReference },
   { path: "docs/reference/rights.md", render: rightsReference },
   { path: "operator/deploy/rbac.yaml", render: plainRoles },
+  { path: "operator/deploy/admission-policy.yaml", render: plainPolicy },
+  { path: "charts/nexus/files/admission-policy.yaml", render: policySpec },
+  { path: "charts/nexus/values.yaml", render: valuesYaml },
+  { path: "charts/nexus/values.schema.json", render: valuesSchema },
+  { path: "charts/nexus/README.md", render: chartReadme },
+  ...kinds.map((kind) => ({ path: crdTemplatePath(kind), render: () => crdTemplate(kind) })),
   ...(["Watched", "Cluster", "Listed", "Release"] as const).map((reach) => ({
     path: `charts/nexus/files/rights/${reach.toLowerCase()}.yaml`,
     render: () => rightsFile(reach),

@@ -6,6 +6,8 @@ import { type Reach, RIGHTS, resourceOf, rulesFor } from "../../operator/src/kub
 const HEADER = "# Generated from operator/src/kube/rights.ts by `npm run generate`. Do not edit.\n";
 const NAME = "nexus-operator";
 const NAMESPACE = "nexus-system";
+/** Objects without a namespace carry it in their name: two releases do not meet. */
+const CLUSTER_NAME = `${NAME}.${NAMESPACE}`;
 const GROUP = "rbac.authorization.k8s.io";
 
 const yaml = (value: unknown): string => stringify(value, { lineWidth: 0, version: "1.1", aliasDuplicateObjects: false });
@@ -32,7 +34,7 @@ function bound(kind: "ClusterRole" | "Role", name: string, rules: readonly unkno
 export function plainRoles(): string {
   const objects = [
     { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: NAME, namespace: NAMESPACE } },
-    ...bound("ClusterRole", NAME, [...rulesFor("Cluster"), ...rulesFor("Watched")]),
+    ...bound("ClusterRole", CLUSTER_NAME, [...rulesFor("Cluster"), ...rulesFor("Watched")]),
     ...bound("Role", `${NAME}-lease`, rulesFor("Release")),
   ];
   return `${HEADER}${objects.map((object) => `---\n${yaml(object)}`).join("")}`;

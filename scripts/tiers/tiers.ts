@@ -28,6 +28,14 @@ export const TIERS: readonly Tier[] = [
   },
   { name: "contract", about: "one suite for every engine", paths: ["test/contract"], timeoutMs: 15_000, parallel: 1, packages: [] },
   {
+    name: "chart",
+    about: "the Helm chart, as Helm renders it",
+    paths: ["test/chart"],
+    timeoutMs: 60_000,
+    parallel: 1,
+    packages: [],
+  },
+  {
     name: "limits",
     about: "every limit at its edge, every failure and close code provoked",
     paths: ["test/limits"],

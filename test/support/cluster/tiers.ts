@@ -25,6 +25,7 @@ const NEEDED_CAPABILITIES = { CAP_NET_ADMIN: 12n, CAP_SYS_ADMIN: 21n } as const;
 export async function unavailableTier(name: string): Promise<string | undefined> {
   if (name === "control-plane") return await unavailableControlPlane();
   if (name === "node") return await unavailableNode();
+  if (name === "chart") return unavailableBinaries(["helm"]);
   return undefined;
 }
 
