@@ -14,6 +14,7 @@ const SERVER: Readonly<Record<string, number>> = {
   ws: 2,
   admin: 2,
   ops: 2,
+  "public-listener.ts": 2,
   "app.ts": 3,
   "configured.ts": 3,
   // What a whole server and one of several processes share, then both, then the one that chooses between them.
@@ -30,6 +31,7 @@ const OPERATOR: Readonly<Record<string, number>> = {
   plan: 1,
   loop: 2,
   kube: 3,
+  "check.ts": 4,
   "main.ts": 4,
 };
 const RANKS: Readonly<Record<string, Readonly<Record<string, number>>>> = { server: SERVER, operator: OPERATOR };
