@@ -20,10 +20,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     },
   },
   operator: {
-    about: "Run the operator.",
-    load: async () => {
-      const { runOperator } = await import("@nexus/operator/main.ts");
-      return (args, io) => runOperator(args, io.env);
+    about: "Run the operator; operator check: can an installed one do its work?",
+    load: async () => async (args, io) => {
+      if (args[0] === "check") return await (await import("@nexus/operator/check.ts")).runCheck(args.slice(1), io.env, io.out);
+      return await (await import("@nexus/operator/main.ts")).runOperator(args, io.env);
     },
   },
   version: {
