@@ -59,8 +59,21 @@ export const TenantSettings = Type.Object({
   channels: Type.Array(ChannelRule),
   /** Empty: any origin. */
   allowed_origins: Type.Array(Type.String()),
+  /** The custom resource it comes from. It is asked for when it seems to be gone, and data are never handed on across namespaces. */
+  origin: Type.Optional(Type.Object({ namespace: Type.String(), name: Type.String() })),
+  /** `Delete`: when the object is gone its data are purged. Travels with the entry, because the object cannot be asked then. */
+  deletion_policy: Type.Optional(Type.Literal("Delete")),
 });
 export type TenantSettings = Static<typeof TenantSettings>;
+
+/**
+ * A tenant whose data have to go, in place of its entry. `uid` and `generation` are the deleted object's, so that a tenant
+ * deleted twice is two purges.
+ */
+export const TombstoneSettings = Type.Object({ deleted_at: Type.String({ format: "date-time" }) });
+export type TombstoneSettings = Static<typeof TombstoneSettings>;
+/** After this a tombstone goes even if no server has said that it purged, in milliseconds. */
+export const TOMBSTONE_LIFE_MS = 7 * 86_400_000;
 
 export const VARIABLE_TYPES = ["string", "number", "integer", "boolean", "object", "array", "any"] as const;
 export type VariableType = (typeof VARIABLE_TYPES)[number];
@@ -89,13 +102,14 @@ export type TemplateSettings = Static<typeof TemplateSettings>;
 const envelope = { id: Type.String(), uid: Type.String(), generation: Type.Integer(), digest: Type.String() };
 
 /**
- * One object of the live configuration. `id`: `cluster`, the effective tenant id, or `<tenant id>/<template id>`.
+ * One object of the live configuration. `id`: `cluster`, the effective tenant id (tombstones too), or `<tenant id>/<template id>`.
  * `uid` and `generation` are the custom resource's: a server acknowledges exactly those.
  */
 export const BundleEntry = Type.Union([
   Type.Object({ kind: Type.Literal("cluster"), ...envelope, spec: ClusterSettings }),
   Type.Object({ kind: Type.Literal("tenant"), ...envelope, spec: TenantSettings }),
   Type.Object({ kind: Type.Literal("template"), ...envelope, spec: TemplateSettings }),
+  Type.Object({ kind: Type.Literal("tombstone"), ...envelope, spec: TombstoneSettings }),
 ]);
 export type BundleEntry = Static<typeof BundleEntry>;
 export type EntryKind = BundleEntry["kind"];

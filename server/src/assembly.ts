@@ -8,6 +8,7 @@ import { systemIds } from "./adapters/ids.ts";
 import { createJwks, type Jwks } from "./adapters/jwks.ts";
 import { createJwksFetch } from "./adapters/jwks-fetch.ts";
 import { createTokenVerifier } from "./adapters/jwt.ts";
+import { openListenerCertificate } from "./adapters/listener-certificate.ts";
 import type { LevelledLog } from "./adapters/log.ts";
 import type { Machine } from "./adapters/machine.ts";
 import type { ServerMetrics } from "./adapters/metrics.ts";
@@ -19,6 +20,7 @@ import { createAddressOf } from "./core/client-address.ts";
 import { createDrain, type Drain } from "./core/drain.ts";
 import type { LiveConfig } from "./core/live-config.ts";
 import { nodeLoad } from "./core/load.ts";
+import { createPurger, type Purger } from "./core/purge.ts";
 import type { Readiness } from "./core/readiness.ts";
 import { createShed, type Shed } from "./core/shed.ts";
 import { createTriggerSink } from "./core/trigger.ts";
@@ -55,8 +57,11 @@ export type AppOptions = {
   readonly reusePort?: boolean;
 };
 
+/** `purged`: tombstones of the bundle whose tenant's data are gone, as far as this process knows. */
+export type ServedApp = App & Pick<Purger, "purged">;
+
 /** The public port: REST and sockets over the engine. */
-export async function startApp(parts: Parts, { extra, gatherWindowMs, reusePort }: AppOptions): Promise<App> {
+export async function startApp(parts: Parts, { extra, gatherWindowMs, reusePort }: AppOptions): Promise<ServedApp> {
   const { config, live, metrics, log } = parts;
   const startedAt = clock.monotonic();
   const { broker } = parts;
@@ -73,8 +78,9 @@ export async function startApp(parts: Parts, { extra, gatherWindowMs, reusePort 
     ...(engine.postgres ? { postgres: engine.postgres() } : {}),
   });
   try {
+    const certificate = await openListenerCertificate(config.tls, { log, metrics });
     const app = createApp({
-      ...{ config, live, engine, verifier, metrics, log, clock, ids },
+      ...{ certificate, config, live, engine, verifier, metrics, log, clock, ids },
       ...(gatherWindowMs === undefined ? {} : { gatherWindowMs }),
       ...(reusePort === undefined ? {} : { reusePort }),
       http: (node) =>
@@ -86,7 +92,7 @@ export async function startApp(parts: Parts, { extra, gatherWindowMs, reusePort 
           extra: (request) => (diagnostics && new URL(request.url).pathname === "/metrics" ? diagnostics.fetch(request) : extra?.(request)),
         }),
     });
-    return withTriggers(app, parts, engine);
+    return withPurger(withTriggers(app, parts, engine), parts, engine);
   } catch (error) {
     await engine.close(); // a file would stay locked
     throw error;
@@ -104,6 +110,26 @@ function withTriggers(app: App, { live, log, metrics, readiness }: Parts, engine
   };
   let stopping: Promise<void> | undefined;
   return { ...app, stop: () => (stopping ??= stop()) };
+}
+
+/** A purge ends before the app does: it needs its engine. */
+function withPurger(app: App, { live, log }: Parts, engine: OpenedEngine): ServedApp {
+  const purger = createPurger({ ...{ live, engine, clock, log }, wait });
+  const stop = async () => {
+    await purger.stop();
+    await app.stop();
+  };
+  let stopping: Promise<void> | undefined;
+  return { ...app, purged: purger.purged, stop: () => (stopping ??= stop()) };
+}
+
+/** Keeps no process alive. */
+function wait(ms: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  timer.unref();
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  return promise.finally(() => clearTimeout(timer));
 }
 
 export function drainOf({ config, live, log, readiness }: Parts, node: App["node"]): Drain {

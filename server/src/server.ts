@@ -8,7 +8,7 @@ import { watchMachine } from "./adapters/machine.ts";
 import { createMetrics } from "./adapters/metrics.ts";
 import { type AdminListener, startAdmin } from "./admin/listener.ts";
 import type { App } from "./app.ts";
-import { type AppOptions, drainOf, keySets, loadOf, observe, type Parts, shedOf, startApp } from "./assembly.ts";
+import { type AppOptions, drainOf, keySets, loadOf, observe, type Parts, type ServedApp, shedOf, startApp } from "./assembly.ts";
 import { followLogLevel, loadBootCopy, nodeName } from "./configured.ts";
 import { createBrokerSight } from "./core/broker-sight.ts";
 import type { Drain } from "./core/drain.ts";
@@ -50,7 +50,7 @@ export async function startServer(config: ServerConfig, options: StartOptions): 
   const broker = createBrokerSight();
   const parts: Parts = { config, log, live, metrics, readiness, broker, jwks: keySets({ live, log, metrics }) };
   const ops = startOps(config.ops, parts); // first: probes get an answer while the boot copy is read
-  let app: App | undefined;
+  let app: ServedApp | undefined;
   let admin: AdminListener | undefined;
   const machine = watchMachine(clock);
   const stop = async () => {
@@ -72,6 +72,7 @@ export async function startServer(config: ServerConfig, options: StartOptions): 
       admin = await startAdmin(config.admin, {
         ...{ ...parts, clock, version, push: live.push, cluster: config.cluster },
         sessions: () => serving?.node.sessions.count() ?? 0,
+        purged: () => app?.purged() ?? [],
         brokerWord: () => (config.engine === "redis" ? broker.word() : undefined),
         load: () => serving && loadOf(parts, serving.node, machine),
         shed: (request) => serving?.shedding.start(request.sessions, request.perSecond) ?? 0,

@@ -7,6 +7,7 @@ import { busSuite } from "./bus.ts";
 import { directorySuite } from "./directory.ts";
 import { inboxSuite } from "./inbox.ts";
 import { inboxModelSuite } from "./inbox-model.ts";
+import { purgeSuite } from "./purge.ts";
 import { rateLimitsSuite } from "./rate-limits.ts";
 import { receiptsSuite } from "./receipts.ts";
 import { statsSuite } from "./stats.ts";
@@ -40,6 +41,7 @@ ticketsSuite("memory", memory);
 receiptsSuite("memory", memory);
 statsSuite("memory", memory);
 writesSuite("memory", memory);
+purgeSuite("memory", memory);
 
 test("a restart is another epoch", async () => {
   await using before = await memory();

@@ -5,6 +5,7 @@ import { busSuite } from "../contract/bus.ts";
 import { directorySuite } from "../contract/directory.ts";
 import { inboxSuite } from "../contract/inbox.ts";
 import { inboxModelSuite } from "../contract/inbox-model.ts";
+import { purgeSuite } from "../contract/purge.ts";
 import { rateLimitsSuite } from "../contract/rate-limits.ts";
 import { receiptsSuite } from "../contract/receipts.ts";
 import { statsSuite } from "../contract/stats.ts";
@@ -31,4 +32,5 @@ export function redisSuites(name: string, how: Omit<LinkOptions, "commandTimeout
   receiptsSuite(name, make);
   statsSuite(name, make);
   writesSuite(name, make);
+  purgeSuite(name, make);
 }

@@ -8,6 +8,7 @@ import { Value } from "@sinclair/typebox/value";
 import type { LiveConfig, Push, PushOutcome } from "../core/live-config.ts";
 import type { Clock, Log } from "../core/ports.ts";
 import { problemOf, problemResponse, refusalOf } from "../core/problem.ts";
+import type { Tombstone } from "../core/purge-ports.ts";
 import type { Readiness } from "../core/readiness.ts";
 import { readJson, readPush } from "./push-body.ts";
 import { isAuthorized } from "./tokens.ts";
@@ -24,6 +25,8 @@ export type AdminDeps = {
   /** `namespace/name` of the NexusCluster. */
   readonly cluster: string;
   readonly sessions: () => Promise<number> | number;
+  /** Tombstones of the bundle that are done. */
+  readonly purged: () => Promise<readonly Tombstone[]> | readonly Tombstone[];
   /** Whether the broker is reached; undefined: there is none, or nobody here knows. */
   readonly brokerWord?: () => BrokerWord | undefined;
   /** Undefined: nothing is known now. */
@@ -79,6 +82,7 @@ export function createAdmin(deps: AdminDeps, tokens: () => readonly Buffer[]): {
 
 async function statusOf(deps: AdminDeps, startedAt: number): Promise<AdminStatus> {
   const { live, readiness, version, cluster, sessions, clock } = deps;
+  const purged = (await deps.purged()).map(({ tenant, uid }) => ({ tenant_id: tenant, uid }));
   const load = await deps.load();
   const broker = deps.brokerWord?.();
   return {
@@ -91,6 +95,7 @@ async function statusOf(deps: AdminDeps, startedAt: number): Promise<AdminStatus
     ready: readiness.isReady(),
     draining: readiness.isDraining(),
     sessions: await sessions(),
+    ...(purged.length > 0 ? { purged } : {}),
     ...(broker ? { broker } : {}),
     uptime_seconds: Math.round(clock.monotonic() - startedAt) / 1000,
     ...(load ? { load } : {}),

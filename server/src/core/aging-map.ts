@@ -1,6 +1,6 @@
 // Why: things that are kept in the order they came and let go from the old end. A plain `Map` iterates over the places of
 // what was deleted: asking it for its oldest member costs microseconds per thousand members (measured: 13 µs at 10,000, 32 µs at
-// 100,000). It must never walk: every call here takes the same time however much is kept.
+// 100,000). It must never walk, except where it is asked to: every other call takes the same time however much is kept.
 
 type Node<K, V> = { readonly key: K; readonly value: V; older: Node<K, V> | undefined; newer: Node<K, V> | undefined };
 
@@ -25,6 +25,11 @@ export class AgingMap<K, V> {
   oldest(): readonly [K, V] | undefined {
     const node = this.#oldest;
     return node && [node.key, node.value];
+  }
+
+  /** All there are, in no order; may be changed on the way. Walks. */
+  *entries(): Generator<readonly [K, V]> {
+    for (const [key, { value }] of this.#nodes) yield [key, value];
   }
 
   /** A key that is there already becomes the newest. */

@@ -9,6 +9,7 @@ import {
   isIntact,
   type TemplateSettings,
   type TenantSettings,
+  type TombstoneSettings,
   templateEntryId,
 } from "@nexus/protocol/bundle.ts";
 import { isTemplateId, isTenantId, TEMPLATE_RULE, TENANT_RULE } from "@nexus/protocol/names.ts";
@@ -47,7 +48,8 @@ function checkerOf(kind: EntryKind): Checker {
   return checker;
 }
 
-const isKind = (kind: string): kind is EntryKind => kind === "cluster" || kind === "tenant" || kind === "template";
+const KINDS: readonly string[] = ["cluster", "tenant", "template", "tombstone"] satisfies EntryKind[];
+const isKind = (kind: string): kind is EntryKind => KINDS.includes(kind);
 
 export type ReadEntry = { readonly ok: true; readonly entry: BundleEntry } | { readonly ok: false; readonly reason: string };
 
@@ -73,6 +75,7 @@ function identityError(entry: BundleEntry, bucket: number): string | undefined {
     case "cluster":
       return entry.id === CLUSTER_ENTRY_ID ? undefined : `/id: the cluster's entry is called ${CLUSTER_ENTRY_ID}`;
     case "tenant":
+    case "tombstone":
       return isTenantId(entry.id) ? undefined : `/id: ${TENANT_RULE}`;
     case "template": {
       const { tenant_id, template_id } = entry.spec;
@@ -94,7 +97,8 @@ const refused = (reason: string): ReadEntry => ({ ok: false, reason });
 export type HeldSpec =
   | { readonly kind: "cluster"; readonly spec: ClusterSettings }
   | { readonly kind: "tenant"; readonly id: string; readonly spec: TenantSettings }
-  | { readonly kind: "template"; readonly id: string; readonly json: string };
+  | { readonly kind: "template"; readonly id: string; readonly json: string }
+  | { readonly kind: "tombstone"; readonly id: string; readonly uid: string; readonly spec: TombstoneSettings };
 
 export function holdSpec(entry: BundleEntry): HeldSpec {
   switch (entry.kind) {
@@ -106,6 +110,8 @@ export function holdSpec(entry: BundleEntry): HeldSpec {
       const { tenant_id, template_id, ...rest } = entry.spec; // both are in the id
       return { kind: "template", id: entry.id, json: JSON.stringify(rest) };
     }
+    case "tombstone":
+      return { kind: "tombstone", id: entry.id, uid: entry.uid, spec: entry.spec };
     default:
       return entry satisfies never;
   }

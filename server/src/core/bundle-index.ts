@@ -7,6 +7,7 @@ import { KEY_SCOPES } from "@nexus/protocol/resources/credentials.ts";
 import type { Delivery, Limits } from "@nexus/protocol/resources/settings.ts";
 import { type HeldSpec, parseTemplate } from "./bundle-entries.ts";
 import type { Clock, KeyHolder } from "./ports.ts";
+import type { Tombstone } from "./purge-ports.ts";
 
 /** Fields of one process laid over what the cluster's entry says. `processes`: how many share what is said per pod; 1 when absent. */
 export type SettingsOverrides = {
@@ -32,6 +33,7 @@ export class BundleIndex {
   readonly #tenants = new Map<string, TenantSettings>();
   readonly #templates = new Map<string, string>();
   readonly #parsed = new Map<string, TemplateSettings>();
+  readonly #tombstones = new Map<string, string>();
   /** By hex hash. Two holders of one key are two entries: the first is found, whoever it is. */
   readonly #keys = new Map<string, KnownKey[]>();
 
@@ -52,6 +54,10 @@ export class BundleIndex {
 
   tenantIds(): readonly string[] {
     return [...this.#tenants.keys()].sort();
+  }
+
+  tombstones(): readonly Tombstone[] {
+    return [...this.#tombstones].map(([tenant, uid]) => ({ tenant, uid }));
   }
 
   template(tenant: string, id: string): TemplateSettings | undefined {
@@ -118,6 +124,9 @@ export class BundleIndex {
       case "template":
         this.#templates.set(held.id, held.json);
         return;
+      case "tombstone":
+        this.#tombstones.set(held.id, held.uid);
+        return;
       default:
         held satisfies never;
     }
@@ -135,6 +144,9 @@ export class BundleIndex {
       case "template":
         this.#templates.delete(held.id);
         this.#parsed.delete(held.id);
+        return;
+      case "tombstone":
+        this.#tombstones.delete(held.id);
         return;
       default:
         held satisfies never;

@@ -2,10 +2,11 @@
 // It must never name a product.
 import type { Fleet } from "./fleet-ports.ts";
 import type { Bus, Directory, RateLimits, StreamStore } from "./ports.ts";
+import type { TenantPurge } from "./purge-ports.ts";
 import type { Receipts, Stats, TemplateStore, Tickets, WriteRecords } from "./record-ports.ts";
 
 /** One engine: everything core keeps outside a session. Whoever made it closes it. */
-export type Engine = {
+export type Engine = TenantPurge & {
   readonly store: StreamStore;
   readonly bus: Bus;
   readonly directory: Directory;

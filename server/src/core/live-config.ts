@@ -10,6 +10,7 @@ import { type EntryEnvelope, type HeldSpec, holdSpec, readEntry } from "./bundle
 import { BundleIndex, type SettingsOverrides } from "./bundle-index.ts";
 import { BundleState, isBucketIntact, type StagedBucket, type Told } from "./bundle-state.ts";
 import type { Clock, Log, Tenants } from "./ports.ts";
+import type { Tombstone } from "./purge-ports.ts";
 
 /** `PushRequest` whose entries are known by their envelope only: each is checked, and refused, by itself. */
 export type Push = {
@@ -29,8 +30,13 @@ export type PushedBucket = {
   readonly removed: readonly string[];
 };
 
-/** What one step changed. `tenants`: ids added, changed or removed; `templates`: `<tenant>/<template>` likewise. */
-export type ConfigChange = { readonly cluster: boolean; readonly tenants: ReadonlySet<string>; readonly templates: ReadonlySet<string> };
+/** What one step changed. `tenants`, `tombstones`: ids added, changed or removed; `templates`: `<tenant>/<template>` likewise. */
+export type ConfigChange = {
+  readonly cluster: boolean;
+  readonly tenants: ReadonlySet<string>;
+  readonly templates: ReadonlySet<string>;
+  readonly tombstones: ReadonlySet<string>;
+};
 
 /** `skipped`: buckets that were not what their digest says; nothing of them was taken. */
 export type LoadReport = {
@@ -64,6 +70,8 @@ export type LiveConfig = Tenants & {
   confirmed(): boolean;
   /** Monotonic milliseconds of the last push that ended at our digest. */
   confirmedAt(): number | undefined;
+  /** Deleted tenants whose data have to go. */
+  tombstones(): readonly Tombstone[];
   counts(): { readonly tenants: number; readonly templates: number; readonly rejected: number };
   /** Called after each step that changed something, with the new state in place. Returns how to stop. */
   onChange(listener: (change: ConfigChange) => void): () => void;
@@ -94,14 +102,14 @@ export function createLiveConfig({ defaults = defaultClusterSettings(), override
   let confirmedAt: number | undefined;
 
   function take(staged: readonly StagedBucket[]): void {
-    const change = { cluster: false, tenants: new Set<string>(), templates: new Set<string>() };
+    const change = { cluster: false, tenants: new Set<string>(), templates: new Set<string>(), tombstones: new Set<string>() };
     for (const bucket of staged) {
       state.take(bucket, (before, after) => {
         index.replace(before, after);
         noteChange(change, after ?? before);
       });
     }
-    if (!change.cluster && change.tenants.size === 0 && change.templates.size === 0) return;
+    if (!change.cluster && change.tenants.size + change.templates.size + change.tombstones.size === 0) return;
     for (const listener of listeners) {
       try {
         listener(change);
@@ -126,6 +134,7 @@ export function createLiveConfig({ defaults = defaultClusterSettings(), override
     tenantIds: () => index.tenantIds(),
     template: (tenant, id) => index.template(tenant, id),
     templateIds: (tenant) => index.templateIds(tenant),
+    tombstones: () => index.tombstones(),
     keyHolder: (apiKey) => index.keyHolder(apiKey),
     digest: () => state.digest(),
     bucketDigests: () => state.bucketDigests(),
@@ -222,8 +231,11 @@ function tell(envelope: EntryEnvelope, bucket: number, held: HeldSpec | undefine
   return { digest, rejected, ...(held ? { held } : {}) };
 }
 
-function noteChange(change: { cluster: boolean; tenants: Set<string>; templates: Set<string> }, held: HeldSpec | undefined): void {
+type Noted = { cluster: boolean; tenants: Set<string>; templates: Set<string>; tombstones: Set<string> };
+
+function noteChange(change: Noted, held: HeldSpec | undefined): void {
   if (held?.kind === "cluster") change.cluster = true;
   else if (held?.kind === "tenant") change.tenants.add(held.id);
   else if (held?.kind === "template") change.templates.add(held.id);
+  else if (held?.kind === "tombstone") change.tombstones.add(held.id);
 }

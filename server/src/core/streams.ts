@@ -31,6 +31,12 @@ export function streamKey(stream: StreamId): string {
   }
 }
 
+/** Whether a key of {@link streamKey}, or one that begins with it and a line break, is of this tenant. */
+export function isStreamOf(tenant: string): (key: string) => boolean {
+  const [inbox, channel, broadcast] = [`u/${tenant}/`, `c/${tenant}/`, `b/${tenant}`];
+  return (key) => key.startsWith(inbox) || key.startsWith(channel) || key === broadcast || key.startsWith(`${broadcast}\n`);
+}
+
 /** The stream's name on the wire: `user`, `broadcast` or `channel:<name>`. */
 export function wireName(stream: StreamId): string {
   if (stream.kind === "inbox") return "user";

@@ -6,8 +6,7 @@ import { systemClock as clock } from "../adapters/clock.ts";
 import type { LevelledLog } from "../adapters/log.ts";
 import { watchMachine } from "../adapters/machine.ts";
 import { createMetrics } from "../adapters/metrics.ts";
-import type { App } from "../app.ts";
-import { drainOf, keySets, loadOf, observe, shedOf, startApp } from "../assembly.ts";
+import { drainOf, keySets, loadOf, observe, type ServedApp, shedOf, startApp } from "../assembly.ts";
 import { followLogLevel, nodeName } from "../configured.ts";
 import { type Drain, reconnectAfterSeconds } from "../core/drain.ts";
 import { createLiveConfig, type LiveConfig, type Push, type PushedBucket } from "../core/live-config.ts";
@@ -47,7 +46,7 @@ class Child {
   readonly #asked = new Map<number, (text: string) => void>();
   readonly #ended = Promise.withResolvers<number>();
   readonly #machine = watchMachine(clock);
-  #serving: { readonly app: App; readonly drain: Drain; readonly shed: Shed; readonly readiness: Readiness } | undefined;
+  #serving: { readonly app: ServedApp; readonly drain: Drain; readonly shed: Shed; readonly readiness: Readiness } | undefined;
   #draining: Promise<void> | undefined;
   #lastId = 0;
 
@@ -134,6 +133,7 @@ class Child {
     const serving = this.#serving;
     const report = {
       sessions: serving?.app.node.sessions.count() ?? 0,
+      purged: serving?.app.purged() ?? [],
       load: serving && loadOf({ live: this.#live, readiness: serving.readiness }, serving.app.node, this.#machine),
       metrics: await this.#metrics.report(),
     };

@@ -7,6 +7,7 @@ import type { ServerMetrics } from "../adapters/metrics.ts";
 import { MetricsSum } from "../adapters/metrics-sum.ts";
 import type { Push } from "../core/live-config.ts";
 import { sumOfLoads } from "../core/load.ts";
+import type { Tombstone } from "../core/purge-ports.ts";
 import { HEALTHY_AFTER_MS, restartAfterMs } from "./back-off.ts";
 import { INDEX_VARIABLE, type ProcessReport, type ToProcess } from "./messages.ts";
 import { ServerProcess } from "./server-process.ts";
@@ -112,6 +113,13 @@ export class ProcessGroup {
       given = upTo;
     }
     return wanted;
+  }
+
+  /** Tombstones that one of them says are done: all of them share one store. */
+  async purged(): Promise<readonly Tombstone[]> {
+    const reports = await this.#reports();
+    const told = reports.flatMap(({ purged }) => purged);
+    return [...new Map(told.map((tombstone) => [`${tombstone.tenant}\n${tombstone.uid}`, tombstone])).values()];
   }
 
   /** Everything for scrapers as one text. Takes a second at the most, also when a process hangs. Never rejects. */

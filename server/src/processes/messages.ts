@@ -4,6 +4,7 @@ import type { NodeLoad, ShedRequest } from "@nexus/protocol/admin.ts";
 import type { LogLevel } from "@nexus/protocol/config.ts";
 import type { MetricsReport } from "../adapters/metrics-sum.ts";
 import type { Push, PushOutcome } from "../core/live-config.ts";
+import type { Tombstone } from "../core/purge-ports.ts";
 
 /** How the parent tells a process which one it is; the same program runs as both. */
 export const INDEX_VARIABLE = "NEXUS_PROCESS_INDEX";
@@ -25,7 +26,13 @@ export type ToProcess =
   | { readonly kind: "metrics"; readonly id: number; readonly text: string };
 
 /** `load`: undefined before it listens. */
-export type ProcessReport = { readonly sessions: number; readonly load: NodeLoad | undefined; readonly metrics: MetricsReport };
+/** `purged`: see `AdminStatus`. */
+export type ProcessReport = {
+  readonly sessions: number;
+  readonly load: NodeLoad | undefined;
+  readonly purged: readonly Tombstone[];
+  readonly metrics: MetricsReport;
+};
 
 export type FromProcess =
   /** Ready to be handed the configuration. */

@@ -54,6 +54,7 @@ export async function startProcesses(config: ServerConfig, { log, command, env, 
         ...{ live, readiness, log, clock, metrics, version, cluster: config.cluster },
         push: (push) => pushToAll({ archive, live, group }, push),
         sessions: () => group.sessions(),
+        purged: () => group.purged(),
         load: () => group.load(),
         shed: (request) => group.shed(request),
         setLogLevel(level) {

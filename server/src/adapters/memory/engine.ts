@@ -14,12 +14,13 @@ import type {
   StreamId,
   StreamStore,
 } from "../../core/ports.ts";
-import { streamKey } from "../../core/streams.ts";
+import { isStreamOf, streamKey } from "../../core/streams.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import { MemoryDirectory } from "./directory.ts";
 import { createMemoryFleet } from "./fleet.ts";
 import { IdempotencyRecords } from "./idempotency.ts";
 import { Logs } from "./logs.ts";
+import { purgeInSlices } from "./purge.ts";
 import { MemoryRateLimits } from "./rate-limits.ts";
 import { MemoryReceipts } from "./receipts.ts";
 import { MemoryStats } from "./stats.ts";
@@ -116,16 +117,20 @@ export function createMemoryEngine({ clock, ids, maxBytes, node = "node" }: Memo
       listeners.delete(streamKey(stream));
     },
   };
+  const templates = new MemoryTemplateStore();
+  const tickets = new MemoryTickets(clock);
+  const receipts = new MemoryReceipts(clock);
+  const stats = new MemoryStats(clock);
+  const writes = new MemoryWriteRecords(clock, budget);
   return {
-    store,
-    bus,
-    directory,
+    ...{ store, bus, directory, templates, tickets, receipts, stats, writes },
     rates: new MemoryRateLimits(clock),
-    templates: new MemoryTemplateStore(),
-    tickets: new MemoryTickets(clock),
-    receipts: new MemoryReceipts(clock),
-    stats: new MemoryStats(clock),
-    writes: new MemoryWriteRecords(clock, budget),
+    async purge({ tenant }, signal) {
+      open();
+      const isTheirs = isStreamOf(tenant);
+      for (const one of [templates, tickets, stats]) one.forget(tenant);
+      return await purgeInSlices([logs.purge(isTheirs), records.purge(isTheirs), writes.purge(tenant), receipts.purge(tenant)], signal);
+    },
     fleet: createMemoryFleet({ node, clock, directory }),
     waiting() {
       const now = clock.monotonic();

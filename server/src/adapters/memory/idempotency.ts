@@ -55,6 +55,17 @@ export class IdempotencyRecords {
     this.#budget.add(remembered);
   }
 
+  /** Lets go of records of streams whose key `isTheirs`. Yields after each that was looked at. */
+  *purge(isTheirs: (key: string) => boolean): Generator<void> {
+    for (const [name, record] of this.#records.entries()) {
+      if (isTheirs(name.slice(name.indexOf("\n") + 1))) {
+        this.#budget.remove(record);
+        record.evict();
+      }
+      yield;
+    }
+  }
+
   #expire(now: number): void {
     for (let next = this.#records.oldest(); next && next[1].expiresAt <= now; next = this.#records.oldest()) {
       this.#budget.remove(next[1]);

@@ -85,6 +85,17 @@ export class Logs {
     }
   }
 
+  /** Lets go of streams whose key `isTheirs`. Yields after each that was looked at. */
+  *purge(isTheirs: (key: string) => boolean): Generator<void> {
+    for (const [key, place] of this.#places) {
+      if (isTheirs(key)) {
+        this.#budget.remove(place);
+        this.#forget(place);
+      }
+      yield;
+    }
+  }
+
   #forget(place: Place): void {
     place.log.dropThrough(place.log.top.offset);
     this.#places.delete(place.key);

@@ -84,6 +84,19 @@ export class MemoryReceipts implements Receipts {
     return { ...sum, pending: sum.tracked - sum.acknowledged - sum.expired } satisfies AckCounts;
   };
 
+  /** Lets go of a tenant's. Yields after each that was looked at. */
+  *purge(tenant: string): Generator<void> {
+    for (const [name, kept] of this.#kept.entries()) {
+      if (name.startsWith(`${tenant}/`)) {
+        this.#kept.delete(name);
+        this.#weight -= kept.weight;
+        kept.end();
+      }
+      yield;
+    }
+    this.#tallies.delete(tenant);
+  }
+
   /** Ends what time has ended: receipts of a day ago, ACKs that did not come. */
   #settle(now: number): void {
     this.#forget(now);

@@ -57,6 +57,10 @@ export class MemoryStats implements Stats {
 
   today: Stats["today"] = async (tenant) => countersOf(this.#of(tenant)?.today(this.#day()));
 
+  forget(tenant: string): void {
+    this.#tenants.delete(tenant);
+  }
+
   #add(tenant: string, name: keyof Tally, by: number): void {
     const day = this.#day();
     this.#all.add(name, by, day);

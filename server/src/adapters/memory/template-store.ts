@@ -5,6 +5,10 @@ import type { StoredTemplate, TemplateStore } from "../../core/record-ports.ts";
 export class MemoryTemplateStore implements TemplateStore {
   readonly #tenants = new Map<string, Map<string, StoredTemplate>>();
 
+  forget(tenant: string): void {
+    this.#tenants.delete(tenant);
+  }
+
   get: TemplateStore["get"] = async (tenant, id) => this.#tenants.get(tenant)?.get(id);
 
   list: TemplateStore["list"] = async (tenant) => {

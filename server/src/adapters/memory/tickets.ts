@@ -51,6 +51,10 @@ export class MemoryTickets implements Tickets {
     return issued && issued.until > this.#clock.monotonic() ? issued.identity : undefined;
   };
 
+  forget(tenant: string): void {
+    for (const [name] of this.#tenants.get(tenant)?.entries() ?? []) this.#forget(name);
+  }
+
   #forget(name: string): Issued | undefined {
     const issued = this.#issued.delete(name);
     if (!issued) return undefined;

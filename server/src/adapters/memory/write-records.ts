@@ -71,6 +71,14 @@ export class MemoryWriteRecords implements WriteRecords {
     if (claimed && !claimed.answer) this.#forget(claimed);
   };
 
+  /** Lets go of a tenant's. Yields after each that was looked at. */
+  *purge(tenant: string): Generator<void> {
+    for (const [name, claimed] of this.#records.entries()) {
+      if (name.startsWith(`${tenant}/`)) this.#forget(claimed);
+      yield;
+    }
+  }
+
   #expire(now: number): void {
     for (let next = this.#records.oldest(); next && next[1].at + DAY_MS <= now; next = this.#records.oldest()) this.#forget(next[1]);
   }

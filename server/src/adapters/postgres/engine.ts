@@ -41,6 +41,7 @@ export async function createPostgresEngine({ redis, prefix, ...options }: Postgr
     await redis.close();
     throw error;
   }
+  redis.purgeBeside(({ tenant }, signal) => inbox.purge(tenant, signal));
   return {
     ...redis,
     store: storeOf(redis.store, inbox),

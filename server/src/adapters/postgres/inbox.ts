@@ -12,6 +12,7 @@ import { mayHeal } from "./failure.ts";
 import { migrate } from "./migrate.ts";
 import { Pool, type PoolHealth } from "./pool.ts";
 import { createPublishing } from "./publishing.ts";
+import { purgeInboxes } from "./purge.ts";
 import { Reading } from "./reading.ts";
 import { type HeadRow, type Inbox, recipientOf, topOf } from "./rows.ts";
 import { Sweeper } from "./sweeper.ts";
@@ -42,6 +43,8 @@ export type PostgresInbox = InboxCalls & {
   /** Inboxes whose newest announcement Redis has not taken yet. */
   unannounced(): number;
   sweep(): Promise<void>;
+  /** Removes everything of a tenant, in batches; false when the signal stopped it. Rejects with `Failure` `broker_unavailable`. */
+  purge(tenant: string, signal: AbortSignal): Promise<boolean>;
   close(): Promise<void>;
 };
 
@@ -108,6 +111,7 @@ export async function openPostgresInbox(options: PostgresInboxOptions): Promise<
     health: () => pool.health(),
     unannounced: () => announcer.pending,
     sweep: () => sweeper.sweep(),
+    purge: (tenant, signal) => purgeInboxes({ pool, ids }, tenant, signal),
     async close() {
       await sweeper.close();
       await Promise.all([publishing.settle(), marks.settle()]);

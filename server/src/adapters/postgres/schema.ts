@@ -252,4 +252,45 @@ export const MIGRATIONS: readonly string[] = [
     RETURN last;
   END $$;
   `,
+  `
+  -- A step of purging a tenant: what belongs to its first inboxes, one table after the other. How many rows went.
+  CREATE FUNCTION nexus.purge_content_1(who text, step bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+  DECLARE
+    ids bigint[];
+    went bigint;
+  BEGIN
+    SELECT array_agg(l.id) INTO ids FROM (
+      SELECT id FROM nexus.streams WHERE tenant = who ORDER BY recipient LIMIT 100 FOR UPDATE
+    ) l;
+    DELETE FROM nexus.entries WHERE (stream, place) IN (SELECT stream, place FROM nexus.entries WHERE stream = ANY (ids) LIMIT step);
+    GET DIAGNOSTICS went = ROW_COUNT;
+    IF went > 0 THEN RETURN went; END IF;
+    DELETE FROM nexus.publishes WHERE (stream, key) IN (SELECT stream, key FROM nexus.publishes WHERE stream = ANY (ids) LIMIT step);
+    GET DIAGNOSTICS went = ROW_COUNT;
+    RETURN went;
+  END $$;
+
+  -- Lets go of the tenant's first inboxes that hold nothing any more. Epochs turn under a lock on meta, which is taken first.
+  -- How many went; -1 when the tenant has none.
+  CREATE FUNCTION nexus.purge_streams_1(who text, fresh text) RETURNS bigint LANGUAGE plpgsql AS $$
+  DECLARE
+    ids bigint[];
+    current text;
+  BEGIN
+    IF NOT EXISTS (SELECT 1 FROM nexus.streams WHERE tenant = who) THEN RETURN -1; END IF;
+    SELECT value INTO current FROM nexus.meta WHERE name = 'epoch' FOR UPDATE;
+    SELECT array_agg(l.id) INTO ids FROM (
+      SELECT id FROM nexus.streams s WHERE tenant = who AND NOT EXISTS (SELECT 1 FROM nexus.entries e WHERE e.stream = s.id)
+        AND NOT EXISTS (SELECT 1 FROM nexus.publishes p WHERE p.stream = s.id) ORDER BY recipient LIMIT 100 FOR UPDATE SKIP LOCKED
+    ) l;
+    IF ids IS NULL THEN RETURN 0; END IF;
+    IF EXISTS (SELECT 1 FROM nexus.streams WHERE id = ANY (ids) AND epoch = current) THEN
+      UPDATE nexus.meta SET value = fresh WHERE name = 'epoch';
+    END IF;
+    DELETE FROM nexus.entries WHERE stream = ANY (ids);
+    DELETE FROM nexus.publishes WHERE stream = ANY (ids);
+    DELETE FROM nexus.streams WHERE id = ANY (ids);
+    RETURN cardinality(ids);
+  END $$;
+  `,
 ];

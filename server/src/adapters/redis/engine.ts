@@ -7,6 +7,7 @@ import { RedisDirectory } from "./directory.ts";
 import { createRedisFleet } from "./fleet.ts";
 import { Keys } from "./keys.ts";
 import type { RedisEngineOptions, RedisParts } from "./parts.ts";
+import { createRedisPurge, type PurgeBeside } from "./purge.ts";
 import { createRedisRecords } from "./records.ts";
 import { Replication } from "./replication.ts";
 import { createRedisStore } from "./store.ts";
@@ -16,6 +17,8 @@ export type RedisEngine = Engine & {
   /** Inboxes are too many to be counted: always 0. */
   waiting(): { readonly messages: number; readonly users: number };
   announcements(): BusCounts;
+  /** Another store beside this one is purged too, before a purge is called done. */
+  purgeBeside(beside: PurgeBeside): void;
   /** Told of every probe that came back; one at a time, and not before it is known. */
   onLag(observe: (milliseconds: number) => void): void;
 };
@@ -32,7 +35,12 @@ export async function createRedisEngine({ prefix, replication: wanted, ...option
   const store = createRedisStore(parts, { directory, ...(replication ? { confirm } : {}) });
   const bus = new RedisBus({ ...parts, store });
   const fleet = createRedisFleet({ parts, directory, lagMs: () => bus.lagMs() });
+  const purging = createRedisPurge({ parts, records });
   return {
+    purge: (tombstone, signal) => purging.purge(tombstone, signal),
+    purgeBeside(beside) {
+      purging.beside = beside;
+    },
     ...{ templates, tickets, receipts, stats, writes, rates },
     directory,
     fleet,

@@ -7,6 +7,7 @@ import type { AckCounts, Receipt, Receipts } from "../../core/record-ports.ts";
 import { PARTITIONS, partitionOf } from "./keys.ts";
 import type { RedisParts } from "./parts.ts";
 import { type Acknowledged, type Batch, nameOf, ReceiptsBuffer, textOf } from "./receipts-buffer.ts";
+import { purgeReceipts } from "./receipts-purge.ts";
 import { FIND, MAX_LISTED, SEGMENTS, TAKE, TALLY } from "./receipts-script.ts";
 
 const DAY_MS = 86_400_000;
@@ -23,6 +24,8 @@ export type RedisReceipts = Receipts & {
   flush(): Promise<void>;
   /** Publishes and ACKs that were let go: too many waited, or Redis failed them. */
   dropped(): number;
+  /** Lets go of all that is kept of a tenant. Rejects with `Failure` `broker_unavailable`. */
+  purge(tenant: string): Promise<void>;
   close(): Promise<void>;
 };
 
@@ -127,6 +130,10 @@ export function createRedisReceipts(
     },
     flush,
     dropped,
+    async purge(tenant) {
+      await flush();
+      for (const index of buffers.keys()) await purgeReceipts(link, keysOf(index), tenant);
+    },
     async close() {
       closed = true;
       await flush();

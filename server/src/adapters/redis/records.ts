@@ -10,6 +10,10 @@ import { createRedisTickets } from "./tickets.ts";
 import { createRedisWriteRecords } from "./write-records.ts";
 
 export type RedisRecords = Pick<Engine, "templates" | "tickets" | "receipts" | "stats" | "writes" | "rates"> & {
+  /** Tells Redis what is still waiting here. Rejects with `Failure` `broker_unavailable`. */
+  flush(): Promise<void>;
+  /** Of a tenant, what lies in keys that all tenants share. Rejects with `Failure` `broker_unavailable`. */
+  purge(tenant: string): Promise<void>;
   /** Tells Redis what is still waiting here; before the link is closed. */
   close(): Promise<void>;
 };
@@ -21,6 +25,10 @@ export function createRedisRecords(parts: RedisParts): RedisRecords {
   return {
     ...{ receipts, stats, rates, templates: createRedisTemplates(parts) },
     ...{ tickets: createRedisTickets(parts), writes: createRedisWriteRecords(parts) },
+    async flush() {
+      await Promise.all([receipts.flush(), stats.flush()]);
+    },
+    purge: (tenant) => receipts.purge(tenant),
     async close() {
       rates.close();
       await Promise.all([receipts.close(), stats.close()]);

@@ -50,7 +50,7 @@ export function createRedisWriteRecords({ link, keys, clock }: Pick<RedisParts, 
   /** Neither a tenant, an operation nor a key holds a line break. */
   const keyOf = (scope: string, key: string) => {
     const hash = createHash("sha256").update(`${scope}\n${key}`).digest("base64url");
-    return keys.at(partitionOf(hash), "w", hash);
+    return keys.at(partitionOf(hash), "w", `${scope.slice(0, scope.indexOf("/"))}/${hash}`); // whose it is, for the purge
   };
   return {
     async begin(scope, { key, fingerprint }) {

@@ -6,6 +6,7 @@ import type { Bus, BusListener, Clock, Ids, StreamStore } from "../../core/ports
 import { streamKey } from "../../core/streams.ts";
 import { MemoryDirectory } from "../memory/directory.ts";
 import { createMemoryFleet } from "../memory/fleet.ts";
+import { purgeInSlices } from "../memory/purge.ts";
 import { MemoryRateLimits } from "../memory/rate-limits.ts";
 import { MemoryReceipts } from "../memory/receipts.ts";
 import { MemoryStats } from "../memory/stats.ts";
@@ -14,6 +15,7 @@ import { GroupCommit } from "./group-commit.ts";
 import { type OpenStoreOptions, openStore } from "./open-store.ts";
 import { PublishRecords } from "./publish-records.ts";
 import { createPublish } from "./publishing.ts";
+import { Purge } from "./purge.ts";
 import { StreamTable } from "./stream-table.ts";
 import { Sweep } from "./sweep.ts";
 import { SqliteTemplateStore } from "./template-store.ts";
@@ -111,13 +113,19 @@ export async function createSqliteEngine(options: SqliteEngineOptions): Promise<
     await close(!commit.isFailing);
   }
 
+  const tickets = new MemoryTickets(clock);
+  const receipts = new MemoryReceipts(clock);
+  const stats = new MemoryStats(clock);
   return {
-    ...{ store, bus, directory, sweep },
+    ...{ store, bus, directory, sweep, tickets, receipts, stats },
     rates: new MemoryRateLimits(clock),
     templates: new SqliteTemplateStore(db, commit),
-    tickets: new MemoryTickets(clock),
-    receipts: new MemoryReceipts(clock),
-    stats: new MemoryStats(clock),
+    async purge({ tenant }, signal) {
+      const purge = new Purge(db, meta, tenant);
+      while (await commit.write(() => purge.step())) if (signal.aborted) return "stopped";
+      for (const one of [tickets, stats]) one.forget(tenant);
+      return await purgeInSlices([receipts.purge(tenant)], signal);
+    },
     writes: new SqliteWriteRecords(db, commit, clock),
     fleet: createMemoryFleet({ node, clock, directory }),
     usage: () => ({ bytes: sweeper.bytes(), evicted: sweeper.evicted }),
