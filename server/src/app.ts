@@ -2,6 +2,7 @@
 // It must never read the environment or choose an adapter: `assembly.ts` does.
 import type { ServerConfig } from "@nexus/protocol/config.ts";
 import type { Server } from "bun";
+import type { ListenerCertificate } from "./adapters/listener-certificate.ts";
 import { createAddressOf } from "./core/client-address.ts";
 import type { Defer } from "./core/defer.ts";
 import type { Engine } from "./core/engine.ts";
@@ -9,6 +10,7 @@ import type { LiveConfig } from "./core/live-config.ts";
 import { BEAT_MS, createNode, type NexusNode } from "./core/node.ts";
 import type { Clock, Ids, Log, Metrics, TokenVerifier } from "./core/ports.ts";
 import type { Session } from "./core/session.ts";
+import { startPublicListener } from "./public-listener.ts";
 import { createSseEdge } from "./sse/edge.ts";
 import { createSocketEdge, type SocketLimits } from "./ws/edge.ts";
 
@@ -30,6 +32,8 @@ export type AppDeps = {
   readonly gatherWindowMs?: number;
   /** Other processes of ours listen on the same port. */
   readonly reusePort?: boolean;
+  /** Of the public port, renewed while it is open; absent: the port is plain. */
+  readonly certificate?: Pick<ListenerCertificate, "pair" | "onChange" | "stop"> | undefined;
 };
 
 export type App = {
@@ -64,15 +68,11 @@ export function createApp(deps: AppDeps): App {
     return http.fetch(request, listener);
   };
   let limits = socketLimits(live);
-  const server = Bun.serve<Session>({
-    hostname: config.http.host,
-    port: config.http.port,
-    reusePort: deps.reusePort ?? false,
-    idleTimeout: 30,
-    maxRequestBodySize: MAX_BODY_BYTES,
-    fetch,
-    websocket: edge.handler(limits),
+  const listener = startPublicListener({
+    ...{ host: config.http.host, port: config.http.port, reusePort: deps.reusePort ?? false },
+    ...{ maxBodyBytes: MAX_BODY_BYTES, fetch, websocket: edge.handler(limits), tls: deps.certificate?.pair() },
   });
+  deps.certificate?.onChange(listener.setCertificate);
   const beat = setInterval(() => node.beat(), BEAT_MS);
   beat.unref();
   const stopWatching = live.onChange(() => {
@@ -80,7 +80,7 @@ export function createApp(deps: AppDeps): App {
     const now = socketLimits(live);
     if (now.frameBytes === limits.frameBytes && now.staleSeconds === limits.staleSeconds) return;
     limits = now;
-    server.reload({ fetch, websocket: edge.handler(limits) }); // holds for open sockets too
+    listener.setSockets(edge.handler(limits));
   });
 
   let stopping: Promise<void> | undefined;
@@ -89,13 +89,14 @@ export function createApp(deps: AppDeps): App {
     stopWatching();
     node.refuseSessions();
     await node.sessions.settle();
-    await server.stop(true);
+    deps.certificate?.stop();
+    await listener.stop();
     await engine.close();
   };
   const host = config.http.host.includes(":") ? `[${config.http.host}]` : config.http.host;
   return {
-    url: `http://${host === "0.0.0.0" || host === "[::]" ? "127.0.0.1" : host}:${server.port}`,
-    port: server.port ?? 0,
+    url: `${deps.certificate ? "https" : "http"}://${host === "0.0.0.0" || host === "[::]" ? "127.0.0.1" : host}:${listener.port}`,
+    port: listener.port,
     node,
     stop: () => (stopping ??= stop()),
   };

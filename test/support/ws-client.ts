@@ -1,11 +1,17 @@
 // Why: a WebSocket client on a bare TCP socket, so that a test can see the handshake's answer, refuse to read, send what
 // no library would send, and lose no frame to a race: every frame waits until the test takes it.
 import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { eventually } from "./eventually.ts";
 
 export type WireFrame = Record<string, unknown> & { readonly type: string };
 export type HandshakeAnswer = { readonly status: number; readonly headers: ReadonlyMap<string, string>; readonly body: string };
-export type WsOptions = { readonly protocols?: readonly string[]; readonly headers?: Readonly<Record<string, string>> };
+export type WsOptions = {
+  readonly protocols?: readonly string[];
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Of `https:` and `wss:` addresses: whom to trust (PEM) and the name to ask for. */
+  readonly tls?: { readonly ca: string; readonly servername: string };
+};
 
 const OPCODE = { text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
@@ -30,9 +36,10 @@ export class WsClient implements AsyncDisposable {
   }
 
   /** Does the handshake and hands back whatever the server answered; `answer.status` is 101 when it is a socket. */
-  static async connect(url: string, { protocols = [], headers = {} }: WsOptions = {}): Promise<WsClient> {
+  static async connect(url: string, { protocols = [], headers = {}, tls }: WsOptions = {}): Promise<WsClient> {
     const { hostname, port, pathname, search } = new URL(url);
-    const socket = connect({ host: hostname, port: Number(port) });
+    const at = { host: hostname, port: Number(port) };
+    const socket: Socket = tls ? connectTls({ ...at, ...tls }) : connect(at);
     socket.on("error", () => socket.destroy()); // a reset is an end like any other here
     const offered = protocols.length > 0 ? { "Sec-WebSocket-Protocol": protocols.join(", ") } : {};
     const all = { Host: `${hostname}:${port}`, Upgrade: "websocket", Connection: "Upgrade", ...offered, ...headers };

@@ -1,6 +1,5 @@
 // Why: what the status says of how people reach a fleet. Pure.
 import type { Refused } from "@nexus/protocol/resources/conditions.ts";
-import type { KubeObject } from "../plan/object.ts";
 
 /** Something that keeps a listener or a route from working. `isProgress`: nobody has to do anything, it is on its way. */
 export type Obstacle = Refused & { readonly isProgress: boolean };
@@ -11,15 +10,17 @@ export type ExposureSeen = {
   readonly waitsFor: Obstacle | undefined;
 };
 
+type Named = { readonly metadata: { readonly name: string } };
+
 /** A Service as far as it is looked at. */
-export type SeenService = KubeObject & {
+export type SeenService = Named & {
   readonly status?: {
     readonly loadBalancer?: { readonly ingress?: readonly { readonly ip?: string; readonly hostname?: string }[] };
   };
 };
 
 /** An HTTPRoute as far as it is looked at. */
-export type SeenRoute = KubeObject & {
+export type SeenRoute = Named & {
   readonly status?: {
     readonly parents?: readonly {
       readonly parentRef?: { readonly name?: string };

@@ -123,6 +123,16 @@ export const METRICS = {
     help: "When the admin certificate expires, in Unix seconds; 0 without one.",
     across: "parent",
   },
+  nexus_tls_certificate_expiry_timestamp_seconds: {
+    type: "gauge",
+    help: "When the public port's certificate expires, in Unix seconds; 0 without one.",
+    across: "max",
+  },
+  nexus_tls_rereads_total: {
+    type: "counter",
+    help: "Changed files of the public port's certificate, by outcome: taken, or failed at each try while they cannot be used.",
+    labels: ["outcome"],
+  },
 } as const satisfies Record<string, MetricRow>;
 
 export type MetricName = keyof typeof METRICS;

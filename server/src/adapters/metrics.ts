@@ -42,6 +42,9 @@ export type ServerMetrics = Metrics & {
   /** How many server processes take connections; 1 until said. */
   processes(count: number): void;
   processRestarted(): void;
+  /** When the public port's certificate expires, in Unix seconds. */
+  listenerCertificate(expiry: number): void;
+  listenerReread(outcome: "taken" | "failed"): void;
   /** What gauges show from now on. Before that they are absent. */
   observe(sources: MetricSources): void;
   /** The same for the Redis engine, where there is one. */
@@ -109,6 +112,8 @@ export function createMetrics({ version }: { version: string }): ServerMetrics {
   const pushes = counter("nexus_bundle_pushes_total");
   const keyFetches = counter("nexus_jwks_fetches_total");
   const triggers = counter("nexus_triggers_total");
+  const certificateExpiry = gauge("nexus_tls_certificate_expiry_timestamp_seconds");
+  const rereads = counter("nexus_tls_rereads_total");
   const durationOf = memo((operation: string) => durations.labels({ operation }));
 
   return {
@@ -135,6 +140,8 @@ export function createMetrics({ version }: { version: string }): ServerMetrics {
     triggered: (form, outcome) => triggers({ form, outcome }),
     processes: (count) => processes.set(count),
     processRestarted: () => restarts({}),
+    listenerCertificate: (expiry) => certificateExpiry.set(expiry),
+    listenerReread: (outcome) => rereads({ outcome }),
     observe(sources) {
       gauge("nexus_ready", () => Number(sources.ready()));
       gauge("nexus_draining", () => Number(sources.draining()));

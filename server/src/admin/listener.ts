@@ -1,9 +1,9 @@
 // Why: the admin port's certificate and token live in mounted files that are renewed under a running process: they are
 // read again every few seconds, and a new certificate gets a second listener on the same port before the old one goes.
 // It must never be without a listener in between, nor take a certificate and a key that do not belong together.
-import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { ServerConfig } from "@nexus/protocol/config.ts";
+import { checkPair } from "../core/key-pair.ts";
 import { MAX_BODY_BYTES } from "./push-body.ts";
 import { type AdminDeps, createAdmin } from "./routes.ts";
 import { readTokens } from "./tokens.ts";
@@ -82,11 +82,4 @@ export async function startAdmin(config: ServerConfig["admin"], deps: AdminDeps)
 async function readFiles({ certFile, keyFile, tokenFile }: ServerConfig["admin"]): Promise<Files> {
   const [cert, key, token] = await Promise.all([certFile, keyFile, tokenFile].map((path) => readFile(path, "utf8")));
   return { cert: cert ?? "", key: key ?? "", token: token ?? "" };
-}
-
-/** Unix seconds of the end of validity. @throws Error when certificate and key are unreadable or not a pair */
-function checkPair({ cert, key }: Files): number {
-  const certificate = new X509Certificate(cert);
-  if (!certificate.checkPrivateKey(createPrivateKey(key))) throw new Error("certificate and key do not belong together");
-  return Math.floor(Date.parse(certificate.validTo) / 1000);
 }
