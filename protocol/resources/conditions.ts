@@ -53,6 +53,10 @@ export const CONDITION_REASONS = {
   ForeignFields: "Fields we do not render were added by others.",
   FieldContested: "Another controller keeps writing a field we render; tried again in 10 minutes.",
   PausedByAnnotation: "The annotation nexus.dev/paused is true.",
+  Connecting: "The broker is starting, or no server has said yet whether it reaches it.",
+  RedisUnavailable: "Servers do not reach the broker; the message has their words.",
+  Available: "It is there, and every server reaches it.",
+  VolumeNotResized: "The volume cannot become what the spec asks for; the message says why.",
   ApiError: "The API server refused a request; the message has its words.",
 } as const;
 export type ConditionReason = keyof typeof CONDITION_REASONS;

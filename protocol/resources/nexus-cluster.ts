@@ -33,9 +33,9 @@ const SPEC_RULES: readonly CelRule[] = [
     ".autoscaling",
   ),
   celRule<SpecShape>(
-    "self.redis.mode != 'None' || self.storage.inbox != 'Redis'",
-    'storage.inbox must not be "Redis" while redis.mode is "None"',
-    ({ redis, storage }) => redis.mode !== "None" || storage.inbox !== "Redis",
+    "self.redis.mode != 'None' || self.storage.inbox == 'Auto'",
+    'storage.inbox must be "Auto" while redis.mode is "None": a server in memory has nothing else',
+    ({ redis, storage }) => redis.mode !== "None" || storage.inbox === "Auto",
     ".storage.inbox",
   ),
   celRule<SpecShape>(

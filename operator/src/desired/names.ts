@@ -19,6 +19,8 @@ export const childNames = (cluster: string) => ({
   boot: (index: number) => `${cluster}-boot-${bucketName(index)}`,
   platformKey: (name: string) => `${cluster}-platformkey-${name}`,
   redis: `${cluster}-redis`,
+  redisConnection: `${cluster}-redis-connection`,
+  postgresConnection: `${cluster}-postgres-connection`,
   listenerTls: `${cluster}-listener-tls`,
 });
 

@@ -1,4 +1,4 @@
-// Why: what a server pod looks like. Only image, pods.*, tls on or off, redis.mode and delivery.drainSeconds may reach it,
+// Why: what a server pod looks like. Only image, pods.*, tls on or off, redis.mode, storage.inbox and delivery.drainSeconds may reach it,
 // because everything else must take effect without a restart. Pure and deterministic: same input, same bytes.
 import { BOOT_SECRET_KEY, BUCKET_COUNT, bucketName } from "@nexus/protocol/bundle.ts";
 import { digestOf } from "@nexus/protocol/canonical.ts";
@@ -41,6 +41,7 @@ const inputsOf = ({ metadata, spec }: NexusCluster) => ({
   pods: spec.pods,
   tls: listenerTlsSecret({ metadata, spec }) ?? false,
   redis: spec.redis.mode,
+  ...(spec.storage.inbox === "Postgres" ? { inbox: spec.storage.inbox } : {}), // where inboxes are is chosen at the start
   drainSeconds: spec.delivery.drainSeconds,
 });
 

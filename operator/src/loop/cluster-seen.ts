@@ -38,6 +38,8 @@ export function clusterSeen(cluster: NexusCluster, { deployment, pushed, boot, c
     version: pushed?.version ?? cluster.status?.version,
     sessions: pushed?.sessions ?? 0,
     // Nothing asked for is nothing to look at, also when a pass could not look.
+    storage: found?.storage,
+    brokers: pushed?.brokers ?? { up: 0, down: [] },
     redis: found?.redis ?? (cluster.spec.redis.mode === "None" ? { kind: "notRequested" } : undefined),
     scaling: found?.scaling ?? (cluster.spec.autoscaling ? undefined : { kind: "notRequested" }),
     endpoints: found?.exposure.endpoints ?? cluster.status?.endpoints ?? [],

@@ -1,5 +1,6 @@
 // Why: brings the objects of one NexusCluster to what it asks for, step by step: credentials, broker, children, size. It
 // reports what it found and judges nothing; statuses are written elsewhere. None of its steps writes when all is as rendered.
+import type { Refused } from "@nexus/protocol/resources/conditions.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { disruptionBudget, serviceAccount } from "../desired/children.ts";
 import { childNames, MANAGER } from "../desired/names.ts";
@@ -12,6 +13,7 @@ import { reconcileExposure } from "./fleet/exposure.ts";
 import { holdsPods, type ListenerTlsFound, reconcileListenerTls } from "./fleet/listener-tls.ts";
 import { reconcileRedis } from "./fleet/redis.ts";
 import { reconcileScaling } from "./fleet/scaling.ts";
+import { reconcileStorage } from "./fleet/storage.ts";
 import { type FleetDeps, type FleetWork, fleetWork } from "./fleet/work.ts";
 import { ensureKey } from "./generated-secrets.ts";
 import { KINDS } from "./kinds.ts";
@@ -24,6 +26,8 @@ export type FleetFound = {
   readonly foreign: readonly string[];
   readonly pendingRollout: PendingRollout | undefined;
   readonly redis: RedisSeen;
+  /** What keeps inboxes from where the spec wants them. */
+  readonly storage: Refused | undefined;
   readonly scaling: ScalingSeen;
   readonly exposure: ExposureSeen;
   readonly listenerTls: ListenerTlsFound;
@@ -48,6 +52,7 @@ export async function reconcileFleet(cluster: NexusCluster, deps: FleetDeps): Pr
   if (typeof credentials === "string") notes.conflict = credentials;
   await ensurePlatformKeys(work);
   const redis = await reconcileRedis(work);
+  const storage = await reconcileStorage(work);
   const listenerTls = await reconcileListenerTls(work);
   if (cluster.spec.pods.serviceAccountName === undefined) await work.child(KINDS.ServiceAccount, serviceAccount(cluster, context));
   const exposure = await reconcileExposure(work);
@@ -60,7 +65,7 @@ export async function reconcileFleet(cluster: NexusCluster, deps: FleetDeps): Pr
     conflict: notes.conflict,
     contested: notes.contested,
     foreign: notes.foreign,
-    ...{ pendingRollout, redis, scaling, exposure, listenerTls },
+    ...{ pendingRollout, redis, storage, scaling, exposure, listenerTls },
     againMs: notes.againMs,
   };
 }

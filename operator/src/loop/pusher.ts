@@ -1,7 +1,7 @@
 // Why: what the reconciler knows of pushing: whole bundles in, acknowledgements out. The engine (`push.ts`) works by changes;
 // this keeps it from pods until a bundle is known. It must never let a cluster without a bundle look like an empty one:
 // that would wipe its servers.
-import type { AdminStatus, RejectedEntry } from "@nexus/protocol/admin.ts";
+import type { AdminStatus, BrokerWord, RejectedEntry } from "@nexus/protocol/admin.ts";
 import { BUCKET_COUNT, type Bucket, type BundleEntry, makeBucket } from "@nexus/protocol/bundle.ts";
 import type { Acknowledgement } from "../status/synced.ts";
 import type { Clock, Random } from "./clock.ts";
@@ -44,6 +44,8 @@ export type PushState = {
   readonly rejected: readonly RejectedEntry[];
   /** Version of the servers, of the pod with the first name; undefined before any answered. */
   readonly version: string | undefined;
+  /** What pods say of their broker. */
+  readonly brokers: { readonly up: number; readonly down: readonly { readonly pod: string; readonly why: string }[] };
   /** Sessions of all pods, each as it last said (about once a minute). */
   readonly sessions: number;
 };
@@ -84,8 +86,13 @@ export type PusherOptions = {
 };
 
 /** What a pod said of itself last. */
-type Word = { readonly version: string | undefined; readonly sessions: number; readonly rejected: readonly RejectedEntry[] };
-const SILENT: Word = { version: undefined, sessions: 0, rejected: [] };
+type Word = {
+  readonly version: string | undefined;
+  readonly sessions: number;
+  readonly rejected: readonly RejectedEntry[];
+  readonly broker: BrokerWord | undefined;
+};
+const SILENT: Word = { version: undefined, sessions: 0, rejected: [], broker: undefined };
 
 type Known = PodView & { readonly restarts: number };
 type Place = {
@@ -174,7 +181,8 @@ class ClusterPushes implements Pusher {
     if (!place?.hasEntries) return undefined;
     const { digest, podsSynced, podsTotal, pods } = this.#engine.state(cluster);
     const lagging = pods.filter((pod) => pod.ready && !pod.synced).map((pod) => ({ pod: pod.name, why: whyOf(pod.failure) }));
-    const words = [...place.pods].sort(byName).map((pod) => place.words.get(pod.address) ?? SILENT);
+    const told = [...place.pods].sort(byName).map((pod) => ({ pod, word: place.words.get(pod.address) ?? SILENT }));
+    const words = told.map(({ word }) => word);
     const rejected = new Map(words.flatMap((word) => word.rejected).map((entry) => [entry.key, entry]));
     return {
       digest,
@@ -183,6 +191,7 @@ class ClusterPushes implements Pusher {
       lagging: lagging.sort((a, b) => (a.pod < b.pod ? -1 : 1)),
       rejected: [...rejected.values()].sort((a, b) => (a.key < b.key ? -1 : 1)),
       version: words.find((word) => word.version !== undefined)?.version,
+      brokers: brokersOf(told),
       sessions: words.reduce((sum, word) => sum + word.sessions, 0),
     };
   }
@@ -231,7 +240,8 @@ class ClusterPushes implements Pusher {
       const before = place.words.get(target.ip) ?? SILENT;
       const word = next(before);
       place.words.set(target.ip, word);
-      if (word.sessions !== before.sessions || word.version !== before.version) this.#changed(cluster);
+      const isSame = word.sessions === before.sessions && word.version === before.version && isSameBroker(word.broker, before.broker);
+      if (!isSame) this.#changed(cluster);
     }
   }
 
@@ -261,7 +271,18 @@ const samePod = (a: Known, b: Known | undefined): boolean =>
   b !== undefined && a.address === b.address && a.ready === b.ready && a.name === b.name && a.restarts === b.restarts;
 
 const byName = (a: PodView, b: PodView): number => (a.name < b.name ? -1 : 1);
-const aboutItself = ({ version, sessions }: AdminStatus) => ({ version, sessions });
+const aboutItself = ({ version, sessions, broker }: AdminStatus) => ({ version, sessions, broker });
+const isSameBroker = (a: BrokerWord | undefined, b: BrokerWord | undefined): boolean => a?.state === b?.state && a?.detail === b?.detail;
+
+/** One that cannot tell got its broker's answer before it became ready. */
+function brokersOf(told: readonly { readonly pod: PodView; readonly word: Word }[]): PushState["brokers"] {
+  const isUp = ({ pod, word }: (typeof told)[number]) =>
+    word.broker ? word.broker.state === "up" : pod.ready && word.version !== undefined;
+  return {
+    up: told.filter(isUp).length,
+    down: told.flatMap(({ pod, word }) => (word.broker?.state === "down" ? [{ pod: pod.name, why: word.broker.detail }] : [])),
+  };
+}
 
 function whyOf(failure: unknown): string {
   if (failure === undefined) return "not told yet";

@@ -1,9 +1,10 @@
 // Why: the status of a NexusCluster from what was rendered and seen. Pure: data in, status out.
 
+import type { Refused } from "@nexus/protocol/resources/conditions.ts";
 import type { NexusCluster, NexusClusterStatus } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { conditions, few, isTrue, type Judgement, judge } from "./conditions.ts";
 import type { Obstacle } from "./exposure.ts";
-import { type RedisSeen, redisReady } from "./redis.ts";
+import { type BrokerWords, type RedisSeen, redisReady } from "./redis.ts";
 import { autoscalingActive, type ScalingSeen } from "./scaling.ts";
 
 /** What a pass found; absent members were not looked at yet. */
@@ -22,6 +23,9 @@ export type ClusterSeen = {
   readonly version: string | undefined;
   readonly sessions: number;
   readonly redis: RedisSeen | undefined;
+  readonly brokers: BrokerWords;
+  /** What keeps inboxes from where the spec wants them. */
+  readonly storage: Refused | undefined;
   readonly scaling: ScalingSeen | undefined;
   readonly endpoints: readonly string[];
   /** What keeps the listener or its route from working. */
@@ -92,6 +96,8 @@ function blocked(seen: ClusterSeen): Judgement | undefined {
   if (seen.conflict) return stop("NameConflict", seen.conflict);
   if (seen.notSupported.length > 0) return stop("NotSupported", `this version cannot carry out ${few(seen.notSupported, 8)}`);
   if (seen.exposure && !seen.exposure.isProgress) return stop(seen.exposure.reason, seen.exposure.message);
+  if (seen.redis?.kind === "refused") return stop(seen.redis.reason, `redis: ${seen.redis.message}`);
+  if (seen.storage) return stop(seen.storage.reason, `storage: ${seen.storage.message}`);
   if (seen.missingSecrets.length > 0) return stop("SecretNotFound", `missing: ${few(seen.missingSecrets)}`);
   return undefined;
 }
@@ -118,7 +124,7 @@ function judgements(seen: ClusterSeen): Judgement[] {
   return [
     ready,
     availability(seen),
-    redisReady(seen.redis),
+    redisReady(seen.redis, seen.brokers),
     config,
     autoscalingActive(seen.scaling),
     judge("MonitoringReady", "True", "NotRequested", "not asked for"),

@@ -104,13 +104,17 @@ const RESERVED_ENV = [
   "NEXUS_ADMIN_TOKEN_FILE",
   "NEXUS_TLS_CERT_FILE",
   "NEXUS_TLS_KEY_FILE",
+  "NEXUS_ENGINE",
+  "NEXUS_INBOX",
+  "NEXUS_REDIS_CONNECTION_FILE",
+  "NEXUS_POSTGRES_URL_FILE",
 ];
 
 const env = opaqueKeyed(["name"], 64, "Further environment of the server container, as in a Pod.", ROLLS, {
   "x-kubernetes-validations": [
     celRule<readonly { name: string }[]>(
       `self.all(one, !(one.name in [${RESERVED_ENV.map((one) => `'${one}'`).join(", ")}]))`,
-      "env must not set NEXUS_CLUSTER, NEXUS_NODE, NEXUS_BOOT_DIRECTORY, NEXUS_ADMIN_* or NEXUS_TLS_*: the operator sets them",
+      "env must not set NEXUS_CLUSTER, NEXUS_NODE, NEXUS_BOOT_DIRECTORY, NEXUS_ENGINE, NEXUS_INBOX, or any file of NEXUS_ADMIN_*, NEXUS_TLS_*, NEXUS_REDIS_* and NEXUS_POSTGRES_* that the operator sets",
       (entries) => entries.every(({ name }) => !RESERVED_ENV.includes(name)),
     ),
   ],

@@ -95,9 +95,9 @@ export const Redis = group(
 
 export const Storage = group(
   "Where inboxes are kept.",
-  LIVE,
+  ROLLS,
   {
-    inbox: choice(["Auto", "Redis", "Postgres"], "Auto: Redis when there is one, else memory.", LIVE, "Auto"),
+    inbox: choice(["Auto", "Redis", "Postgres"], "Auto: Redis when there is one, else memory.", ROLLS, "Auto"),
     postgres: Type.Optional(
       group("With inbox: Postgres.", LIVE, { urlSecretRef: secretKeyRef("Secret with the connection URL.", LIVE, "url") }),
     ),

@@ -124,7 +124,7 @@ test.each([
 
 test.each([
   [{}, []],
-  [{ redis: { mode: "External", external: { topology: "Standalone", addresses: ["r:6379"] } } }, ["spec.redis.mode"]],
+  [{ redis: { mode: "External", external: { topology: "Standalone", addresses: ["r:6379"], database: 0 } } }, []],
   [
     { redis: { mode: "Managed", managed: {} }, autoscaling: { provider: "Nexus", maxReplicas: 5 } },
     ["spec.redis.mode", "spec.autoscaling"],

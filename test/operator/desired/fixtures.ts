@@ -1,5 +1,7 @@
 // Why: the one table of everything the operator renders: which clusters, and which builders. Golden files, dry runs, the
 // Restricted profile and "apply twice changes nothing" all walk it: who adds a builder or a feature adds a line here.
+
+import type { SecretReader } from "@nexus/operator/desired/bundle/credentials.ts";
 import { deployment, deploymentPods, disruptionBudget, serviceAccount } from "@nexus/operator/desired/children.ts";
 import { certificate } from "@nexus/operator/desired/exposure/certificate.ts";
 import { httpRoute } from "@nexus/operator/desired/exposure/http-route.ts";
@@ -7,6 +9,8 @@ import { ingress } from "@nexus/operator/desired/exposure/ingress.ts";
 import { service } from "@nexus/operator/desired/exposure/service.ts";
 import { serverPolicy } from "@nexus/operator/desired/network/server-policy.ts";
 import type { RenderContext } from "@nexus/operator/desired/pod-template.ts";
+import { postgresSecret } from "@nexus/operator/desired/pods/storage.ts";
+import { connectionSecret, externalConnection } from "@nexus/operator/desired/redis/connection.ts";
 import type { KubeObject } from "@nexus/operator/plan/object.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { aCluster } from "../bundle/fixtures.ts";
@@ -28,10 +32,28 @@ export const BUILDERS: Readonly<Record<string, Render>> = {
   networkPolicy: serverPolicy,
   ingress: (cluster, context) => cluster.spec.exposure.ingress && ingress(cluster, context, cluster.spec.exposure.ingress),
   httpRoute: (cluster, context) => cluster.spec.exposure.gateway && httpRoute(cluster, context, cluster.spec.exposure.gateway),
+  redisConnection: (cluster, context) => cluster.spec.redis.external && connectionSecret(cluster, context, connectionOf(cluster)),
+  postgresConnection: (cluster, context) =>
+    cluster.spec.storage.postgres && postgresSecret(cluster, context, Buffer.from("postgres://nexus@db/nexus").toString("base64")),
   certificate: (cluster, context) => cluster.spec.tls?.issuerRef && certificate(cluster, context, cluster.spec.tls.issuerRef),
   deployment,
   deploymentPods,
 };
+
+const SENTINELS = {
+  redis: {
+    mode: "External",
+    external: {
+      topology: "Sentinel",
+      addresses: ["sentinel-0:26379", "sentinel-1:26379"],
+      masterName: "main",
+      database: 2,
+      usernameSecretRef: { name: "redis", key: "username" },
+      passwordSecretRef: { name: "redis", key: "password" },
+      tls: { caSecretRef: { name: "redis-ca", key: "ca.crt" }, clientSecretRef: { name: "redis-client" } },
+    },
+  },
+} as const;
 
 /** Clusters by name: the smallest, one of everything about pods, and one for each feature that renders something of its own. */
 export const CLUSTERS: Readonly<Record<string, () => NexusCluster>> = {
@@ -72,10 +94,20 @@ export const CLUSTERS: Readonly<Record<string, () => NexusCluster>> = {
         },
       },
     }),
+  redisExternal: () =>
+    aCluster({ replicas: 3, ...SENTINELS, storage: { inbox: "Postgres", postgres: { urlSecretRef: { name: "pg", key: "url" } } } }),
   tlsSecret: () => aCluster({ tls: { secretRef: { name: "public-tls" } }, exposure: { ingress: { host: "push.example.com" } } }),
   tlsIssuer: () =>
     aCluster({ tls: { issuerRef: { name: "letsencrypt", kind: "ClusterIssuer" } }, exposure: { service: { type: "LoadBalancer" } } }),
 };
+
+/** What the Secrets of users hold in these fixtures. */
+export const readFixture: SecretReader = (_namespace, name, key) => Buffer.from(`${name}/${key} of a user\n`);
+
+function connectionOf({ spec }: NexusCluster) {
+  const found = spec.redis.external && externalConnection(spec.redis.external, "default", readFixture);
+  return found?.kind === "connection" ? found.connection : undefined;
+}
 
 /** Everything rendered for one cluster, by builder. */
 export function renderAll(cluster: NexusCluster, context: RenderContext = CONTEXT): Readonly<Record<string, KubeObject>> {

@@ -47,7 +47,7 @@ export const CASES: readonly Case[] = [
   cluster("sentinels with a master name", external({ topology: "Sentinel", masterName: "main" })),
   cluster("percentages in a rollout", { ...none, rollout: { maxSurge: "25%", maxUnavailable: 1 } }),
   cluster("a selector for tenants", { ...none, allowedNamespaces: { from: "Selector", selector: { matchLabels: { team: "a" } } } }),
-  cluster("an inbox in PostgreSQL", { ...none, storage: { inbox: "Postgres", postgres: { urlSecretRef: { name: "pg" } } } }),
+  cluster("an inbox in PostgreSQL", { ...external({}), storage: { inbox: "Postgres", postgres: { urlSecretRef: { name: "pg" } } } }),
   cluster("redis left out", {}, { field: "spec.redis", says: "" }),
   cluster("an unknown redis mode", { redis: { mode: "Sometimes" } }, { field: "spec.redis.mode", says: "Managed" }),
   cluster("two replicas without redis", { ...none, replicas: 2 }, refused("spec.replicas", "several pods need Redis")),
@@ -66,6 +66,11 @@ export const CASES: readonly Case[] = [
   cluster("an address without port", external({ addresses: ["redis"] }), { field: "spec.redis.external.addresses[0]", says: "" }),
   cluster("no address", external({ addresses: [] }), refused("spec.redis.external.addresses", "at least one")),
   cluster("an inbox in a redis that is not there", { ...none, storage: { inbox: "Redis" } }, refused("spec.storage.inbox", "redis.mode")),
+  cluster(
+    "an inbox in PostgreSQL and everything else in memory",
+    { ...none, storage: { inbox: "Postgres", postgres: { urlSecretRef: { name: "pg" } } } },
+    refused("spec.storage.inbox", "redis.mode"),
+  ),
   cluster("PostgreSQL without address", { ...none, storage: { inbox: "Postgres" } }, refused("spec.storage", "postgres")),
   cluster(
     "a selector without from: Selector",

@@ -1,8 +1,39 @@
-// Why: the broker of a fleet: what the operator runs itself, and whether what the spec names is there.
+// Why: the broker of a fleet: servers are told where it is, and what the spec names must be there. It must never take a
+// connection away that servers use: what cannot be read now stays as it was, and the status says so.
+
+import { childNames } from "../../desired/names.ts";
+import { connectionSecret, type External, externalConnection, secretsOf } from "../../desired/redis/connection.ts";
 import type { RedisSeen } from "../../status/redis.ts";
+import { KINDS } from "../kinds.ts";
 import type { FleetWork } from "./work.ts";
 
+/** A Secret that nobody watches is looked for again after so long. */
+const MISSING_MS = 10_000;
+
 /** Brings the broker's objects about and says what is known of it. Rejects with `KubeError`. */
-export async function reconcileRedis({ cluster }: FleetWork): Promise<RedisSeen> {
-  return cluster.spec.redis.mode === "None" ? { kind: "notRequested" } : { kind: "notSupported" };
+export async function reconcileRedis(work: FleetWork): Promise<RedisSeen> {
+  const { mode, external } = work.cluster.spec.redis;
+  if (mode === "Managed") return { kind: "refused", reason: "NotSupported", message: "this version runs no broker" };
+  return mode === "External" && external ? await connectExternal(work, external) : await disconnect(work);
+}
+
+async function connectExternal(work: FleetWork, external: External): Promise<RedisSeen> {
+  const { cluster, namespace, deps } = work;
+  await deps.secrets.load(secretsOf(external).map((name) => [namespace, name] as const));
+  const found = externalConnection(external, namespace, deps.secrets.read);
+  if (found.kind === "wrong") return { kind: "refused", reason: "InvalidSpec", message: found.why };
+  if (found.kind === "missing") {
+    work.again(MISSING_MS);
+    return { kind: "refused", reason: "SecretNotFound", message: `missing: ${found.missing.join("; ")}` };
+  }
+  await work.child(KINDS.Secret, connectionSecret(cluster, deps.context, found.connection));
+  return { kind: "wired" };
+}
+
+/** Credentials of a broker that is not used any more are not kept. */
+async function disconnect(work: FleetWork): Promise<RedisSeen> {
+  const { cluster, deps } = work;
+  if (work.ours(KINDS.Secret, childNames(cluster.metadata.name).redisConnection))
+    await work.child(KINDS.Secret, connectionSecret(cluster, deps.context, undefined));
+  return { kind: "notRequested" };
 }

@@ -8,10 +8,10 @@ import type { KubeObject } from "../../plan/object.ts";
 import { foreignReason, type Identity } from "../../plan/ownership.ts";
 import type { CertificateMaker } from "../admin-credentials.ts";
 import type { SecretHead } from "../generated-secrets.ts";
-import type { Kind } from "../kinds.ts";
+import { KINDS, type Kind } from "../kinds.ts";
 import { isConflict } from "../kube-error.ts";
 import type { NewestObjects } from "../newest.ts";
-import type { Capabilities, ChildApplier, ChildOutcome, Drift, EventRecorder, KubeApi } from "../ports.ts";
+import type { Capabilities, ChildApplier, ChildOutcome, Drift, EventRecorder, KubeApi, Store } from "../ports.ts";
 import type { SecretSource } from "../secret-source.ts";
 import type { Views } from "../views.ts";
 
@@ -79,8 +79,9 @@ export function fleetWork(cluster: NexusCluster, deps: FleetDeps): FleetWork {
     labels: childLabels(clusterName, component, deps.context.operatorId),
     ...(uid === undefined ? {} : { ownerUid: uid }),
   });
+  const storeOf = (kind: Kind): Store<KubeObject> => (kind === KINDS.Secret ? deps.views.ownSecrets : deps.views.children(kind));
   const find = (kind: Kind, name: string) =>
-    deps.newest.get(deps.views.children(kind), { apiVersion: "", kind: kind.kind, metadata: { namespace, name } });
+    deps.newest.get(storeOf(kind), { apiVersion: "", kind: kind.kind, metadata: { namespace, name } });
   const isOurs = (live: KubeObject) =>
     (["server", "redis"] as const).some((component) => foreignReason(live, identity(component)) === undefined);
 
@@ -92,7 +93,7 @@ export function fleetWork(cluster: NexusCluster, deps: FleetDeps): FleetWork {
     again,
     warn,
     async child(kind, desired, { manager = MANAGER, digestAt, component = "server" } = {}) {
-      const live = deps.newest.get(deps.views.children(kind), desired);
+      const live = deps.newest.get(storeOf(kind), desired);
       const request = { kind, desired, live, manager, identity: identity(component), ...(digestAt ? { digestAt } : {}) };
       const outcome = await deps.applier.apply(request);
       if (outcome.kind === "created" || outcome.kind === "applied") deps.newest.put(outcome.live);
