@@ -1,9 +1,13 @@
 // Why: `npm test` on any machine: runs every tier this machine can, says which it left out and why, and ends with one
 // line that adds everything up. It must never report success for a tier that failed to start.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Glob } from "bun";
 import { ensurePackages } from "../test/support/apt.ts";
 import { unavailableTier } from "../test/support/cluster/tiers.ts";
 import { runChecks } from "./check.ts";
+import { checkRights, RIGHTS_TIERS } from "./tiers/rights.ts";
 import { runShown } from "./tiers/run.ts";
 import { add, closingLine, NOTHING, type Tally, tallyOf } from "./tiers/tally.ts";
 import { FAST_TIERS, NIGHTLY_TIERS, TIERS, type Tier } from "./tiers/tiers.ts";
@@ -56,6 +60,17 @@ async function runTier(tier: Tier): Promise<Tally> {
   return tallyOf(stderr, exitCode);
 }
 
+/** Why the tiers that ran do not show which rights are never used, or undefined. */
+function partOfRights(tallies: ReadonlyMap<string, Tally>): string | undefined {
+  for (const name of RIGHTS_TIERS) {
+    const tally = tallies.get(name);
+    if (!tally || tally.passed === 0) return `the tier ${name} did not run`;
+    if (tally.failed > 0) return `tests of the tier ${name} failed`;
+    if (tally.skipped > 0) return `tests of the tier ${name} were skipped`;
+  }
+  return undefined;
+}
+
 const plan = planOf(process.argv.slice(2));
 if (process.argv.includes("--nightly")) process.env.NEXUS_FUZZ_STEPS ??= NIGHTLY_STEPS;
 const started = performance.now();
@@ -69,7 +84,19 @@ if (plan.checks) {
   say("checks: types, lint, generated files, lock file");
   note("checks", await runChecks());
 }
-for (const tier of plan.tiers) note(tier.name, await runTier(tier));
+const rights = mkdtempSync(join(tmpdir(), "nexus-rights-"));
+process.env.NEXUS_RIGHTS_RUN = rights;
+const tallies = new Map<string, Tally>();
+for (const tier of plan.tiers) {
+  const tally = await runTier(tier);
+  tallies.set(tier.name, tally);
+  note(tier.name, tally);
+}
+if (RIGHTS_TIERS.some((name) => tallies.has(name))) {
+  say("rights: what the operator is granted against what the audit logs say it used");
+  note("rights", checkRights(rights, partOfRights(tallies)));
+}
+rmSync(rights, { recursive: true, force: true });
 say(`all in ${((performance.now() - started) / 1000).toFixed(0)} s`);
 process.stderr.write(`${rows.join("\n")}\n\n`);
 process.stdout.write(`${closingLine(total)}\n`);

@@ -1,5 +1,5 @@
 // Why: what every test of the whole operator needs: an API server with our CRDs and our RBAC, an operator that runs under that
-// RBAC as a user would run it, and what it wrote, from the audit log. It must never grant the operator more than operator/deploy does.
+// RBAC as a user would run it, and what it wrote, from the audit log. It must never grant the operator more than the chart does.
 import { join } from "node:path";
 import { type RunningOperator, startOperator } from "@nexus/operator/main.ts";
 import { parseOptions } from "@nexus/operator/options.ts";
@@ -44,7 +44,7 @@ export type Stage = AsyncDisposable & {
   condition(resource: string, namespace: string, type: string): Promise<Condition | undefined>;
   /** Waits for a condition of an object; answers it. */
   until(resource: string, namespace: string, want: Partial<Condition> & { readonly type: string }, timeoutMs?: number): Promise<Condition>;
-  /** An operator in this process, under the RBAC of operator/deploy. `server` replaces the API server's address (a proxy). */
+  /** An operator in this process, under the chart's RBAC. `server` replaces the API server's address (a proxy). */
   operator(flags?: Readonly<Record<string, string>>, server?: string): Promise<RunningOperator & AsyncDisposable>;
   /** An operator as a process of its own, with the CLI's command. */
   process(flags?: Readonly<Record<string, string>>): Promise<OperatorProcess>;
@@ -63,7 +63,9 @@ export async function startStage(): Promise<Stage> {
     return stdout;
   };
   await kubectl("apply", "-f", join(root, "crds"));
-  await kubectl("apply", "-f", join(root, "operator/deploy/namespace.yaml"), "-f", join(root, "operator/deploy/rbac.yaml"));
+  // test/chart proves that these are the chart's own.
+  const manifests = ["namespace", "rbac", "admission-policy"].flatMap((name) => ["-f", join(root, `operator/deploy/${name}.yaml`)]);
+  await kubectl("apply", ...manifests);
   await kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s");
   const kubeconfig = await plane.kubeconfigFor(USER, [], "token");
 

@@ -20,6 +20,8 @@ export type AuditEvent = {
     readonly name?: string;
   };
   readonly responseStatus?: { readonly code?: number; readonly reason?: string };
+  /** `authorization.k8s.io/decision` and `/reason`: what RBAC said, and which binding said it. */
+  readonly annotations?: Readonly<Record<string, string>>;
   readonly requestReceivedTimestamp: string;
   readonly stageTimestamp: string;
 };

@@ -9,6 +9,7 @@ import { apiServerCommand, controllerManagerCommand, etcdCommand, type Layout, s
 import { Components } from "./components.ts";
 import { type Credentials, createCredentials } from "./credentials.ts";
 import { freePorts } from "./ports.ts";
+import { announceRights, recordRights } from "./rights-log.ts";
 import { Run } from "./run.ts";
 import { CONTROL_PLANE_TOOLS, SCHEDULER_TOOLS } from "./tools.ts";
 
@@ -62,11 +63,17 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
         schedulerCommand(binaries as Record<(typeof SCHEDULER_TOOLS)[number], string>, layout, credentials),
       );
     }
-    return { ...api, ...lifecycle(parts), [Symbol.asyncDispose]: () => run.close() };
+    return { ...api, ...lifecycle(parts), [Symbol.asyncDispose]: () => close(run, layout) };
   } catch (error) {
     await run.close();
     throw error;
   }
+}
+
+/** Ends a cluster; what its operators were allowed and denied is kept for the run. */
+export async function close(run: Run, layout: Layout): Promise<void> {
+  recordRights(layout.directory, layout.auditLog);
+  await run.close();
 }
 
 /** The names an API server answers to inside a cluster. */
@@ -92,6 +99,7 @@ export async function startCore(
   options: { controllerManager: boolean },
 ): Promise<void> {
   const { components, layout, credentials } = parts;
+  announceRights(layout.directory);
   if (layout.auditLog) writeJson(join(layout.directory, "audit-policy.json"), AUDIT_POLICY);
   await components.start("etcd", etcdCommand(binaries, layout));
   await components.start("apiserver", apiServerCommand(binaries, layout, credentials)); // it retries until etcd answers

@@ -10,7 +10,7 @@ import { createApi } from "./api.ts";
 import { type Binaries, ensureBinaries } from "./binaries.ts";
 import { type Layout, schedulerCommand } from "./commands.ts";
 import { Components, entering } from "./components.ts";
-import { API_NAMES, type ControlPlane, type CoreParts, lifecycle, startCore } from "./control-plane.ts";
+import { API_NAMES, type ControlPlane, type CoreParts, close, lifecycle, startCore } from "./control-plane.ts";
 import { createCredentials } from "./credentials.ts";
 import { containerdSocket, DNS_ROLE, nodeFiles, PAUSE_IMAGE } from "./node-config.ts";
 import { openNamespaces } from "./node-namespaces.ts";
@@ -64,7 +64,7 @@ export async function startNodeCluster(options: { readonly audit?: boolean } = {
       startContainers({ components, directory, exec, importImage }, binaries),
     ]);
     await startNode(parts, binaries, addresses);
-    return { ...api, ...lifecycle(parts), addresses, exec, importImage, [Symbol.asyncDispose]: () => run.close() };
+    return { ...api, ...lifecycle(parts), addresses, exec, importImage, [Symbol.asyncDispose]: () => close(run, layout) };
   } catch (error) {
     await run.close();
     throw error;
