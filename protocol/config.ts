@@ -57,6 +57,16 @@ export const ServerConfig = Type.Object({
         "Address ranges of proxies whose X-Forwarded-For is believed, separated by commas (10.0.0.0/8,2001:db8::/32). Limits per address count what stands there. Empty: the peer is the client.",
     }),
   }),
+  tls: section({
+    certFile: Type.String({ default: "", description: "PEM certificate chain of the public port. Empty: the public port is plain." }),
+    keyFile: Type.String({ default: "", description: "PEM private key of certFile." }),
+    rereadSeconds: Type.Integer({
+      minimum: 1,
+      maximum: 3600,
+      default: 10,
+      description: "How often the two files are read again, in seconds. Open connections outlive a renewed certificate.",
+    }),
+  }),
   ops: section({ host: host("0.0.0.0"), port: port(9090, "Plain port with /live, /ready and /metrics. 0: any free one.") }),
   admin: section({
     host: host("0.0.0.0"),
