@@ -91,6 +91,8 @@ export function tenantEntry({ tenant, tenantId }: AcceptedTenant, read: SecretRe
     quotas: spec.quotas,
     channels: spec.channels ?? [],
     allowed_origins: [...(spec.allowedOrigins ?? [])].sort(),
+    origin: { namespace, name: tenant.metadata.name },
+    ...(spec.deletionPolicy === "Delete" ? { deletion_policy: "Delete" as const } : {}),
   };
   return { entry: sealEntry({ kind: "tenant", id: tenantId, ...identity(tenant), spec: settings }), missing, unusable };
 }

@@ -1,6 +1,6 @@
 // Why: content that is random is written once and never rendered again: created by POST alone, so that two operators at once
 // end with one value; AlreadyExists means read it and use it. Rotation is an update of the version that was read.
-import { PREVIOUS_KEY, PREVIOUS_UNTIL } from "../desired/bundle/credentials.ts";
+import { PREVIOUS_KEY, PREVIOUS_UNTIL, type ReplacedKey, replacedKeys } from "../desired/bundle/credentials.ts";
 import { ROTATION_ANNOTATION } from "../desired/names.ts";
 import type { OwnerReference } from "../plan/object.ts";
 import { foreignReason, type Identity } from "../plan/ownership.ts";
@@ -89,15 +89,27 @@ const newKey = (): string => `nxk_${Buffer.from(crypto.getRandomValues(new Uint8
 /** A random bearer token, for the admin port. */
 export const newToken = (): string => Buffer.from(crypto.getRandomValues(new Uint8Array(KEY_BYTES))).toString("base64url");
 
-/** An API key: made when missing, replaced when `rotation` was raised; the old one stays valid for 24 h. */
+/**
+ * An API key: made when missing or emptied, replaced when `rotation` was raised. A replaced one stays valid for 24 h, also when
+ * the next is replaced before that; nobody has to write anything for it to end.
+ */
 export async function ensureKey(head: SecretHead, rotation: number, deps: Deps & { readonly wallMs: number }): Promise<Ensured> {
   const ensured = await ensureSecret(head, () => ({ key: newKey() }), deps, { [ROTATION_ANNOTATION]: String(rotation) });
   if (!ensured.ok) return ensured;
   const { secret } = ensured;
+  const present = textOf(secret, "key").trim();
   const done = Number(secret.metadata.annotations?.[ROTATION_ANNOTATION] ?? 0);
-  if (done >= rotation) return ensured;
-  const previous = Buffer.from(secret.data?.key ?? "", "base64").toString();
+  if (done >= rotation && present !== "") return ensured;
   const until = new Date(deps.wallMs + OVERLAP_MS).toISOString();
-  const data = { key: newKey(), [PREVIOUS_KEY]: previous, [PREVIOUS_UNTIL]: until };
-  return { ok: true, secret: await replaceData(secret, data, deps, { [ROTATION_ANNOTATION]: String(rotation) }) };
+  const earlier = replacedKeys(textOf(secret, PREVIOUS_KEY), textOf(secret, PREVIOUS_UNTIL), false);
+  const replaced = [...(present === "" ? [] : [{ key: present, notAfter: until }]), ...earlier.filter((one) => isValid(one, deps.wallMs))];
+  const data = {
+    key: newKey(),
+    [PREVIOUS_KEY]: replaced.map(({ key }) => key).join("\n"),
+    [PREVIOUS_UNTIL]: replaced.map(({ notAfter }) => notAfter).join("\n"),
+  };
+  return { ok: true, secret: await replaceData(secret, data, deps, { [ROTATION_ANNOTATION]: String(Math.max(done || 0, rotation)) }) };
 }
+
+const textOf = (secret: SecretObject, key: string): string => Buffer.from(secret.data?.[key] ?? "", "base64").toString();
+const isValid = ({ notAfter }: ReplacedKey, nowMs: number): boolean => notAfter !== undefined && Date.parse(notAfter) > nowMs;

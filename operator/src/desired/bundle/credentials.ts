@@ -9,9 +9,14 @@ import type { TenantSpec } from "@nexus/protocol/resources/tenant.ts";
 /** Bytes of a key of a Secret; undefined when the Secret or the key is not there. */
 export type SecretReader = (namespace: string, name: string, key: string) => Uint8Array | undefined;
 
-/** Where a generated key keeps the one it replaced, and until when (RFC 3339) that is valid. */
+/**
+ * Where a generated key keeps those it replaced, and until when (RFC 3339) each is valid: one a line, the youngest first. A key
+ * that users import as `<name>` keeps them in `<name>.previous`; there the time may be left out: valid while it is there.
+ */
 export const PREVIOUS_KEY = "previous";
 export const PREVIOUS_UNTIL = "previous-not-after";
+/** Replaced keys that are looked at. */
+const MOST_PREVIOUS = 8;
 
 export type Hash = { readonly sha256: string; readonly not_after?: string };
 type Issuer = NonNullable<TenantSpec["auth"]["issuers"]>[number];
@@ -34,22 +39,49 @@ const decoder = new TextDecoder("utf-8", { fatal: false, ignoreBOM: false });
  */
 const headerText = (bytes: Uint8Array): string => decoder.decode(bytes).trim();
 
+export type ReplacedKey = { readonly key: string; readonly notAfter?: string };
+
 /**
- * Hashes of an API key: the present one, and the one it replaced while both are valid. Empty when the Secret is missing or
+ * Replaced keys from their lines. One whose time nobody can read is over: servers would refuse the whole entry. Without any
+ * times `isOpen` decides whether they are valid for ever or over.
+ */
+export function replacedKeys(keys: string, times: string | undefined, isOpen: boolean): readonly ReplacedKey[] {
+  const until = times === undefined ? [] : times.split("\n").map((line) => line.trim());
+  const found = keys
+    .split("\n")
+    .slice(0, MOST_PREVIOUS)
+    .map((line, at) => ({ key: line.trim(), notAfter: until[at] ?? "" }));
+  return found.flatMap(({ key, notAfter }): ReplacedKey[] => {
+    if (key === "") return [];
+    if (notAfter === "") return isOpen && times === undefined ? [{ key }] : [];
+    return DATE_TIME.test(notAfter) && !Number.isNaN(Date.parse(notAfter)) ? [{ key, notAfter }] : [];
+  });
+}
+
+/**
+ * Hashes of an API key: the present one, and those it replaced while all are valid. Empty when the Secret is missing or
  * blank. Whether `not_after` has passed is for the servers to judge: here is no clock.
  */
 export function keyHashes(read: SecretReader, namespace: string, ref: SecretKeyRef): readonly Hash[] {
   const present = read(namespace, ref.name, ref.key);
   const text = present === undefined ? "" : headerText(present);
   if (text === "") return [];
-  const previous = read(namespace, ref.name, PREVIOUS_KEY);
-  const until = read(namespace, ref.name, PREVIOUS_UNTIL);
-  const hash = { sha256: sha256(text) };
-  if (!previous || !until) return [hash];
-  const [replaced, notAfter] = [headerText(previous), headerText(until)];
-  // A date nobody can read would make servers refuse the whole entry: then the replaced key is over.
-  const overlaps = replaced !== "" && replaced !== text && DATE_TIME.test(notAfter) && !Number.isNaN(Date.parse(notAfter));
-  return overlaps ? [hash, { sha256: sha256(replaced), not_after: notAfter }] : [hash];
+  const replaced = [
+    ...replacedIn(PREVIOUS_KEY, PREVIOUS_UNTIL, false),
+    ...replacedIn(`${ref.key}.${PREVIOUS_KEY}`, `${ref.key}.${PREVIOUS_UNTIL}`, true),
+  ];
+  const others = new Map(replaced.filter(({ key }) => key !== text).map((one) => [one.key, one]));
+  const hashes = [...others.values()].map(({ key, notAfter }) => ({
+    sha256: sha256(key),
+    ...(notAfter === undefined ? {} : { not_after: notAfter }),
+  }));
+  return [{ sha256: sha256(text) }, ...hashes];
+
+  function replacedIn(keys: string, times: string, isOpen: boolean): readonly ReplacedKey[] {
+    const previous = read(namespace, ref.name, keys);
+    const until = read(namespace, ref.name, times);
+    return previous ? replacedKeys(decoder.decode(previous), until && decoder.decode(until), isOpen) : [];
+  }
 }
 
 /** The verification key of an issuer: HMAC bytes as they are, a public key as SPKI PEM, or the address of a JWKS. */
