@@ -1,6 +1,6 @@
 // Why: the admin port's own authority: one per cluster, made by the operator, trusted by nobody else. Elliptic curve P-256;
-// a leaf lives 90 days and is replaced when a third of that is left. It must never be used for the public port.
-import { randomBytes, X509Certificate } from "node:crypto";
+// a leaf lives 90 days, the authority two years, and each is replaced when a third of that is left. It must never be used for the public port.
+import { createPrivateKey, randomBytes, X509Certificate } from "node:crypto";
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 const DAY_MS = 24 * 3600 * 1000;
@@ -77,11 +77,30 @@ export async function issueLeaf(authority: KeyPair, serverName: string, nowMs: n
   return { certPem: certificate.toString("pem"), keyPem: await keyPem(keys.privateKey) };
 }
 
-/** Whether less than a third of the leaf's life is left, or it cannot be read. */
+/** Whether less than a third of the certificate's life is left, or it cannot be read. */
 export function needsRenewal(certPem: string, nowMs: number): boolean {
   try {
-    return new X509Certificate(certPem).validToDate.getTime() - nowMs < (LEAF_DAYS / 3) * DAY_MS;
+    const { validFromDate, validToDate } = new X509Certificate(certPem);
+    return validToDate.getTime() - nowMs < (validToDate.getTime() - validFromDate.getTime()) / 3;
   } catch {
     return true; // not a certificate: replace it
+  }
+}
+
+/** Whether both can be read and belong together. */
+export function isPair({ certPem, keyPem: key }: KeyPair): boolean {
+  try {
+    return new X509Certificate(certPem).checkPrivateKey(createPrivateKey(key));
+  } catch {
+    return false; // one of them is not what it should be: replace both
+  }
+}
+
+/** Whether `authorityPem` signed `certPem`; false when either cannot be read. */
+export function isIssuedBy(certPem: string, authorityPem: string): boolean {
+  try {
+    return new X509Certificate(certPem).verify(new X509Certificate(authorityPem).publicKey);
+  } catch {
+    return false; // as above
   }
 }

@@ -6,7 +6,7 @@ import { type Component, childLabels, MANAGER, ownedBy } from "../../desired/nam
 import type { RenderContext } from "../../desired/pod-template.ts";
 import type { KubeObject } from "../../plan/object.ts";
 import { foreignReason, type Identity } from "../../plan/ownership.ts";
-import type { CertificateMaker } from "../admin-credentials.ts";
+import type { CertificateMaker } from "../admin-authority.ts";
 import type { SecretHead } from "../generated-secrets.ts";
 import { KINDS, type Kind } from "../kinds.ts";
 import { isConflict } from "../kube-error.ts";
