@@ -13,16 +13,23 @@ const BINDING = 'RBAC: allowed by ClusterRoleBinding "nexus-operator.nexus-syste
 function event(
   verb: string,
   resource: string,
-  options: { code?: number; denied?: boolean; user?: string; reason?: string } = {},
+  options: { code?: number; denied?: boolean; user?: string; agent?: string; reason?: string } = {},
 ): AuditEvent {
   const [name = "", subresource] = resource.split("/");
-  const { code = 200, denied = false, user = "system:serviceaccount:nexus-system:nexus-operator", reason = BINDING } = options;
+  const {
+    code = 200,
+    denied = false,
+    user = "system:serviceaccount:nexus-system:nexus-operator",
+    agent = "nexus-operator/0.1.0",
+    reason = BINDING,
+  } = options;
   return {
     auditID: "1",
     stage: "ResponseComplete",
     requestURI: "/",
     verb,
     user: { username: user },
+    userAgent: agent,
     objectRef: { apiGroup: "apps", resource: name, namespace: "shop", name: "one", ...(subresource ? { subresource } : {}) },
     responseStatus: { code: denied ? 403 : code },
     annotations: denied
@@ -70,7 +77,8 @@ test("what others did, and what every account may do, is no use of our rights", 
   const others = event("get", "deployments", { user: "system:serviceaccount:shop:somebody" });
   const everybody = event("create", "selfsubjectaccessreviews", { reason: 'RBAC: allowed by ClusterRoleBinding "system:basic-user"' });
   const bySuffix = event("get", "deployments", { user: "system:serviceaccount:shop:not-nexus-operator" });
-  expect(rightsOf([others, everybody, bySuffix])).toEqual({ used: [], denied: [] });
+  const test = event("get", "deployments", { agent: "kubectl/v1.36.3" });
+  expect(rightsOf([others, everybody, bySuffix, test])).toEqual({ used: [], denied: [] });
 });
 
 test("an apply that creates uses both verbs, one that changes only patch", () => {

@@ -8,6 +8,8 @@ import { type AuditEvent, readAuditLog } from "./audit.ts";
 
 /** Every operator of ours runs under a ServiceAccount of this name, whatever its namespace. */
 const OPERATOR = /^system:serviceaccount:[^:]+:nexus-operator$/;
+/** A test that speaks under the operator's account shows nothing about the operator. */
+const AGENT = "nexus-operator/";
 
 /** A denial that a test provokes: without `name` or `namespace` any. */
 export type DeliberateDenial = Partial<Pick<RightUse, "namespace" | "name">> & Pick<RightUse, "verb" | "resource">;
@@ -41,7 +43,7 @@ export function rightsOf(events: readonly AuditEvent[], deliberate: readonly Del
   const denied = new Map<string, RightUse>();
   for (const event of events) {
     const { objectRef: ref, annotations = {}, verb } = event;
-    if (!ref?.resource || !OPERATOR.test(event.user.username)) continue;
+    if (!ref?.resource || !OPERATOR.test(event.user.username) || !event.userAgent?.startsWith(AGENT)) continue;
     const resource = ref.subresource ? `${ref.resource}/${ref.subresource}` : ref.resource;
     const use: RightUse = { verb, group: ref.apiGroup ?? "", resource };
     const decision = annotations["authorization.k8s.io/decision"];
