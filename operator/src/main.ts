@@ -12,6 +12,7 @@ import { createEventRecorder } from "./kube/events.ts";
 import { leaseApi, startElector } from "./kube/lease.ts";
 import { createOperatorMetrics } from "./kube/metrics.ts";
 import { createKubeApi } from "./kube/resource.ts";
+import { createSchemas } from "./kube/schemas.ts";
 import { createStatusWriter } from "./kube/status.ts";
 import { createTransport } from "./kube/transport.ts";
 import { startWatches } from "./kube/watches.ts";
@@ -24,6 +25,8 @@ import { createPasses } from "./loop/passes.ts";
 import type { WatchHandler } from "./loop/ports.ts";
 import { createPusher } from "./loop/pusher.ts";
 import { PRIORITY, WorkQueue } from "./loop/queue.ts";
+import { Loads } from "./loop/scaling/loads.ts";
+import { Scaling } from "./loop/scaling/memory.ts";
 import { SecretSource } from "./loop/secret-source.ts";
 import { worldOf } from "./loop/views.ts";
 import { type OperatorOptions, parseOptions } from "./options.ts";
@@ -165,10 +168,16 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
         log(event === "push.failed" ? "warn" : "info", event, fields);
       },
     });
+    const loads = new Loads({
+      admin: createAdminClient({ userAgent }),
+      ...{ leadership, clock, intervalMs: options.scalingSeconds * 1000 },
+      onRound: (cluster) => queue.add(workKey("cluster", cluster), PRIORITY.resync),
+    });
+    const scaling = new Scaling(clock, loads);
     const newest = new NewestObjects(clock);
     const passes = createPasses({
       ...{ api, applier, secrets, views, capabilities, events, certificates, world, pusher, leadership, clock, random, onError },
-      newest,
+      ...{ newest, scaling, schemas: createSchemas(transport, clock) },
       context: {
         operatorId: options.operatorId,
         defaultImage: options.serverImage,
@@ -194,6 +203,7 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
       controller: loop,
       stop: async () => {
         passes.stop();
+        scaling.stop();
         await pusher.stop();
         await queue.shutDown();
         await running;

@@ -20,6 +20,8 @@ export type OperatorOptions = {
   readonly leaseSeconds: number;
   readonly renewSeconds: number;
   readonly retrySeconds: number;
+  /** How often pods are asked how loaded they are, while a size depends on it. */
+  readonly scalingSeconds: number;
 };
 
 type Sources = { readonly env: Readonly<Record<string, string | undefined>>; readonly flags: ReadonlyMap<string, string> };
@@ -73,6 +75,7 @@ export function parseOptions({
     leaseSeconds: whole("lease-seconds", 15, 1, 300),
     renewSeconds: whole("renew-seconds", 10, 1, 300),
     retrySeconds: whole("retry-seconds", 2, 1, 60),
+    scalingSeconds: whole("scaling-seconds", 15, 1, 300),
   };
   if (options.renewSeconds >= options.leaseSeconds) errors.push("--renew-seconds: must be less than --lease-seconds");
   if (options.retrySeconds >= options.renewSeconds) errors.push("--retry-seconds: must be less than --renew-seconds");

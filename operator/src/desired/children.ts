@@ -31,8 +31,8 @@ const deploymentHead = (cluster: NexusCluster, context: RenderContext) => ({
 });
 const selector = (cluster: NexusCluster) => ({ matchLabels: selectorLabels(cluster.metadata.name, "server") });
 
-/** The Deployment without its pod template: strategy and deadlines. */
-export function deployment(cluster: NexusCluster, context: RenderContext) {
+/** The Deployment without its pod template: strategy and deadlines. `isPaused`: its rollout waits. */
+export function deployment(cluster: NexusCluster, context: RenderContext, { isPaused = false }: { readonly isPaused?: boolean } = {}) {
   const { rollout, redis, delivery } = cluster.spec;
   // A Deployment does not wait for pods that terminate: this puts drains one after another.
   const minReadySeconds = delivery.drainSeconds + PROPAGATION_SECONDS;
@@ -48,6 +48,7 @@ export function deployment(cluster: NexusCluster, context: RenderContext) {
       minReadySeconds,
       progressDeadlineSeconds: minReadySeconds + 600,
       revisionHistoryLimit: 5,
+      ...(isPaused ? { paused: true } : {}),
     },
   };
 }
@@ -62,7 +63,6 @@ export const deploymentPods = (cluster: NexusCluster, context: RenderContext) =>
 export function notSupported({ spec }: NexusCluster): readonly string[] {
   const found: string[] = [];
   if (spec.redis.mode === "Managed") found.push("spec.redis.mode");
-  if (spec.autoscaling) found.push("spec.autoscaling");
   if (spec.monitoring.tracing) found.push("spec.monitoring.tracing");
   return found;
 }

@@ -1,11 +1,21 @@
 // Why: the operator dials pods by address, and checks that the certificate carries the cluster's admin name under the
 // cluster's own CA. It must never send the token to anybody else: no redirect, no proxy, no other CA, no other name.
 import { constants, zstdCompressSync } from "node:zlib";
-import { ADMIN_PATHS, AdminStatus, PushMismatch, type PushRequest, PushResult, PushStale } from "@nexus/protocol/admin.ts";
+import {
+  ADMIN_PATHS,
+  AdminStatus,
+  PushMismatch,
+  type PushRequest,
+  PushResult,
+  PushStale,
+  type ShedRequest,
+  ShedResult,
+} from "@nexus/protocol/admin.ts";
 import type { Static, TSchema } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { type Clock, systemClock } from "../loop/clock.ts";
 import { type AdminCall, AdminError, type AdminPort, type AdminTarget } from "../loop/push-ports.ts";
+import type { LoadPort } from "../loop/scaling/ports.ts";
 
 export type AdminClientOptions = { readonly userAgent: string; readonly clock?: Clock };
 
@@ -16,7 +26,7 @@ const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 
 type Answer = { readonly status: number; readonly text: string };
 
-export function createAdminClient({ userAgent, clock = systemClock }: AdminClientOptions): AdminPort {
+export function createAdminClient({ userAgent, clock = systemClock }: AdminClientOptions): AdminPort & LoadPort {
   async function exchange(target: AdminTarget, path: string, call: AdminCall, body?: string): Promise<Answer> {
     const stop = new AbortController();
     let reason: "Timeout" | "Aborted" | "Network" = "Network";
@@ -77,6 +87,12 @@ export function createAdminClient({ userAgent, clock = systemClock }: AdminClien
       const { status, text } = await exchange(target, ADMIN_PATHS.status, call);
       const where = `${ADMIN_PATHS.status} of ${target.ip}`;
       if (status === 200) return read(AdminStatus, text, where);
+      throw refused(where, status, text);
+    },
+    async shed(target, request: ShedRequest, call) {
+      const { status, text } = await exchange(target, ADMIN_PATHS.shed, call, JSON.stringify(request));
+      const where = `${ADMIN_PATHS.shed} of ${target.ip}`;
+      if (status === 202) return read(ShedResult, text, where);
       throw refused(where, status, text);
     },
   };

@@ -16,7 +16,7 @@ import { KubeError } from "./kube-error.ts";
 import type { StatusWriter } from "./ports.ts";
 import { ADMIN_PORT } from "./push-ports.ts";
 import type { Pusher } from "./pusher.ts";
-import { isPodLive, isPodReady } from "./views.ts";
+import { isPodEnded, isPodLive, isPodReady, isServerPod } from "./views.ts";
 import type { Outcome } from "./workers.ts";
 
 /** What the last `config` pass of a cluster found. */
@@ -49,6 +49,7 @@ export class ClusterPass {
 
   forget(clusterKey: string): void {
     this.#connectionsAt.delete(clusterKey);
+    this.#deps.scaling.forget(clusterKey);
   }
 
   /** Rejects with `KubeError`. */
@@ -78,7 +79,7 @@ export class ClusterPass {
     const { pusher, views } = this.#deps;
     const key = keyOfObject(cluster);
     if (credentials) pusher.setTarget({ key, ...credentials, port: ADMIN_PORT });
-    const pods = views.pods.byIndex("cluster", key).filter(isPodLive);
+    const pods = views.pods.byIndex("cluster", key).filter((pod) => isServerPod(pod) && isPodLive(pod));
     const view = pods.map((pod) => ({
       uid: pod.metadata.uid ?? "",
       name: pod.metadata.name,
@@ -87,6 +88,20 @@ export class ClusterPass {
       restarts: pod.status?.containerStatuses?.[0]?.restartCount ?? 0,
     }));
     pusher.setPods(key, view);
+    this.#tellScaling(key, credentials);
+  }
+
+  /** Also pods that are being stopped: their sessions are on their way to the others. */
+  #tellScaling(key: string, credentials: FleetFound["credentials"]): void {
+    const { views, scaling } = this.#deps;
+    if (credentials) scaling.loads.setTarget({ key, ...credentials, port: ADMIN_PORT });
+    const pods = views.pods.byIndex("cluster", key).filter(isServerPod);
+    const asked = pods.flatMap(({ metadata, status }) =>
+      status?.podIP === undefined || isPodEnded(status)
+        ? []
+        : [{ uid: metadata.uid ?? "", name: metadata.name, address: status.podIP }],
+    );
+    scaling.loads.setPods(key, asked);
   }
 
   /** How long to wait for the pods' first words before the status may change; 0 = it may. */
@@ -94,7 +109,7 @@ export class ClusterPass {
     const { clock, pusher, views, config } = this.#deps;
     const key = keyOfObject(cluster);
     const state = pusher.state(key);
-    const ready = views.pods.byIndex("cluster", key).filter((pod) => isPodLive(pod) && isPodReady(pod)).length;
+    const ready = views.pods.byIndex("cluster", key).filter((pod) => isServerPod(pod) && isPodLive(pod) && isPodReady(pod)).length;
     // Before the pusher was told of the pods it counts none, which is no word of theirs.
     const isKnown = config(key) !== undefined && state !== undefined && state.podsTotal === ready && state.podsSynced === ready;
     // A new generation is told of at once.

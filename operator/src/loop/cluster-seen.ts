@@ -4,6 +4,7 @@ import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { notSupported } from "../desired/children.ts";
 import { selectorLabels } from "../desired/names.ts";
 import type { ClusterSeen } from "../status/cluster.ts";
+import { previousScaling, SCALING_NOT_REQUESTED } from "../status/scaling.ts";
 import type { BootState } from "./boot.ts";
 import { wantedReplicas } from "./fleet/scaling.ts";
 import type { FleetFound } from "./fleet-pass.ts";
@@ -29,7 +30,7 @@ export function clusterSeen(cluster: NexusCluster, { deployment, pushed, boot, c
     replicas: status?.replicas ?? 0,
     readyReplicas: status?.readyReplicas ?? 0,
     selector: labels.join(","),
-    wantedReplicas: wantedReplicas(cluster),
+    wantedReplicas: wantedReplicas(cluster, deployment?.spec.replicas),
     isDeploymentObserved: status !== undefined && (status.observedGeneration ?? 0) >= (deployment?.metadata.generation ?? 0),
     isRolloutStuck: progressing?.status === "False" && progressing.reason === "ProgressDeadlineExceeded",
     bundle: pushed ? { digest: pushed.digest, podsSynced: pushed.podsSynced, podsTotal: pushed.podsTotal } : undefined,
@@ -41,7 +42,10 @@ export function clusterSeen(cluster: NexusCluster, { deployment, pushed, boot, c
     storage: found?.storage,
     brokers: pushed?.brokers ?? { up: 0, down: [] },
     redis: found?.redis ?? (cluster.spec.redis.mode === "None" ? { kind: "notRequested" } : undefined),
-    scaling: found?.scaling ?? (cluster.spec.autoscaling ? undefined : { kind: "notRequested" }),
+    // What was said last stands: that somebody scaled is remembered nowhere else.
+    scaling:
+      found?.scaling ?? previousScaling(cluster.status?.conditions) ?? (cluster.spec.autoscaling ? undefined : SCALING_NOT_REQUESTED),
+    isRolloutPaused: found?.isRolloutPaused ?? false,
     endpoints: found?.exposure.endpoints ?? cluster.status?.endpoints ?? [],
     exposure: found?.listenerTls ?? found?.exposure.waitsFor,
     missingSecrets: config?.missing ?? [],

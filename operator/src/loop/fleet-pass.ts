@@ -12,6 +12,7 @@ import { liveDeployment, type PendingRollout, reconcileDeployment, setSize } fro
 import { reconcileExposure } from "./fleet/exposure.ts";
 import { holdsPods, type ListenerTlsFound, reconcileListenerTls } from "./fleet/listener-tls.ts";
 import { reconcileRedis } from "./fleet/redis.ts";
+import { pausesRollout } from "./fleet/rollout-errors.ts";
 import { reconcileScaling } from "./fleet/scaling.ts";
 import { reconcileStorage } from "./fleet/storage.ts";
 import { type FleetDeps, type FleetWork, fleetWork } from "./fleet/work.ts";
@@ -29,6 +30,8 @@ export type FleetFound = {
   /** What keeps inboxes from where the spec wants them. */
   readonly storage: Refused | undefined;
   readonly scaling: ScalingSeen;
+  /** Clients cannot open sessions: the rollout waits. */
+  readonly isRolloutPaused: boolean;
   readonly exposure: ExposureSeen;
   readonly listenerTls: ListenerTlsFound;
   /** Look again after so long; undefined: events will tell. */
@@ -58,14 +61,15 @@ export async function reconcileFleet(cluster: NexusCluster, deps: FleetDeps): Pr
   const exposure = await reconcileExposure(work);
   await work.child(KINDS.PodDisruptionBudget, disruptionBudget(cluster, context));
   const { replicas, seen: scaling } = await reconcileScaling(work);
-  const pendingRollout = await reconcilePods(work, { replicas, listenerTls });
+  const isPaused = pausesRollout(work);
+  const pendingRollout = await reconcilePods(work, { replicas, isPaused, listenerTls });
   if (notes.conflict !== undefined) work.again(CONFLICT_MS);
   return {
     credentials: typeof credentials === "string" ? undefined : credentials,
     conflict: notes.conflict,
     contested: notes.contested,
     foreign: notes.foreign,
-    ...{ pendingRollout, redis, storage, scaling, exposure, listenerTls },
+    ...{ pendingRollout, redis, storage, scaling, isRolloutPaused: isPaused, exposure, listenerTls },
     againMs: notes.againMs,
   };
 }
@@ -73,11 +77,11 @@ export async function reconcileFleet(cluster: NexusCluster, deps: FleetDeps): Pr
 /** Pods whose certificate is not there are not rolled: those that serve stay as they are, in the size that is asked for. */
 async function reconcilePods(
   work: FleetWork,
-  { replicas, listenerTls }: { readonly replicas: number | undefined; readonly listenerTls: ListenerTlsFound },
+  { listenerTls, ...size }: { readonly replicas: number | undefined; readonly isPaused: boolean; readonly listenerTls: ListenerTlsFound },
 ): Promise<PendingRollout | undefined> {
   const live = liveDeployment(work);
-  if (!holdsPods(work.cluster, listenerTls, live)) return await reconcileDeployment(work, replicas);
-  if (live && replicas !== undefined) await setSize(work, live, replicas);
+  if (!holdsPods(work.cluster, listenerTls, live)) return await reconcileDeployment(work, size);
+  if (live && size.replicas !== undefined) await setSize(work, live, size.replicas);
   return undefined;
 }
 

@@ -12,6 +12,7 @@ import type { SecretObject } from "./secret-source.ts";
 export type DeploymentObject = KubeObject & {
   readonly spec: {
     readonly replicas?: number;
+    readonly paused?: boolean;
     readonly template?: {
       readonly metadata?: { readonly annotations?: Readonly<Record<string, string>> };
       readonly spec?: { readonly volumes?: readonly { readonly name: string; readonly secret?: { readonly secretName?: string } }[] };
@@ -20,6 +21,7 @@ export type DeploymentObject = KubeObject & {
   readonly status?: {
     readonly replicas?: number;
     readonly readyReplicas?: number;
+    readonly updatedReplicas?: number;
     readonly observedGeneration?: number;
     readonly conditions?: readonly { readonly type: string; readonly status: string; readonly reason?: string }[];
   };
@@ -62,6 +64,9 @@ export const worldOf = (views: Views): World => ({
 
 export const isPodReady = (pod: PodObject): boolean =>
   pod.status?.conditions?.some((one) => one.type === "Ready" && one.status === "True") ?? false;
+/** Of a fleet's pods, those that serve; its broker's have the same instance. */
+export const isServerPod = (pod: PodObject): boolean => pod.metadata.labels?.["app.kubernetes.io/component"] === "server";
+export const isPodEnded = (status: PodObject["status"]): boolean => status?.phase === "Succeeded" || status?.phase === "Failed";
 /** Pods that are there to stay: they have an address, and are neither ending nor ended. */
 export const isPodLive = (pod: PodObject): boolean =>
   pod.metadata.deletionTimestamp === undefined &&

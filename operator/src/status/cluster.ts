@@ -27,6 +27,7 @@ export type ClusterSeen = {
   /** What keeps inboxes from where the spec wants them. */
   readonly storage: Refused | undefined;
   readonly scaling: ScalingSeen | undefined;
+  readonly isRolloutPaused: boolean;
   readonly endpoints: readonly string[];
   /** What keeps the listener or its route from working. */
   readonly exposure: Obstacle | undefined;
@@ -90,6 +91,8 @@ function replicasReady(seen: ClusterSeen): Judgement {
     : judge("Ready", "False", "ReplicasNotReady", `${ready}/${wanted} ready`);
 }
 
+const PAUSED = "clients cannot open sessions: the rollout waits until it is quiet for two minutes";
+
 /** What keeps the cluster from being Ready and only a user can mend. */
 function blocked(seen: ClusterSeen): Judgement | undefined {
   const stop = (reason: Parameters<typeof judge>[2], message: string) => judge("Stalled", "True", reason, message);
@@ -116,9 +119,10 @@ function judgements(seen: ClusterSeen): Judgement[] {
     config.status === "False" && config.reason === "PodsNotAcknowledged"
       ? judge("Ready", "False", config.reason, config.message)
       : undefined;
+  const paused = seen.isRolloutPaused ? judge("Ready", "False", "RolloutPausedOnErrors", PAUSED) : undefined;
   const ready = stalled
     ? judge("Ready", "False", stalled.reason, stalled.message)
-    : (troubled ?? pending ?? contested ?? (isTrue(replicas) ? (configured ?? replicas) : replicas));
+    : (troubled ?? pending ?? contested ?? paused ?? (isTrue(replicas) ? (configured ?? replicas) : replicas));
   const reconciling = !stalled && !isTrue(ready) ? [judge("Reconciling", "True", ready.reason, ready.message)] : [];
   const drift = seen.foreign.length > 0 ? [judge("Drift", "True", "ForeignFields", `left alone: ${few(seen.foreign, 8)}`)] : [];
   return [

@@ -11,6 +11,8 @@ import { serverPolicy } from "@nexus/operator/desired/network/server-policy.ts";
 import type { RenderContext } from "@nexus/operator/desired/pod-template.ts";
 import { postgresSecret } from "@nexus/operator/desired/pods/storage.ts";
 import { connectionSecret, externalConnection } from "@nexus/operator/desired/redis/connection.ts";
+import { horizontalPodAutoscaler } from "@nexus/operator/desired/scaling/horizontal.ts";
+import { scaledObject, triggerAuthentication } from "@nexus/operator/desired/scaling/keda.ts";
 import type { KubeObject } from "@nexus/operator/plan/object.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { aCluster } from "../bundle/fixtures.ts";
@@ -35,6 +37,14 @@ export const BUILDERS: Readonly<Record<string, Render>> = {
   redisConnection: (cluster, context) => cluster.spec.redis.external && connectionSecret(cluster, context, connectionOf(cluster)),
   postgresConnection: (cluster, context) =>
     cluster.spec.storage.postgres && postgresSecret(cluster, context, Buffer.from("postgres://nexus@db/nexus").toString("base64")),
+  horizontalPodAutoscaler: (cluster, context) =>
+    cluster.spec.autoscaling?.provider === "HPA" ? horizontalPodAutoscaler(cluster, cluster.spec.autoscaling, context) : undefined,
+  scaledObject: (cluster, context) =>
+    cluster.spec.autoscaling?.provider === "KEDA"
+      ? scaledObject(cluster, cluster.spec.autoscaling, { ...context, canKeepSize: true })
+      : undefined,
+  triggerAuthentication: (cluster, context) =>
+    cluster.spec.autoscaling?.provider === "KEDA" ? triggerAuthentication(cluster, cluster.spec.autoscaling, context) : undefined,
   certificate: (cluster, context) => cluster.spec.tls?.issuerRef && certificate(cluster, context, cluster.spec.tls.issuerRef),
   deployment,
   deploymentPods,
@@ -96,6 +106,25 @@ export const CLUSTERS: Readonly<Record<string, () => NexusCluster>> = {
     }),
   redisExternal: () =>
     aCluster({ replicas: 3, ...SENTINELS, storage: { inbox: "Postgres", postgres: { urlSecretRef: { name: "pg", key: "url" } } } }),
+  scaledHPA: () =>
+    aCluster({
+      ...SENTINELS,
+      autoscaling: { provider: "HPA", maxReplicas: 20, targets: { messagesPerSecondPerPod: 5000 } },
+      pods: { resources: { requests: { cpu: "500m", memory: "256Mi" } } },
+    }),
+  scaledKEDA: () =>
+    aCluster({
+      ...SENTINELS,
+      autoscaling: {
+        provider: "KEDA",
+        minReplicas: 3,
+        maxReplicas: 20,
+        targets: { messagesPerSecondPerPod: 5000 },
+        scaleDown: { stabilizationSeconds: 300, podsPerStep: 2 },
+        prometheus: { serverAddress: "https://prometheus.monitoring:9090", authSecretRef: { name: "prometheus", key: "token" } },
+      },
+      pods: { resources: { requests: { cpu: "500m" } } },
+    }),
   tlsSecret: () => aCluster({ tls: { secretRef: { name: "public-tls" } }, exposure: { ingress: { host: "push.example.com" } } }),
   tlsIssuer: () =>
     aCluster({ tls: { issuerRef: { name: "letsencrypt", kind: "ClusterIssuer" } }, exposure: { service: { type: "LoadBalancer" } } }),

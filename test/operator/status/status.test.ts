@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { type AttachedState, templateStatus, tenantStatus } from "@nexus/operator/status/attached.ts";
 import { type ClusterSeen, clusterStatus, rounded } from "@nexus/operator/status/cluster.ts";
 import { conditions, few, judge } from "@nexus/operator/status/conditions.ts";
+import { horizontalScaler, SCALING_NOT_REQUESTED } from "@nexus/operator/status/scaling.ts";
 import { ACKNOWLEDGE_MS, type Acknowledgement, syncedJudgement } from "@nexus/operator/status/synced.ts";
 import { CONDITION_REASONS, CONDITION_TYPES, type Condition } from "@nexus/protocol/resources/conditions.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
@@ -10,6 +11,7 @@ import { aCluster } from "../bundle/fixtures.ts";
 
 const NOW = "2026-02-02T00:00:00Z";
 const BEFORE = "2026-01-01T00:00:00Z";
+const BOUNDS = { minReplicas: 2, maxReplicas: 10 };
 
 const SEEN: ClusterSeen = {
   replicas: 1,
@@ -26,7 +28,8 @@ const SEEN: ClusterSeen = {
   redis: { kind: "notRequested" },
   brokers: { up: 0, down: [] },
   storage: undefined,
-  scaling: { kind: "notRequested" },
+  scaling: SCALING_NOT_REQUESTED,
+  isRolloutPaused: false,
   endpoints: [],
   exposure: undefined,
   missingSecrets: [],
@@ -139,7 +142,16 @@ describe("a cluster", () => {
       { storage: { reason: "SecretNotFound", message: "missing: Secret pg, key url" } },
       { Ready: "False/SecretNotFound", Stalled: "True/SecretNotFound" },
     ],
-    ["autoscaling for later", { scaling: { kind: "notSupported" } }, { AutoscalingActive: "False/NotSupported" }],
+    [
+      "a scaler that cannot work",
+      { scaling: horizontalScaler([{ type: "AbleToScale", status: "False", reason: "FailedGetScale", message: "no" }], BOUNDS) },
+      { AutoscalingActive: "False/ScalerReports", Ready: "True/AllReplicasReady" },
+    ],
+    [
+      "clients turned away during a rollout",
+      { isRolloutPaused: true },
+      { Ready: "False/RolloutPausedOnErrors", Available: "True/AsExpected", Reconciling: "True/RolloutPausedOnErrors" },
+    ],
     ["a Secret missing", { missingSecrets: ["Secret x"] }, { Ready: "False/SecretNotFound", Stalled: "True/SecretNotFound" }],
     ["a refused request", { error: "forbidden" }, { Ready: "False/ApiError", Reconciling: "True/ApiError" }],
     ["a contest", { contested: ["spec.x (other)"] }, { Ready: "False/FieldContested" }],

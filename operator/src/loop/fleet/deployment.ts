@@ -15,9 +15,12 @@ export type PendingRollout = { readonly digest: string; readonly reason: string;
 /**
  * Template, then the rest, then the size. A new Deployment is made whole (a strategy cannot be changed to one that
  * contradicts a default), with the template as the pods' manager will render it, so that taking it over starts no second
- * rollout. `replicas`: the size asked for; undefined leaves the size alone. Rejects with `KubeError`.
+ * rollout. `replicas`: the size asked for; undefined leaves the size alone. `isPaused`: the rollout waits. Rejects with `KubeError`.
  */
-export async function reconcileDeployment(work: FleetWork, replicas: number | undefined): Promise<PendingRollout | undefined> {
+export async function reconcileDeployment(
+  work: FleetWork,
+  { replicas, isPaused }: { readonly replicas: number | undefined; readonly isPaused: boolean },
+): Promise<PendingRollout | undefined> {
   const { cluster, deps } = work;
   const { views, context } = deps;
   const pods = deploymentPods(cluster, context);
@@ -33,7 +36,7 @@ export async function reconcileDeployment(work: FleetWork, replicas: number | un
     const outcome = await work.child(KINDS.Deployment, pods, { manager: PODS_MANAGER, digestAt: "podTemplate" });
     if (outcome.kind === "nameConflict" || outcome.kind === "terminating" || outcome.kind === "stale") return undefined;
   }
-  const outcome = await work.child(KINDS.Deployment, deployment(cluster, context));
+  const outcome = await work.child(KINDS.Deployment, deployment(cluster, context, { isPaused }));
   // The answer of the apply just made is newer than any store.
   const now = "live" in outcome ? outcome.live : undefined;
   if (now && replicas !== undefined) await setSize(work, now, replicas);

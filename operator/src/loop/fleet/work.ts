@@ -12,6 +12,8 @@ import { KINDS, type Kind } from "../kinds.ts";
 import { isConflict } from "../kube-error.ts";
 import type { NewestObjects } from "../newest.ts";
 import type { Capabilities, ChildApplier, ChildOutcome, Drift, EventRecorder, KubeApi, Store } from "../ports.ts";
+import type { Scaling } from "../scaling/memory.ts";
+import type { Schemas } from "../scaling/ports.ts";
 import type { SecretSource } from "../secret-source.ts";
 import type { Views } from "../views.ts";
 
@@ -21,6 +23,8 @@ export type FleetDeps = {
   readonly secrets: SecretSource;
   readonly views: Views;
   readonly capabilities: Capabilities;
+  readonly schemas: Schemas;
+  readonly scaling: Scaling;
   readonly newest: NewestObjects;
   readonly events: EventRecorder;
   readonly certificates: CertificateMaker;
