@@ -14,6 +14,7 @@ import {
   effectiveTenantId,
   keyOfObject,
   type NamespaceLabels,
+  type TemplateHead,
   tenantKeyOf,
   type World,
 } from "./acceptance.ts";
@@ -27,7 +28,7 @@ export type Resources = {
 
 /** Index keys that a store has to offer for {@link World}. */
 export const tenantIdKey = (tenant: Tenant): string => `${clusterKeyOf(tenant)}\n${effectiveTenantId(tenant)}`;
-export const templateIdKey = (template: Template): string => `${tenantKeyOf(template)}\n${effectiveTemplateId(template)}`;
+export const templateIdKey = (template: TemplateHead): string => `${tenantKeyOf(template)}\n${effectiveTemplateId(template)}`;
 
 export function worldOf(resources: Resources): World {
   const clusters = new Map(resources.clusters.map((one) => [keyOfObject(one), one]));

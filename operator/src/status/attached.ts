@@ -27,11 +27,24 @@ export type AttachedState =
       /** Secrets whose content does not serve; sentences. */
       readonly unusable: readonly string[];
       readonly suspended: boolean;
+      /** Its namespace may not attach any more: when it is disabled, RFC 3339. */
+      readonly revokedUntil?: string | undefined;
     };
 
-const accepted = judge("Accepted", "True", "Reconciled", "part of the cluster's configuration");
+const taken = judge("Accepted", "True", "Reconciled", "part of the cluster's configuration");
 const paused = judge("Paused", "True", "PausedByAnnotation", "the annotation nexus.dev/paused is true; nothing is changed");
 const notLookedAt = judge("Ready", "Unknown", "NotObserved", "paused before it was looked at");
+
+/** Still served for a moment is not accepted any more. */
+const acceptedOf = ({ revokedUntil }: Extract<AttachedState, { kind: "accepted" }>): Judgement =>
+  revokedUntil === undefined
+    ? taken
+    : judge(
+        "Accepted",
+        "False",
+        "AccessRevoked",
+        `the namespace may not attach any more: disabled at ${revokedUntil}, unless it is allowed again before`,
+      );
 
 /** The status as it stands, which is about an older generation after an edit, and that it is paused. */
 function pausedStatus<S extends Published>(published: S | undefined, context: Context): S | Published {
@@ -46,9 +59,11 @@ function synced(state: Extract<AttachedState, { kind: "accepted" }>, context: Co
   return syncedJudgement({ acknowledgement: state.acknowledgement, previous, generation: context.generation, nowMs: context.nowMs });
 }
 
+const WAITING: ReadonlySet<string> = new Set(["ReferenceNotPermitted", "TenantNotAccepted", "PurgePending"]);
+
 /** What only a user can mend is `Stalled`; what time may mend is `Reconciling`. */
 function refusedJudgements(refused: Refused): Judgement[] {
-  const waits = refused.reason === "ReferenceNotPermitted" || refused.reason === "TenantNotAccepted";
+  const waits = WAITING.has(refused.reason);
   return [
     judge("Ready", "False", refused.reason, refused.message),
     judge("Accepted", "False", refused.reason, refused.message),
@@ -85,7 +100,8 @@ export function tenantStatus(state: AttachedState, context: Context, published: 
   }
   const credentials = credentialsOf(state);
   const pushed = synced(state, context);
-  const ready = readiness([credentials, pushed], state.suspended ? "suspended as asked" : "serving");
+  const accepted = acceptedOf(state);
+  const ready = readiness([accepted, credentials, pushed], state.suspended ? "suspended as asked" : "serving");
   const stalled = isTrue(credentials) ? [] : [judge("Stalled", "True", credentials.reason, credentials.message)];
   return { ...finish([...ready, accepted, credentials, pushed, ...stalled], context), tenantId: state.id };
 }
@@ -95,5 +111,6 @@ export function templateStatus(state: AttachedState, context: Context, published
   if (state.kind === "paused") return pausedStatus(published, context);
   if (state.kind === "refused") return finish(refusedJudgements(state.refused), context);
   const pushed = synced(state, context);
-  return { ...finish([...readiness([pushed], "live on every ready pod"), accepted, pushed], context), templateId: state.id };
+  const accepted = acceptedOf(state);
+  return { ...finish([...readiness([accepted, pushed], "live on every ready pod"), accepted, pushed], context), templateId: state.id };
 }
