@@ -182,6 +182,7 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
         operatorId: options.operatorId,
         defaultImage: options.serverImage,
         ...(options.pods ? { operatorPods: options.pods } : {}),
+        ...(options.redisImage === undefined ? {} : { redisImage: options.redisImage }),
       },
       wallMs: () => clock.wallMs(),
       configurations: new Configurations({ views, world, secrets }),

@@ -4,6 +4,8 @@
 export type OperatorOptions = {
   /** Image of the servers released with this operator. */
   readonly serverImage: string;
+  /** Image of a managed Redis or Valkey; undefined: the one released with this operator. */
+  readonly redisImage: string | undefined;
   /** Empty: all namespaces. */
   readonly namespace: string | undefined;
   readonly leaseNamespace: string | undefined;
@@ -64,6 +66,7 @@ export function parseOptions({
   };
   const options: OperatorOptions = {
     serverImage: text("server-image") ?? DEFAULT_IMAGE,
+    redisImage: text("redis-image"),
     namespace: text("namespace"),
     leaseNamespace: text("lease-namespace"),
     leaseName: text("lease-name") ?? "nexus-operator",

@@ -62,7 +62,6 @@ export const deploymentPods = (cluster: NexusCluster, context: RenderContext) =>
 /** Fields of the spec that this version accepts and cannot carry out; empty when there are none. */
 export function notSupported({ spec }: NexusCluster): readonly string[] {
   const found: string[] = [];
-  if (spec.redis.mode === "Managed") found.push("spec.redis.mode");
   if (spec.monitoring.tracing) found.push("spec.monitoring.tracing");
   return found;
 }

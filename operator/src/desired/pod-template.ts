@@ -18,6 +18,8 @@ export type RenderContext = {
   readonly operatorId: string;
   /** `repository:tag` of the servers released with this operator. */
   readonly defaultImage: string;
+  /** Image of a managed Redis for clusters that name none; default: the one released with this operator. */
+  readonly redisImage?: string;
   /** Where the operator's own pods are, for NetworkPolicies; absent: it does not run in a pod. */
   readonly operatorPods?: { readonly namespace: string; readonly labels: Readonly<Record<string, string>> };
 };

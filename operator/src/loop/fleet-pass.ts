@@ -69,7 +69,15 @@ export async function reconcileFleet(cluster: NexusCluster, deps: FleetDeps): Pr
     conflict: notes.conflict,
     contested: notes.contested,
     foreign: notes.foreign,
-    ...{ pendingRollout, redis, storage, scaling, isRolloutPaused: isPaused, exposure, listenerTls },
+    ...{
+      pendingRollout: pendingRollout ?? redis.pendingRollout,
+      redis: redis.seen,
+      storage,
+      scaling,
+      isRolloutPaused: isPaused,
+      exposure,
+      listenerTls,
+    },
     againMs: notes.againMs,
   };
 }

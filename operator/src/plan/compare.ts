@@ -1,11 +1,12 @@
 // Why: deciding whether a live object already is what we rendered, without asking the API server: a restart of the
 // operator must write nothing. Only rendered leaves count; what the server defaulted or others added is left alone. It
 // must never carry values in its answer: they may be secrets.
+
+import { equalQuantities } from "@nexus/protocol/resources/quantity.ts";
 import { entryKey, isIntOrString, isQuantity, isSet, isToldList, keyRule } from "./list-types.ts";
 import { appliedFields, childNode, type FieldNode, hasValue, managersOf } from "./managed-fields.ts";
 import type { KubeObject, ManagedFieldsEntry } from "./object.ts";
 import { type Path, pathText } from "./path.ts";
-import { equalQuantities } from "./quantity.ts";
 
 /**
  * One rendered leaf that the live object does not have. `path` reads like `spec.template.spec.containers[name=server].image`.

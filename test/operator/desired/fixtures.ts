@@ -11,6 +11,10 @@ import { serverPolicy } from "@nexus/operator/desired/network/server-policy.ts";
 import type { RenderContext } from "@nexus/operator/desired/pod-template.ts";
 import { postgresSecret } from "@nexus/operator/desired/pods/storage.ts";
 import { connectionSecret, externalConnection } from "@nexus/operator/desired/redis/connection.ts";
+import { redisHeadlessService, redisPolicy, redisService } from "@nexus/operator/desired/redis/network.ts";
+import { redisConfigMap } from "@nexus/operator/desired/redis/settings.ts";
+import { redisStatefulSet } from "@nexus/operator/desired/redis/stateful-set.ts";
+import { usersSecret } from "@nexus/operator/desired/redis/users.ts";
 import { horizontalPodAutoscaler } from "@nexus/operator/desired/scaling/horizontal.ts";
 import { scaledObject, triggerAuthentication } from "@nexus/operator/desired/scaling/keda.ts";
 import type { KubeObject } from "@nexus/operator/plan/object.ts";
@@ -26,6 +30,11 @@ export const CONTEXT: RenderContext = {
 /** What a builder answers when a cluster does not ask for its object. */
 type Render = (cluster: NexusCluster, context: RenderContext) => KubeObject | undefined;
 
+const managed =
+  (render: (cluster: NexusCluster, context: RenderContext) => KubeObject): Render =>
+  (cluster, context) =>
+    cluster.spec.redis.mode === "Managed" ? render(cluster, context) : undefined;
+
 /** Every object a pass may apply, by the file it lands in. `deployment` and `deploymentPods` are two halves of one object. */
 export const BUILDERS: Readonly<Record<string, Render>> = {
   serviceAccount: (cluster, context) => (cluster.spec.pods.serviceAccountName === undefined ? serviceAccount(cluster, context) : undefined),
@@ -34,6 +43,14 @@ export const BUILDERS: Readonly<Record<string, Render>> = {
   networkPolicy: serverPolicy,
   ingress: (cluster, context) => cluster.spec.exposure.ingress && ingress(cluster, context, cluster.spec.exposure.ingress),
   httpRoute: (cluster, context) => cluster.spec.exposure.gateway && httpRoute(cluster, context, cluster.spec.exposure.gateway),
+  redisConfigMap: managed(redisConfigMap),
+  redisService: managed(redisService),
+  redisHeadlessService: managed(redisHeadlessService),
+  redisPolicy: managed(redisPolicy),
+  redisUsers: managed((cluster, context) =>
+    usersSecret(cluster, context, { password: "now", previous: "before", sinceMs: 1_767_225_600_000 }),
+  ),
+  redisStatefulSet: managed(redisStatefulSet),
   redisConnection: (cluster, context) => cluster.spec.redis.external && connectionSecret(cluster, context, connectionOf(cluster)),
   postgresConnection: (cluster, context) =>
     cluster.spec.storage.postgres && postgresSecret(cluster, context, Buffer.from("postgres://nexus@db/nexus").toString("base64")),
@@ -102,6 +119,15 @@ export const CLUSTERS: Readonly<Record<string, () => NexusCluster>> = {
           parentRefs: [{ name: "public", namespace: "infra", sectionName: "https" }],
           hostnames: ["push.example.com", "*.example.org"],
         },
+      },
+    }),
+  redisManaged: () =>
+    aCluster({
+      replicas: 2,
+      image: { pullSecrets: [{ name: "registry" }] },
+      redis: {
+        mode: "Managed",
+        managed: { image: "registry.example/redis:7.4", memory: "1Gi", storage: { size: "20Gi", storageClassName: "fast" } },
       },
     }),
   redisExternal: () =>

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { equalQuantities, parseQuantity } from "@nexus/operator/plan/quantity.ts";
+import { equalQuantities, parseQuantity } from "@nexus/protocol/resources/quantity.ts";
 import fc from "fast-check";
 
 test("the API server's rewritings are equal", () => {

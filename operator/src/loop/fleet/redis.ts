@@ -5,16 +5,19 @@ import { childNames } from "../../desired/names.ts";
 import { connectionSecret, type External, externalConnection, secretsOf } from "../../desired/redis/connection.ts";
 import type { RedisSeen } from "../../status/redis.ts";
 import { KINDS } from "../kinds.ts";
+import { type RedisFound, reconcileManaged, removeManaged } from "./redis-managed.ts";
 import type { FleetWork } from "./work.ts";
 
 /** A Secret that nobody watches is looked for again after so long. */
 const MISSING_MS = 10_000;
 
 /** Brings the broker's objects about and says what is known of it. Rejects with `KubeError`. */
-export async function reconcileRedis(work: FleetWork): Promise<RedisSeen> {
+export async function reconcileRedis(work: FleetWork): Promise<RedisFound> {
   const { mode, external } = work.cluster.spec.redis;
-  if (mode === "Managed") return { kind: "refused", reason: "NotSupported", message: "this version runs no broker" };
-  return mode === "External" && external ? await connectExternal(work, external) : await disconnect(work);
+  if (mode === "Managed") return await reconcileManaged(work);
+  const seen = mode === "External" && external ? await connectExternal(work, external) : await disconnect(work);
+  await removeManaged(work);
+  return { seen };
 }
 
 async function connectExternal(work: FleetWork, external: External): Promise<RedisSeen> {
