@@ -169,10 +169,6 @@ export class Inbound {
     try {
       await this.#perform(session, message);
     } catch (error) {
-      if (error instanceof Failure) {
-        this.#refuse(session, error.refusal);
-        return;
-      }
       this.#deps.log.error("session.failed", { sessionId: session.sessionId, tenant: session.tenant, error: String(error) });
       this.#deps.end(session, "internal");
     }
@@ -192,8 +188,14 @@ export class Inbound {
     }
     const { frame } = decoded;
     this.#deps.metrics.frame(frame.type);
-    const refusal = await this.#answer(session, frame);
-    if (refusal) this.#refuse(session, refusal, frame.id);
+    try {
+      const refusal = await this.#answer(session, frame);
+      if (refusal) this.#refuse(session, refusal, frame.id);
+    } catch (error) {
+      // Under the frame's id, or whoever asked would wait for ever.
+      if (!(error instanceof Failure)) throw error;
+      this.#refuse(session, error.refusal, frame.id);
+    }
   }
 
   async #answer(session: Session, frame: ClientFrame): Promise<Refusal | undefined> {

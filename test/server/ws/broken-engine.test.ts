@@ -1,7 +1,7 @@
 // Why: an engine that is away, or that throws what nobody foresaw, must end a session with a code that says come back, and
 // must never take the server or another session along.
 import { expect, test } from "bun:test";
-import { FAILURES, isRetryableClose } from "@nexus/protocol/failures.ts";
+import { FAILURES, Failure, isRetryableClose } from "@nexus/protocol/failures.ts";
 import { eventually } from "../../support/eventually.ts";
 import { startServer, type TestServer } from "../../support/server.ts";
 
@@ -40,4 +40,23 @@ test("an engine that throws anything else ends that session with 4001 and shows 
   expect((await eventually("the next one is served", () => other.frames.find((frame) => frame.type === "connected")))?.user_id).toBe(
     "grace",
   );
+});
+
+test("a Subscribe the broker could not carry out is refused under its own id, so that the client asks again", async () => {
+  await using server = startServer({
+    engine: (memory) => ({
+      ...memory,
+      directory: {
+        ...memory.directory,
+        enter: (session, limits) => memory.directory.enter(session, limits),
+        leave: (session) => memory.directory.leave(session),
+        join: () => Promise.reject(new Failure({ code: "broker_unavailable", detail: "The broker is away" })),
+        part: (session, channel) => memory.directory.part(session, channel),
+      },
+    }),
+  });
+  await using client = await server.connect("ada");
+  client.send({ type: "Subscribe", id: "c1", payload: { channels: ["orders"] } });
+  const refused = await eventually("it is refused", () => client.frames.find((frame) => frame.type === "error"));
+  expect(refused).toMatchObject({ type: "error", id: "c1", code: "BROKER_UNAVAILABLE", retry: true });
 });
