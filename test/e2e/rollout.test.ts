@@ -86,7 +86,7 @@ describe.skipIf(reason !== undefined)("a fleet of three pods with two thousand p
       delivery: DELIVERY,
       pods: { resources: { requests: { cpu: "50m", memory: "64Mi" } } },
     });
-    crowd = await gather(fleet, PEOPLE);
+    crowd = await gather(fleet, PEOPLE, { groups: 200 }); // ten listeners a channel: the machine has two cores for everybody
   }, 300_000);
 
   afterAll(async () => {

@@ -21,15 +21,16 @@ const GROUPS = 20;
 export const keptGroup = (group: number): string => `kept.group-${group}`;
 export const liveGroup = (group: number): string => `live.group-${group}`;
 
-export type CrowdOptions = { readonly onEntry?: (person: Person, entry: Heard) => void };
+/** `groups`: channels of each kind that people are spread over. */
+export type CrowdOptions = { readonly groups?: number; readonly onEntry?: (person: Person, entry: Heard) => void };
 
 /** Resolves once everybody is connected and every channel is confirmed. */
-export async function gather(fleet: Target, count: number, { onEntry }: CrowdOptions = {}): Promise<Crowd> {
+export async function gather(fleet: Target, count: number, { groups = GROUPS, onEntry }: CrowdOptions = {}): Promise<Crowd> {
   const silence = new SilenceMeter(count, SILENCE_MS);
   const pulse = `channel:${PULSE}`;
   const people = Array.from({ length: count }, (_, index) => {
     const user = `user-${index}`;
-    const channels = [PULSE, keptGroup(index % GROUPS), liveGroup(index % GROUPS)];
+    const channels = [PULSE, keptGroup(index % groups), liveGroup(index % groups)];
     const person: Person = new Person({
       ...{ user, token: fleet.boot.tokenOf(user), channels, place: () => fleet.next() },
       onEntry(entry) {
@@ -50,5 +51,5 @@ export async function gather(fleet: Target, count: number, { onEntry }: CrowdOpt
     close();
     throw error;
   }
-  return { people, silence, groups: GROUPS, [Symbol.asyncDispose]: async () => close() };
+  return { people, silence, groups, [Symbol.asyncDispose]: async () => close() };
 }
