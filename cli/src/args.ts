@@ -24,6 +24,8 @@ export type Usage = {
   readonly examples: readonly string[];
   /** What is neither a flag nor a value: refused unless named here. */
   readonly words?: string;
+  /** Exit code of a call that cannot work, where 2 means something else. */
+  readonly wrongCall?: 1;
 };
 
 export type Arguments = {

@@ -34,7 +34,7 @@ export const command =
 function complain(usage: Usage, errors: readonly string[], io: Io): number {
   for (const error of errors) io.err(`nexus: ${error}`);
   io.err(`Usage: ${io.program} ${usage.line}   (--help says more)`);
-  return 2;
+  return usage.wrongCall ?? 2;
 }
 
 /** The value of a flag that has to be there, or of the variable that stands in for it. */

@@ -12,6 +12,13 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   send: { about: "Send a notification.", load: async () => (await import("./commands/send.ts")).send },
   token: { about: "Mint a token for a user from a secret.", load: async () => (await import("./commands/token.ts")).token },
   validate: { about: "Check YAML files without a cluster.", load: async () => (await import("./commands/validate.ts")).validate },
+  render: {
+    about: "Print the objects the operator would make of YAML files.",
+    load: async () => (await import("./commands/render.ts")).render,
+  },
+  plan: { about: "Say what applying YAML files would change.", load: async () => (await import("./commands/plan.ts")).plan },
+  status: { about: "Show clusters, tenants and what is not Ready.", load: async () => (await import("./commands/status.ts")).status },
+  explain: { about: "Say why an object is not Ready, and what to do.", load: async () => (await import("./commands/explain.ts")).explain },
   server: {
     about: "Run a server process, as in the pods.",
     load: async () => {

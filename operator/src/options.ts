@@ -28,7 +28,7 @@ export type OperatorOptions = {
 
 type Sources = { readonly env: Readonly<Record<string, string | undefined>>; readonly flags: ReadonlyMap<string, string> };
 
-const DEFAULT_IMAGE = "nexus.dev/nexus:0.1.0";
+export const DEFAULT_IMAGE = "nexus.dev/nexus:0.1.0";
 
 const DEFAULT_POD_LABELS = "app.kubernetes.io/name=nexus-operator";
 
