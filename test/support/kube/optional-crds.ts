@@ -71,44 +71,6 @@ const certificate = object({
   status: object({ conditions }),
 });
 
-const count: Schema = { type: "integer", format: "int32" };
-const policies = object({
-  stabilizationWindowSeconds: count,
-  selectPolicy: string({ enum: ["Max", "Min", "Disabled"] }),
-  tolerance: { "x-kubernetes-int-or-string": true },
-  policies: list(object({ type: string({ enum: ["Pods", "Percent"] }), value: count, periodSeconds: count }), {
-    "x-kubernetes-list-type": "atomic",
-  }),
-});
-const trigger = object({
-  type: string(),
-  name: string(),
-  metricType: string({ enum: ["AverageValue", "Value", "Utilization"] }),
-  useCachedMetrics: { type: "boolean" },
-  metadata: { type: "object", additionalProperties: string() },
-  authenticationRef: object({ name: string(), kind: string() }),
-});
-const scaledObject = object({
-  spec: object({
-    scaleTargetRef: object({ apiVersion: string(), kind: string(), name: string(), envSourceContainerName: string() }),
-    ...{ pollingInterval: count, cooldownPeriod: count, initialCooldownPeriod: count },
-    ...{ minReplicaCount: count, maxReplicaCount: count, idleReplicaCount: count },
-    fallback: object({
-      ...{ failureThreshold: count, replicas: count },
-      behavior: string({ enum: ["static", "currentReplicas", "currentReplicasIfHigher", "currentReplicasIfLower"], default: "static" }),
-    }),
-    advanced: object({
-      restoreToOriginalReplicaCount: { type: "boolean" },
-      horizontalPodAutoscalerConfig: object({ name: string(), behavior: object({ scaleUp: policies, scaleDown: policies }) }),
-    }),
-    triggers: list(trigger),
-  }),
-  status: object({ conditions: list(object({ type: string(), status: string(), reason: string(), message: string() })) }),
-});
-const triggerAuthentication = object({
-  spec: object({ secretTargetRef: list(object({ parameter: string(), name: string(), key: string() })) }),
-});
-
 const crd = (group: string, version: string, kind: string, schema: Schema) => ({
   apiVersion: "apiextensions.k8s.io/v1",
   kind: "CustomResourceDefinition",
@@ -125,10 +87,60 @@ const crd = (group: string, version: string, kind: string, schema: Schema) => ({
   },
 });
 
+const hpaBehavior = object({
+  stabilizationWindowSeconds: { type: "integer" },
+  selectPolicy: string(),
+  policies: list(object({ type: string(), value: { type: "integer" }, periodSeconds: { type: "integer" } }), {
+    "x-kubernetes-list-type": "atomic",
+  }),
+});
+const text: Schema = { type: "object", additionalProperties: string() };
+/** `withBehavior`: as of the release whose fallback can keep the size. */
+const scaledObjectOf = (withBehavior: boolean): Schema =>
+  object({
+    spec: object({
+      scaleTargetRef: object({ apiVersion: string(), kind: string(), name: string(), envSourceContainerName: string() }),
+      minReplicaCount: { type: "integer" },
+      maxReplicaCount: { type: "integer" },
+      pollingInterval: { type: "integer" },
+      cooldownPeriod: { type: "integer" },
+      fallback: object({
+        failureThreshold: { type: "integer" },
+        replicas: { type: "integer" },
+        ...(withBehavior
+          ? {
+              behavior: string({
+                enum: ["static", "currentReplicas", "currentReplicasIfHigher", "currentReplicasIfLower"],
+                default: "static",
+              }),
+            }
+          : {}),
+      }),
+      advanced: object({
+        restoreToOriginalReplicaCount: { type: "boolean" },
+        horizontalPodAutoscalerConfig: object({ name: string(), behavior: object({ scaleUp: hpaBehavior, scaleDown: hpaBehavior }) }),
+      }),
+      triggers: list(
+        object({
+          type: string(),
+          name: string(),
+          metricType: string({ enum: ["AverageValue", "Value", "Utilization"] }),
+          metadata: text,
+          authenticationRef: object({ name: string(), kind: string() }),
+        }),
+      ),
+    }),
+    status: object({ conditions }),
+  });
+const triggerAuthentication = object({
+  spec: object({ secretTargetRef: list(object({ parameter: string(), name: string(), key: string() })) }),
+});
+
+export const SCALED_OBJECT_CRD = crd("keda.sh", "v1alpha1", "ScaledObject", scaledObjectOf(true));
+export const OLD_SCALED_OBJECT_CRD = crd("keda.sh", "v1alpha1", "ScaledObject", scaledObjectOf(false));
+export const TRIGGER_AUTHENTICATION_CRD = crd("keda.sh", "v1alpha1", "TriggerAuthentication", triggerAuthentication);
 export const HTTP_ROUTE_CRD = crd(GATEWAY, "v1", "HTTPRoute", route);
 export const CERTIFICATE_CRD = crd("cert-manager.io", "v1", "Certificate", certificate);
-export const SCALED_OBJECT_CRD = crd("keda.sh", "v1alpha1", "ScaledObject", scaledObject);
-export const TRIGGER_AUTHENTICATION_CRD = crd("keda.sh", "v1alpha1", "TriggerAuthentication", triggerAuthentication);
 
 /** All of them. */
 export const OPTIONAL_CRDS = [HTTP_ROUTE_CRD, CERTIFICATE_CRD, SCALED_OBJECT_CRD, TRIGGER_AUTHENTICATION_CRD];
