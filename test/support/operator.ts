@@ -55,19 +55,20 @@ export type Stage = AsyncDisposable & {
 /** A test Lease: short, so that a hand-over takes seconds. */
 const FLAGS = { "--port": "0", "--lease-namespace": NAMESPACE, "--server-image": "nexus.dev/nexus:test" };
 
-export async function startStage(): Promise<Stage> {
+/** `bare`: no CRDs, no rights, no namespace: the test installs them, before it starts an operator. */
+export async function startStage({ bare = false }: { readonly bare?: boolean } = {}): Promise<Stage> {
   const plane = await startControlPlane();
   const kubectl = async (...args: readonly string[]) => {
     const { code, stdout, stderr } = await plane.kubectl(args);
     if (code !== 0) throw new Error(`kubectl ${args.join(" ")}: ${stderr.trim()}`);
     return stdout;
   };
-  await kubectl("apply", "-f", join(root, "crds"));
-  // test/chart proves that these are the chart's own.
-  const manifests = ["namespace", "rbac", "admission-policy"].flatMap((name) => ["-f", join(root, `operator/deploy/${name}.yaml`)]);
-  await kubectl("apply", ...manifests);
-  await kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s");
-  const kubeconfig = await plane.kubeconfigFor(USER, [], "token");
+  if (!bare) await install(kubectl);
+  let account: Promise<string> | undefined;
+  const kubeconfigOf = () => {
+    account ??= plane.kubeconfigFor(USER, [], "token");
+    return account;
+  };
 
   const get = async (resource: string, namespace: string): Promise<Seen | undefined> => {
     const { code, stdout, stderr } = await plane.kubectl(["get", resource, "-n", namespace, "-o", "json"]);
@@ -100,17 +101,26 @@ export async function startStage(): Promise<Stage> {
     async operator(flags = {}, server) {
       const parsed = parseOptions({ env: {}, flags: new Map(Object.entries({ ...FLAGS, ...flags })) });
       if (!parsed.ok) throw new Error(parsed.errors.join("\n"));
+      const kubeconfig = await kubeconfigOf();
       const path = server === undefined ? kubeconfig : await redirected(kubeconfig, plane, server);
       const running = await startOperator(parsed.options, { KUBECONFIG: path });
       return { ...running, [Symbol.asyncDispose]: () => running.stop() };
     },
-    process: async (flags = {}) => startProcess({ kubeconfig, flags: { ...FLAGS, ...flags } }),
+    process: async (flags = {}) => startProcess({ kubeconfig: await kubeconfigOf(), flags: { ...FLAGS, ...flags } }),
     writes: async () =>
       (await plane.auditEvents()).filter(
         (event) => isWrite(event) && event.user.username === USER && event.objectRef?.resource !== "leases",
       ),
     [Symbol.asyncDispose]: () => plane[Symbol.asyncDispose](),
   };
+}
+
+/** CRDs and rights; test/chart proves that they are the chart's own. */
+async function install(kubectl: Stage["kubectl"]): Promise<void> {
+  await kubectl("apply", "-f", join(root, "crds"));
+  const manifests = ["namespace", "rbac", "admission-policy"].flatMap((name) => ["-f", join(root, `operator/deploy/${name}.yaml`)]);
+  await kubectl("apply", ...manifests);
+  await kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s");
 }
 
 /** A copy of a kubeconfig that leads to another address of the same API server. */

@@ -7,7 +7,7 @@ export const chartReadme = (): string => `<!-- Generated from scripts/generate/c
 # Nexus
 
 The operator of Nexus: you apply a \`NexusCluster\`, \`Tenant\`s and \`Template\`s, it runs the servers that notify people while
-things happen. Kubernetes 1.30 or newer, Helm 3.14 or newer.
+things happen. Kubernetes 1.30 or newer, Helm 3.17 or newer.
 
 ## Before you install: what it may read
 
