@@ -87,5 +87,11 @@ export const Condition = Type.Object(
 );
 export type Condition = Static<typeof Condition>;
 
+/**
+ * The status of an object nobody has looked at. Filled in by the API server, because tools that wait (Flux, by kstatus) take an
+ * object without a status for one that is done.
+ */
+export const NOT_SEEN = { observedGeneration: 0 } as const;
+
 /** Why an object is not part of the configuration: a reason, and a sentence for people. */
 export type Refused = { readonly reason: ConditionReason; readonly message: string };

@@ -4,7 +4,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import { Exposure, Image, ListenerTls, Monitoring, PlatformKey, Pods } from "./cluster/exposure.ts";
 import { Redis, Storage } from "./cluster/redis.ts";
 import { Autoscaling, Rollout } from "./cluster/scaling.ts";
-import { Condition } from "./conditions.ts";
+import { Condition, NOT_SEEN } from "./conditions.ts";
 import { allowedNamespaces, choice, int, keyed, LIVE, type ObjectMeta, ordered } from "./fields.ts";
 import { type API_VERSION, CLUSTER_NAME_PATTERN } from "./names.ts";
 import { type CelRule, celRule, nameRule } from "./rules.ts";
@@ -127,7 +127,7 @@ export const NexusClusterStatus = Type.Object(
       }),
     ),
   },
-  { description: "What was seen." },
+  { description: "What was seen.", default: NOT_SEEN },
 );
 export type NexusClusterStatus = Static<typeof NexusClusterStatus>;
 

@@ -1,7 +1,7 @@
 // Why: Template, one message form of a tenant: the source of its CRD, reference and types.
 // It must never hold behaviour; rules between fields are CEL texts that the API server enforces.
 import { type Static, Type } from "@sinclair/typebox";
-import { Condition } from "./conditions.ts";
+import { Condition, NOT_SEEN } from "./conditions.ts";
 import { anyJson, choice, flag, int, keyed, LIVE, type ObjectMeta, objectRef, opaque, text } from "./fields.ts";
 import { type API_VERSION, TEMPLATE_ID_PATTERN } from "./names.ts";
 import { type CelRule, celRule, immutable, immutableOptional, nameRule } from "./rules.ts";
@@ -92,7 +92,7 @@ export const TemplateStatus = Type.Object(
       }),
     ),
   },
-  { description: "What was seen." },
+  { description: "What was seen.", default: NOT_SEEN },
 );
 export type TemplateStatus = Static<typeof TemplateStatus>;
 

@@ -1,7 +1,7 @@
 // Why: Tenant, one customer or application of a fleet: the source of its CRD, reference and types.
 // It must never hold behaviour; rules between fields are CEL texts that the API server enforces.
 import { type Static, Type } from "@sinclair/typebox";
-import { Condition } from "./conditions.ts";
+import { Condition, NOT_SEEN } from "./conditions.ts";
 import { JWT_ALGORITHMS, KEY_SCOPES } from "./credentials.ts";
 import {
   allowedNamespaces,
@@ -162,7 +162,7 @@ export const TenantStatus = Type.Object(
       }),
     ),
   },
-  { description: "What was seen." },
+  { description: "What was seen.", default: NOT_SEEN },
 );
 export type TenantStatus = Static<typeof TenantStatus>;
 
