@@ -6,7 +6,7 @@ import { apiVersionOf, type Kind } from "../kinds.ts";
 import type { FleetWork } from "./work.ts";
 
 /** A kind may be installed at any time. */
-const AGAIN_MS = 30_000;
+const AGAIN_MS = 10_000;
 
 /** Whether the API server serves `kind`; when not, it is looked for now, and the fleet again a while later. */
 export function serves({ deps, again }: Pick<FleetWork, "deps" | "again">, kind: Kind): boolean {
