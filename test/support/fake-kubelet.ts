@@ -23,9 +23,14 @@ export type FakeKubelet = AsyncDisposable & {
   readonly pods: ReadonlyMap<string, FakePod>;
   /** Starts every pod of the cluster that has no address, waits until `count` of them run, and until each is Ready. */
   runPods(count: number): Promise<readonly FakePod[]>;
+  /** Runs pods as they come and lets go of those that are gone, until it is disposed of. */
+  serve(): AsyncDisposable;
   /** Makes pods beside those of the Deployment, as a bigger fleet would have; they still have to be run. */
   addPods(count: number): Promise<void>;
 };
+
+const LOOK_MS = 100;
+const log = (error: unknown) => process.stderr.write(`fake kubelet: ${error instanceof Error ? error.message : String(error)}\n`);
 
 export function fakeKubelet(stage: Stage, namespace: string, cluster: string): FakeKubelet {
   const pods = new Map<string, FakePod>();
@@ -99,6 +104,32 @@ export function fakeKubelet(stage: Stage, namespace: string, cluster: string): F
         }),
       );
       return running.flatMap(({ metadata }) => pods.get(metadata.name) ?? []);
+    },
+    serve() {
+      const stop = new AbortController();
+      const ready = new Set<string>();
+      const look = async () => {
+        const there = await list();
+        await dropOthers(there);
+        for (const { metadata, status } of there) if (!pods.has(metadata.name) && status?.podIP === undefined) await start(metadata.name);
+        for (const [name, pod] of pods) {
+          if (!pod.confirmed || ready.has(name)) continue;
+          await writeStatus(name, statusOf(pod.ip, true));
+          ready.add(name);
+        }
+      };
+      const serving = (async () => {
+        while (!stop.signal.aborted) {
+          await look().catch((error: unknown) => log(error)); // a pod may go while it is looked at, like any other
+          await Bun.sleep(LOOK_MS); // a kubelet's pace
+        }
+      })();
+      return {
+        async [Symbol.asyncDispose]() {
+          stop.abort();
+          await serving;
+        },
+      };
     },
     async addPods(count) {
       const names = Array.from({ length: count }, (_, index) => `${cluster}-server-extra-${index}`);

@@ -1,7 +1,15 @@
 // Why: a server pod as the operator meets it: the real admin protocol over real TLS, written a second time from the contract
 // alone, so that operator and server cannot share a misreading. It answers what a server answers, wrong pushes included.
 import { zstdDecompressSync } from "node:zlib";
-import { ADMIN_PATHS, type AdminStatus, adminServerName, PushRequest, type RejectedEntry } from "@nexus/protocol/admin.ts";
+import {
+  ADMIN_PATHS,
+  type AdminStatus,
+  adminServerName,
+  type NodeLoad,
+  PushRequest,
+  type RejectedEntry,
+  ShedRequest,
+} from "@nexus/protocol/admin.ts";
 import {
   BUCKET_COUNT,
   BUNDLE_FORMAT,
@@ -13,6 +21,7 @@ import {
   entryKey,
   isIntact,
 } from "@nexus/protocol/bundle.ts";
+import { Value } from "@sinclair/typebox/value";
 import { type Authority, createAuthority } from "./cluster/pki.ts";
 
 export type FakePodOptions = {
@@ -51,6 +60,11 @@ export type FakePod = AsyncDisposable & {
   restart(entries?: readonly BundleEntry[]): void;
   /** Changes its memory behind everybody's back. */
   corrupt(key: string): void;
+  /** What it says of its load from now on; `sessions` is also what a shed takes from. */
+  carry(sessions: number, load?: Partial<NodeLoad>): void;
+  readonly sessions: number;
+  /** What it was asked to send away, in order. */
+  readonly sheds: readonly ShedRequest[];
   /** Another cluster's clock: pretends to have heard this leader. */
   hear(term: string, sequence: number): void;
 };
@@ -90,6 +104,7 @@ export async function startFakePod(options: FakePodOptions): Promise<FakePod> {
         asked++;
         return Response.json(pod.status(cluster));
       }
+      if (request.method === "POST" && pathname === ADMIN_PATHS.shed) return pod.shed(await request.json());
       if (request.method !== "POST" || pathname !== ADMIN_PATHS.bundle) return problem(404, "No such operation");
       const push = await bodyOf(request);
       if (push === undefined) return problem(422, "Request does not match the contract");
@@ -122,6 +137,14 @@ export async function startFakePod(options: FakePodOptions): Promise<FakePod> {
     },
     restart: (entries) => pod.restart(entries),
     corrupt: (key) => void pod.entries.delete(key),
+    carry(sessions, load = {}) {
+      pod.sessions = sessions;
+      pod.load = { ...IDLE, ...load };
+    },
+    get sessions() {
+      return pod.sessions;
+    },
+    sheds: pod.sheds,
     hear(term, sequence) {
       pod.term = BigInt(term);
       pod.sequence = sequence;
@@ -146,6 +169,11 @@ async function bodyOf(request: Request): Promise<PushRequest | undefined> {
   return isShaped && value.format === BUNDLE_FORMAT ? value : undefined;
 }
 
+const IDLE: NodeLoad = {
+  ...{ messages_per_second: 0, loop_lag_p99_ms: 1, cpu_cores: 0.01, rss_bytes: 50e6, memory_limit_bytes: 0 },
+  ...{ accepts_per_second: 500, sessions_opened: 0, sessions_refused: 0 },
+};
+
 /** What a server remembers: entries by key, and the youngest leader. */
 class PodMemory {
   entries = new Map<string, BundleEntry>();
@@ -153,6 +181,9 @@ class PodMemory {
   term = 0n;
   sequence = 0;
   confirmed = false;
+  sessions = 0;
+  load: NodeLoad = IDLE;
+  readonly sheds: ShedRequest[] = [];
 
   restart(entries: readonly BundleEntry[] = []): void {
     this.entries = new Map(entries.map((entry) => [entryKey(entry), entry]));
@@ -176,8 +207,9 @@ class PodMemory {
       sequence: this.sequence,
       ready: this.confirmed,
       draining: false,
-      sessions: 0,
+      sessions: this.sessions,
       uptime_seconds: 1,
+      load: this.load,
     };
   }
 
@@ -207,6 +239,15 @@ class PodMemory {
     this.entries = next;
     if (push.digest === this.digest()) this.confirmed = true;
     return Response.json({ digest: this.digest(), rejected: this.#rejected() });
+  }
+
+  /** They go at once: the pace is the server's own tests'. */
+  shed(body: unknown): Response {
+    if (!Value.Check(ShedRequest, body)) return problem(422, "Request does not match the contract");
+    this.sheds.push(body);
+    const sessions = Math.min(body.sessions, this.sessions);
+    this.sessions -= sessions;
+    return Response.json({ sessions }, { status: 202 });
   }
 
   #rejected(): RejectedEntry[] {

@@ -20,7 +20,7 @@ export const scaleRules = ({ minReplicas, maxReplicas, scaleUp, scaleDown }: Aut
   },
 });
 
-/** Without `autoscaling` a fleet goes down to `replicas` as it would by default, but at once. */
+/** Without `autoscaling` a fleet goes down to `replicas` as it would by default, a pod a minute. */
 export const rulesOfRemoval = (replicas: number) => ({
   ...{ minReplicas: replicas, maxReplicas: replicas },
   up: { stabilizationMs: 0, podsPerStep: 4, stepMs: seconds(STEP_UP_SECONDS) },

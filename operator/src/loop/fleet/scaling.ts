@@ -77,7 +77,7 @@ async function fixedSize(work: FleetWork, size: number | undefined): Promise<Sca
   const rules = rulesOfRemoval(wanted);
   const nowMs = scaling.clock.monotonicMs();
   if (memory.scale === undefined || memory.rules !== "removed") {
-    memory.scale = beginScaling(nowMs, rules);
+    memory.scale = { ...beginScaling(nowMs, rules), steppedDownMs: nowMs }; // a new leader does not know of the last step
     memory.rules = "removed";
   }
   const { replicas } = decideSize(memory.scale, size, nowMs, rules);
