@@ -1,6 +1,7 @@
 // Why: the one place that wires the operator: watches, election, loop, ports, signals. Nothing else reads the environment,
 // listens, or exits.
 import { version } from "../package.json" with { type: "json" };
+import { clusterKeyOf } from "./desired/acceptance.ts";
 import { defaultAccess } from "./kube/access.ts";
 import { createAdminClient } from "./kube/admin-client.ts";
 import { createApplier } from "./kube/apply.ts";
@@ -14,6 +15,7 @@ import { createOperatorMetrics } from "./kube/metrics.ts";
 import { createKubeApi } from "./kube/resource.ts";
 import { createSchemas } from "./kube/schemas.ts";
 import { createStatusWriter } from "./kube/status.ts";
+import { createTemplateReader } from "./kube/template-reader.ts";
 import { createTransport } from "./kube/transport.ts";
 import { startWatches } from "./kube/watches.ts";
 import { systemClock } from "./loop/clock.ts";
@@ -28,6 +30,7 @@ import { PRIORITY, WorkQueue } from "./loop/queue.ts";
 import { Loads } from "./loop/scaling/loads.ts";
 import { Scaling } from "./loop/scaling/memory.ts";
 import { SecretSource } from "./loop/secret-source.ts";
+import { TemplateBodies } from "./loop/template-bodies.ts";
 import { worldOf } from "./loop/views.ts";
 import { type OperatorOptions, parseOptions } from "./options.ts";
 
@@ -65,8 +68,10 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
     (event) => {
       if (controller) pick(controller)(event);
     };
+  const bodies = new TemplateBodies();
   const watches = startWatches({
     transport,
+    bodies,
     namespace: options.namespace,
     metrics: metrics.reflector,
     onError: (kind, error, retryInMs) =>
@@ -137,12 +142,7 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
     const loop = startLoop();
     stopLoop = loop.stop;
     controller = loop.controller;
-    for (const key of views.clusters.keys()) {
-      queue.add(workKey("config", key), PRIORITY.edit); // entries first: what belongs to it depends on them
-      queue.add(workKey("cluster", key), PRIORITY.resync);
-    }
-    for (const key of views.tenants.keys()) queue.add(workKey("tenant", key), PRIORITY.initial);
-    for (const key of views.templates.keys()) queue.add(workKey("template", key), PRIORITY.initial);
+    controller.begin();
   });
   function startLoop() {
     const api = createKubeApi({ transport, fence: leadership });
@@ -162,7 +162,7 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
       leadership,
       clock,
       random,
-      onChange: (cluster) => loop.onPushChange(cluster),
+      onChange: (cluster, entryKeys) => loop.onPushChange(cluster, entryKeys),
       onLog: (event, fields) => {
         metrics.pushEvent(event);
         log(event === "push.failed" ? "warn" : "info", event, fields);
@@ -175,24 +175,30 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
     });
     const scaling = new Scaling(clock, loads);
     const newest = new NewestObjects(clock);
+    const configurations = new Configurations({ views, world, secrets, bodies, clock, book: (cluster) => pusher.book(cluster) });
     const passes = createPasses({
       ...{ api, applier, secrets, views, capabilities, events, certificates, world, pusher, leadership, clock, random, onError },
       ...{ newest, scaling, schemas: createSchemas(transport, clock) },
       context: {
         operatorId: options.operatorId,
         defaultImage: options.serverImage,
-        ...(options.pods ? { operatorPods: options.pods } : {}),
         ...(options.redisImage === undefined ? {} : { redisImage: options.redisImage }),
+        ...(options.pods ? { operatorPods: options.pods } : {}),
       },
       wallMs: () => clock.wallMs(),
-      configurations: new Configurations({ views, world, secrets }),
+      configurations,
+      content: createTemplateReader({ transport, api, scopes: watches.scopes }),
       statuses: createStatusWriter(api, metrics.status),
       wakeCluster: (cluster) => queue.addAfter(workKey("cluster", cluster), 250),
       wakeConfig: (cluster) => queue.add(workKey("config", cluster)),
-      wakeObject: (kind, key) => queue.add(workKey(kind, key), PRIORITY.resync),
+      wakeObject: (wake, hasPods) => loop.onWake(wake, hasPods),
+      recompile: (tenant) => {
+        configurations.onTenant(tenant);
+        queue.add(workKey("config", clusterKeyOf(tenant)));
+      },
     });
     const loop = new Controller({
-      ...{ queue, views, secrets, passes, newest },
+      ...{ queue, views, secrets, passes, newest, configurations },
       workers: options.workers,
       onFailure: (key, error, retryInMs) => {
         metrics.reconciled(key.slice(0, key.indexOf(":")), true);

@@ -27,8 +27,8 @@ export type ReflectorOptions<T> = {
   readonly transport: Transport;
   readonly kind: Kind;
   readonly scope?: Scope;
-  /** What is kept of an object; default everything. `stripManagedFields` is one. */
-  readonly transform?: (object: KubeObject) => T;
+  /** What is kept of an object; default everything. `stripManagedFields` is one. `initial`: it is of the first list. `previous`: what was kept before. */
+  readonly transform?: (object: KubeObject, known: { readonly initial: boolean; readonly previous: T | undefined }) => T;
   readonly indexers?: Readonly<Record<string, Indexer<T>>>;
   readonly onEvent?: WatchHandler<T>;
   /** Each failed list or watch, before its back-off. For the log. */
@@ -233,7 +233,7 @@ class ReflectorRun<T> {
       this.#remove(key, undefined); // deleted and made anew while nobody watched
       before = undefined;
     }
-    const value = this.#transformed(object);
+    const value = this.#transformed(object, { initial, previous: before?.value });
     this.store.set(key, { uid, resourceVersion, value });
     if (before) this.#tell({ type: "modified", key, object: value, previous: before.value, initial: false });
     else this.#tell({ type: "added", key, object: value, initial });
@@ -243,7 +243,12 @@ class ReflectorRun<T> {
     const before = this.store.entry(key);
     if (!before) return;
     this.store.delete(key);
-    this.#tell({ type: "deleted", key, object: last ? this.#transformed(last) : before.value, initial: false });
+    this.#tell({
+      type: "deleted",
+      key,
+      object: last ? this.#transformed(last, { initial: false, previous: before.value }) : before.value,
+      initial: false,
+    });
   }
 
   /** A handler that throws is a bug of ours; the watch and the store must survive it. */
@@ -259,9 +264,9 @@ class ReflectorRun<T> {
     }
   }
 
-  #transformed(object: KubeObject): T {
+  #transformed(object: KubeObject, known: { readonly initial: boolean; readonly previous: T | undefined }): T {
     // Without a transform, T is KubeObject by the default of startReflector.
-    return this.#options.transform ? this.#options.transform(object) : (object as unknown as T);
+    return this.#options.transform ? this.#options.transform(object, known) : (object as unknown as T);
   }
 }
 

@@ -2,18 +2,21 @@
 // Secrets: only those we made and those users labelled for us.
 import { WATCH_LABEL } from "@nexus/protocol/resources/names.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
-import { SCHEMAS, withDefaults } from "@nexus/protocol/resources/schema.ts";
 import type { Template } from "@nexus/protocol/resources/template.ts";
 import type { Tenant } from "@nexus/protocol/resources/tenant.ts";
 import { clusterKeyOf, tenantKeyOf } from "../desired/acceptance.ts";
 import { BUCKET_ANNOTATION } from "../desired/names.ts";
 import { templateIdKey, tenantIdKey } from "../desired/world.ts";
+import { secretsOfTenant } from "../loop/config/secrets.ts";
 import { CHILD_KINDS, KINDS, type Kind } from "../loop/kinds.ts";
 import type { KubeError } from "../loop/kube-error.ts";
 import type { Scope, Store, WatchHandler } from "../loop/ports.ts";
 import type { SecretObject } from "../loop/secret-source.ts";
+import type { TemplateBodies } from "../loop/template-bodies.ts";
+import { type TemplateIndex, TemplateIndexer } from "../loop/template-index.ts";
 import type { DeploymentObject, PodObject, Views } from "../loop/views.ts";
 import type { KubeObject } from "../plan/object.ts";
+import { complete } from "./complete.ts";
 import { type Reflector, type ReflectorMetrics, type ReflectorOptions, startReflector, stripManagedFields } from "./reflector.ts";
 import { MemoryStore } from "./store.ts";
 import type { Transport } from "./transport.ts";
@@ -22,7 +25,7 @@ import type { Transport } from "./transport.ts";
 export type Handlers = {
   readonly onCluster: WatchHandler<NexusCluster>;
   readonly onTenant: WatchHandler<Tenant>;
-  readonly onTemplate: WatchHandler<Template>;
+  readonly onTemplate: WatchHandler<TemplateIndex>;
   readonly onNamespace: WatchHandler<KubeObject>;
   readonly onChild: WatchHandler<KubeObject>;
   readonly onSecret: WatchHandler<SecretObject>;
@@ -33,6 +36,8 @@ export type WatchesOptions = {
   /** Empty: all namespaces. One: only that. */
   readonly namespace: string | undefined;
   readonly handlers: Handlers;
+  /** Takes the content of Templates that change. */
+  readonly bodies: TemplateBodies;
   readonly onError: (kind: Kind, error: KubeError, retryInMs: number) => void;
   readonly metrics?: ReflectorMetrics;
 };
@@ -40,6 +45,8 @@ export type WatchesOptions = {
 export type Watches = {
   readonly views: Views;
   readonly synced: Promise<boolean>;
+  /** Where our kinds are watched. */
+  readonly scopes: readonly Scope[];
   /** From now on our children of an optional kind are watched; nothing when they are already. */
   watchChildren(kind: Kind): void;
   /** Nobody serves an optional kind any more: what is known of it is kept, and nothing is asked for. */
@@ -53,12 +60,6 @@ const OURS = "app.kubernetes.io/managed-by=nexus-operator";
 const NOTHING = new MemoryStore<KubeObject>();
 NOTHING.markSynced(); // nothing is all there is
 
-/** An object an older CRD let in may lack defaults that we rely on. */
-function complete<T extends NexusCluster | Tenant | Template>(object: KubeObject): T {
-  const bare = stripManagedFields(object) as T; // the API server answers objects of the kind that is watched
-  return { ...bare, spec: withDefaults(SCHEMAS[bare.kind].spec, bare.spec) } as T; // same spec, with defaults
-}
-
 /** What we compare is in the annotation; 64 buckets of every cluster in memory would be the bundle again. */
 function withoutBootData(object: KubeObject): SecretObject {
   const secret: SecretObject = stripManagedFields(object);
@@ -67,13 +68,16 @@ function withoutBootData(object: KubeObject): SecretObject {
   return rest;
 }
 
+const isSameContent = (a: Template, b: TemplateIndex | undefined): boolean =>
+  a.metadata.uid === b?.metadata.uid && a.metadata.generation === b?.metadata.generation;
+
 const instanceOf = (object: KubeObject): readonly string[] => {
   const name = object.metadata.labels?.["app.kubernetes.io/instance"];
   return name === undefined ? [] : [`${object.metadata.namespace}/${name}`];
 };
 
 /** Starts every reflector at once. */
-export function startWatches({ transport, namespace, handlers, onError, metrics }: WatchesOptions): Watches {
+export function startWatches({ transport, namespace, handlers, bodies, onError, metrics }: WatchesOptions): Watches {
   const running = new Set<Reflector<never>>();
   const start = <T>(options: Omit<ReflectorOptions<T>, "transport">, labelSelector?: string) => {
     const scope: Scope = { ...(namespace && options.kind.namespaced ? { namespace } : {}), ...(labelSelector ? { labelSelector } : {}) };
@@ -89,6 +93,7 @@ export function startWatches({ transport, namespace, handlers, onError, metrics 
   };
   const startStore = <T>(options: Omit<ReflectorOptions<T>, "transport">, labelSelector?: string) => start<T>(options, labelSelector).store;
   const { onChild } = handlers;
+  const indexer = new TemplateIndexer();
   const children = new Map<Kind, Store<KubeObject>>();
   const watched = new Map<Kind, Reflector<KubeObject>>();
   const watchChildren = (kind: Kind) => {
@@ -111,12 +116,21 @@ export function startWatches({ transport, namespace, handlers, onError, metrics 
     tenants: startStore<Tenant>({
       kind: KINDS.Tenant,
       transform: complete,
-      indexers: { cluster: (one) => [clusterKeyOf(one)], id: (one) => [tenantIdKey(one)] },
+      indexers: {
+        cluster: (one) => [clusterKeyOf(one)],
+        id: (one) => [tenantIdKey(one)],
+        secret: (one) => secretsOfTenant(one).map(([namespace, name]) => `${namespace}/${name}`),
+      },
       onEvent: handlers.onTenant,
     }),
-    templates: startStore<Template>({
+    templates: startStore<TemplateIndex>({
       kind: KINDS.Template,
-      transform: complete,
+      transform: (object, { initial, previous }) => {
+        const template = complete<Template>(object);
+        // Of a first list most content is compiled already (it is read again where it is not), and a status has none.
+        if (!initial && !isSameContent(template, previous)) bodies.put(template);
+        return indexer.index(template);
+      },
       indexers: { tenant: (one) => [tenantKeyOf(one)], id: (one) => [templateIdKey(one)] },
       onEvent: handlers.onTemplate,
     }),
@@ -135,6 +149,7 @@ export function startWatches({ transport, namespace, handlers, onError, metrics 
   };
   return {
     views,
+    scopes: [namespace ? { namespace } : {}],
     watchChildren,
     unwatchChildren,
     synced: Promise.all([...running].map((reflector) => reflector.synced)).then((all) => all.every(Boolean)),

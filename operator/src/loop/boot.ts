@@ -11,6 +11,7 @@ import type { Cancel, Clock, Random } from "./clock.ts";
 import { KINDS } from "./kinds.ts";
 import type { ChildApplier, KubeApi } from "./ports.ts";
 import type { BundleBook } from "./push-book.ts";
+import type { BucketBook } from "./push-bucket.ts";
 
 /** The cluster whose boot copy this is: what its Secrets carry. */
 export type BootOwner = {
@@ -62,6 +63,7 @@ type Slot = {
 };
 
 const READERS = 8;
+const holds = ({ written }: Slot, bucket: BucketBook): boolean => (written === undefined ? bucket.size === 0 : written === bucket.digest());
 const RETRY = { baseMs: 1_000, capMs: 60_000 };
 const secretRef = ({ namespace, name }: BootOwner, index: number) => ({
   kind: KINDS.Secret,
@@ -93,17 +95,23 @@ export class BootCopy {
   }
 
   /**
-   * Reads the Secrets back; call it once, before the first `changed`. Answers their buckets, for `Pusher.load`. Rejects with
-   * `KubeError`: without an answer nothing may be concluded. A Secret that does not hold a bucket counts as none.
+   * Reads the Secrets back; call it once, before the first `changed`. `each` gets their buckets, for `Pusher.load`, one by one:
+   * all at once would be the whole bundle in the clear. Rejects with `KubeError`: without an answer nothing may be concluded. A
+   * Secret that does not hold a bucket counts as none.
    */
-  async read(): Promise<readonly Bucket[]> {
-    const buckets: Bucket[] = [];
-    for (let from = 0; from < BUCKET_COUNT; from += READERS) {
-      const indexes = Array.from({ length: Math.min(READERS, BUCKET_COUNT - from) }, (_, offset) => from + offset);
-      for (const bucket of await Promise.all(indexes.map((index) => this.#readOne(index)))) if (bucket) buckets.push(bucket);
-    }
-    this.#isFirst = buckets.length === 0;
-    return buckets;
+  async read(each: (bucket: Bucket) => void): Promise<void> {
+    const indexes = this.#slots.keys();
+    let found = 0;
+    const reader = async () => {
+      for (const index of indexes) {
+        const bucket = await this.#readOne(index);
+        if (!bucket) continue;
+        found++;
+        each(bucket);
+      }
+    };
+    await Promise.all(Array.from({ length: READERS }, reader));
+    this.#isFirst = found === 0;
   }
 
   /** Tells that the book changed. `urgent`: a credential was removed, suspended or rotated (`urgencyOf`). */
@@ -113,8 +121,8 @@ export class BootCopy {
       const bucket = this.#options.book.bucket(index);
       if (bucket.rev === slot.seenRev) continue;
       slot.seenRev = bucket.rev;
-      const isThere = slot.written === undefined ? bucket.size === 0 : slot.written === bucket.digest();
-      if (isThere && slot.dirtySinceMs === undefined) continue; // e.g. what was just read back
+      // E.g. what was just read back.
+      if (slot.dirtySinceMs === undefined && holds(slot, bucket)) continue;
       slot.dirtySinceMs ??= nowMs;
       slot.changedMs = nowMs;
       // The first copy is what the first pods boot with.

@@ -8,11 +8,11 @@ import { timestamp } from "../status/conditions.ts";
 import type { BootState } from "./boot.ts";
 import type { Clock } from "./clock.ts";
 import { clusterSeen } from "./cluster-seen.ts";
-import { isPaused } from "./configuration.ts";
 import type { FleetDeps } from "./fleet/work.ts";
 import { type FleetFound, reconcileFleet } from "./fleet-pass.ts";
 import { KINDS } from "./kinds.ts";
 import { KubeError } from "./kube-error.ts";
+import { isPaused } from "./paused.ts";
 import type { StatusWriter } from "./ports.ts";
 import { ADMIN_PORT } from "./push-ports.ts";
 import type { Pusher } from "./pusher.ts";
@@ -97,9 +97,7 @@ export class ClusterPass {
     if (credentials) scaling.loads.setTarget({ key, ...credentials, port: ADMIN_PORT });
     const pods = views.pods.byIndex("cluster", key).filter(isServerPod);
     const asked = pods.flatMap(({ metadata, status }) =>
-      status?.podIP === undefined || isPodEnded(status)
-        ? []
-        : [{ uid: metadata.uid ?? "", name: metadata.name, address: status.podIP }],
+      status?.podIP === undefined || isPodEnded(status) ? [] : [{ uid: metadata.uid ?? "", name: metadata.name, address: status.podIP }],
     );
     scaling.loads.setPods(key, asked);
   }

@@ -2,17 +2,19 @@
 // only a hint. Four kinds of keys: `config` compiles and pushes, `cluster` brings the fleet's objects about, `tenant` and
 // `template` write what became of one object.
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
-import type { Template } from "@nexus/protocol/resources/template.ts";
 import type { Tenant } from "@nexus/protocol/resources/tenant.ts";
 import { clusterKeyOf, keyOfObject, tenantKeyOf } from "../desired/acceptance.ts";
 import { BUCKET_ANNOTATION } from "../desired/names.ts";
 import type { KubeObject } from "../plan/object.ts";
+import type { Wake } from "./config/draft.ts";
+import type { Configurations } from "./configuration.ts";
 import { isNotLeader, KubeError } from "./kube-error.ts";
 import type { NewestObjects } from "./newest.ts";
 import type { Passes } from "./passes.ts";
 import type { WatchEvent } from "./ports.ts";
 import { PRIORITY, type WorkQueue } from "./queue.ts";
 import type { SecretObject, SecretSource } from "./secret-source.ts";
+import type { TemplateIndex } from "./template-index.ts";
 import type { Views } from "./views.ts";
 import { type Outcome, runWorkers } from "./workers.ts";
 
@@ -23,12 +25,15 @@ export const workKey = (kind: WorkKind, key: string): WorkKey => `${kind}:${key}
 
 /** Pods come and go in bursts: one look at the fleet for all of them. */
 const GATHER_MS = 250;
+/** Somebody who just edited is told of the waiting for pods after this long. */
+const ANSWER_MS = 1_000;
 
 export type ControllerOptions = {
   readonly queue: WorkQueue<WorkKey>;
   readonly views: Views;
   readonly secrets: SecretSource;
   readonly passes: Passes;
+  readonly configurations: Configurations;
   readonly newest: NewestObjects;
   readonly workers: number;
   readonly onFailure: (key: WorkKey, error: unknown, retryInMs: number | undefined) => void;
@@ -37,10 +42,6 @@ export type ControllerOptions = {
 /** Watches call the `on…` handlers; none of them blocks or throws. */
 export class Controller {
   readonly #options: ControllerOptions;
-  /** Objects whose status waits for pods, by cluster. */
-  readonly #waiting = new Map<string, Set<WorkKey>>();
-  /** Answers so far, by cluster: one that comes during a pass may be news to it. */
-  readonly #answers = new Map<string, number>();
 
   constructor(options: ControllerOptions) {
     this.#options = options;
@@ -52,40 +53,51 @@ export class Controller {
     await runWorkers({ queue, workers, onFailure, reconcile: (key) => this.#reconcile(key) });
   }
 
+  /** Enqueues what a new leader has to look at. What belongs to a cluster is found by its configuration's first walk. */
+  begin(): void {
+    const { views } = this.#options;
+    for (const key of views.clusters.keys()) {
+      this.#add("config", key, PRIORITY.edit); // entries first: what belongs to it depends on them
+      this.#add("cluster", key, PRIORITY.resync);
+    }
+    for (const tenant of views.tenants.list()) this.#add("tenant", keyOfObject(tenant), PRIORITY.initial);
+    for (const template of views.templates.list()) {
+      const tenant = views.tenants.get(tenantKeyOf(template));
+      if (!tenant || !views.clusters.get(clusterKeyOf(tenant))) this.#add("template", keyOfObject(template), PRIORITY.initial);
+    }
+  }
+
   readonly onCluster = ({ key, object, previous, initial }: WatchEvent<NexusCluster>): void => {
     if (previous && isStatusOnly(previous, object)) return;
+    const { views, configurations } = this.#options;
     const priority = initial ? PRIORITY.initial : PRIORITY.edit;
+    configurations.onCluster(object, previous);
     this.#add("config", key, priority);
     this.#add("cluster", key, priority);
-    if (initial && previous === undefined) return; // its objects come with their own first list
-    for (const tenant of this.#options.views.tenants.byIndex("cluster", key)) this.#add("tenant", keyOfObject(tenant), PRIORITY.resync);
-    for (const tenant of this.#options.views.tenants.byIndex("cluster", key)) this.#addTemplatesOf(keyOfObject(tenant));
+    if (previous || views.clusters.get(key)) return; // who belongs to it is the configuration's to find out
+    // It is gone, and nobody looks at what belonged to it any more.
+    for (const tenant of views.tenants.byIndex("cluster", key)) {
+      this.#add("tenant", keyOfObject(tenant), PRIORITY.resync);
+      this.#addTemplatesOf(keyOfObject(tenant));
+    }
   };
 
   readonly onTenant = ({ key, object, previous, initial }: WatchEvent<Tenant>): void => {
     if (previous && isStatusOnly(previous, object)) return;
     const priority = initial ? PRIORITY.initial : PRIORITY.edit;
-    this.#add("tenant", key, priority);
+    this.#options.configurations.onTenant(object);
     this.#add("config", clusterKeyOf(object), priority);
-    if (initial) return;
-    this.#addTemplatesOf(key);
-    // One that was in conflict with it may have its id now.
-    for (const other of this.#options.views.tenants.byIndex("cluster", clusterKeyOf(object))) {
-      if (other.status?.conditions?.some((one) => one.reason === "NameConflict")) this.#add("tenant", keyOfObject(other), PRIORITY.resync);
-    }
+    this.#add("tenant", key, priority);
+    if (!initial && !this.#options.views.clusters.get(clusterKeyOf(object))) this.#addTemplatesOf(key);
+    if (!this.#options.views.tenants.get(key)) this.#addTemplatesOf(key);
   };
 
-  readonly onTemplate = ({ key, object, previous, initial }: WatchEvent<Template>): void => {
-    if (previous && isStatusOnly(previous, object)) return;
+  readonly onTemplate = ({ key, object, previous, initial }: WatchEvent<TemplateIndex>): void => {
+    if (previous && isSameTemplate(previous, object)) return;
     const priority = initial ? PRIORITY.initial : PRIORITY.edit;
-    const tenant = this.#options.views.tenants.get(tenantKeyOf(object));
-    if (tenant) this.#add("config", clusterKeyOf(tenant), priority);
+    const cluster = this.#options.configurations.onTemplate(object);
+    if (cluster !== undefined) this.#add("config", cluster, priority);
     this.#add("template", key, priority);
-    if (initial) return;
-    for (const other of this.#options.views.templates.byIndex("tenant", tenantKeyOf(object))) {
-      if (other.status?.conditions?.some((one) => one.reason === "NameConflict"))
-        this.#add("template", keyOfObject(other), PRIORITY.resync);
-    }
   };
 
   /** A namespace's labels decide who may attach. */
@@ -112,27 +124,37 @@ export class Controller {
     if (initial || object.metadata.annotations?.[BUCKET_ANNOTATION] !== undefined) return;
     if (type === "modified" && previous && JSON.stringify(previous.data) === JSON.stringify(object.data)) return;
     this.onChild({ key, object, type, initial });
-    for (const tenant of views.tenants.list()) if (tenant.metadata.namespace === object.metadata.namespace) this.#touch(tenant);
+    for (const tenant of views.tenants.byIndex("secret", key)) this.#touch(tenant);
     for (const cluster of views.clusters.list()) {
       if (cluster.metadata.namespace !== object.metadata.namespace) continue;
+      this.#options.configurations.known(keyOfObject(cluster))?.cluster(false);
       this.#add("config", keyOfObject(cluster), PRIORITY.edit);
       this.#add("cluster", keyOfObject(cluster), PRIORITY.edit); // it may be the certificate of the public port
     }
   };
 
-  /** Pods answered, or their sessions moved. */
-  readonly onPushChange = (cluster: string): void => {
-    this.#answers.set(cluster, (this.#answers.get(cluster) ?? 0) + 1);
-    for (const key of this.#waiting.get(cluster) ?? []) this.#options.queue.add(key, PRIORITY.resync);
-    this.#waiting.delete(cluster);
-    this.#options.queue.addAfter(workKey("cluster", cluster), GATHER_MS, PRIORITY.resync);
+  /** Pods answered, or their sessions moved; of these entries they say something else than before. */
+  readonly onPushChange = (cluster: string, entryKeys: ReadonlySet<string>): void => {
+    const { queue, configurations } = this.#options;
+    for (const entryKey of entryKeys) {
+      for (const { kind, key } of configurations.objectsOf(cluster, entryKey)) queue.add(workKey(kind, key), PRIORITY.resync);
+    }
+    queue.addAfter(workKey("cluster", cluster), GATHER_MS, PRIORITY.resync);
+  };
+
+  readonly onWake = ({ kind, key, when }: Wake, hasPods: boolean): void => {
+    const { queue } = this.#options;
+    if (when === "now") queue.add(workKey(kind, key), PRIORITY.resync);
+    else if (when === "first" || !hasPods) queue.add(workKey(kind, key), PRIORITY.initial);
+    else if (when === "edited") queue.addAfter(workKey(kind, key), ANSWER_MS, PRIORITY.resync);
+    // `put`: pods are about to answer, and with their word it comes back.
   };
 
   async #reconcile(key: WorkKey): Promise<Outcome> {
     const at = key.indexOf(":");
     const [kind, name] = [key.slice(0, at), key.slice(at + 1)];
     try {
-      return await this.#pass(kind as WorkKind, name, key); // keys are made by workKey alone
+      return await this.#pass(kind as WorkKind, name); // keys are made by workKey alone
     } catch (error) {
       // The namespace is going, with everything in it; or somebody else leads: nothing to repeat.
       if (isTerminating(error) || isNotLeader(error)) return { kind: "done" };
@@ -140,7 +162,7 @@ export class Controller {
     }
   }
 
-  async #pass(kind: WorkKind, name: string, key: WorkKey): Promise<Outcome> {
+  async #pass(kind: WorkKind, name: string): Promise<Outcome> {
     const { passes } = this.#options;
     switch (kind) {
       case "config":
@@ -148,26 +170,16 @@ export class Controller {
       case "cluster":
         return await passes.cluster(name);
       case "tenant":
-      case "template": {
-        const answers = new Map(this.#answers);
-        const { outcome, waitsFor } = kind === "tenant" ? await passes.tenant(name) : await passes.template(name);
-        if (waitsFor === undefined) return outcome;
-        if (this.#answers.get(waitsFor) === answers.get(waitsFor)) this.#waitsFor(waitsFor).add(key);
-        else this.#options.queue.add(key, PRIORITY.resync);
-        return outcome;
-      }
+        return await passes.tenant(name);
+      case "template":
+        return await passes.template(name);
       default:
         return kind satisfies never;
     }
   }
 
-  #waitsFor(cluster: string): Set<WorkKey> {
-    const set = this.#waiting.get(cluster) ?? new Set<WorkKey>();
-    this.#waiting.set(cluster, set);
-    return set;
-  }
-
   #touch(tenant: Tenant): void {
+    this.#options.configurations.onTenant(tenant);
     this.#add("tenant", keyOfObject(tenant), PRIORITY.edit);
     this.#add("config", clusterKeyOf(tenant), PRIORITY.edit);
   }
@@ -194,6 +206,13 @@ function isStatusOnly(before: KubeObject, after: KubeObject): boolean {
     JSON.stringify(a.labels) === JSON.stringify(b.labels)
   );
 }
+
+/** Nothing moved but the status, unless it is one that was not ours to write. */
+const isSameTemplate = (before: TemplateIndex, after: TemplateIndex): boolean =>
+  before.metadata.uid === after.metadata.uid &&
+  before.metadata.generation === after.metadata.generation &&
+  before.metadata.deletionTimestamp === after.metadata.deletionTimestamp &&
+  before.isPaused === after.isPaused;
 
 const isTerminating = (error: unknown): boolean =>
   error instanceof KubeError && error.status === 403 && error.causes.some((cause) => cause.reason === "NamespaceTerminating");

@@ -1,5 +1,6 @@
 // Why: what the loop needs from the outside world, as interfaces with their guarantees. `kube/` implements them, `main`
 // wires them, tests put an in-memory cluster in their place. No implementation lives here.
+import type { Template } from "@nexus/protocol/resources/template.ts";
 import type { Difference, ForeignEntry } from "../plan/compare.ts";
 import type { KubeObject, Manifest } from "../plan/object.ts";
 import type { Identity } from "../plan/ownership.ts";
@@ -108,6 +109,13 @@ export interface Store<T> {
   byIndex(name: string, value: string): T[];
   /** True after the first complete list. Before that, absence means nothing. */
   hasSynced(): boolean;
+}
+
+/** The content of Templates, which no store keeps. Consistent reads; rejects with `KubeError`. */
+export interface TemplateReader {
+  get(key: string): Promise<Template | undefined>;
+  /** Every Template in scope, in pages; one may come twice when the list had to begin again. `page` must not keep them. */
+  walk(page: (templates: readonly Template[]) => void): Promise<void>;
 }
 
 /**

@@ -64,6 +64,10 @@ export class BucketBook {
     return this.#marks.get(key);
   }
 
+  marks(): IterableIterator<[key: string, mark: Mark]> {
+    return this.#marks.entries();
+  }
+
   keys(): IterableIterator<string> {
     return this.#marks.keys();
   }

@@ -102,6 +102,13 @@ export class ClusterPusher {
   known(): void {
     if (this.#isKnown) return;
     this.#isKnown = true;
+    const view = this.#view();
+    for (const index of ALL_BUCKETS) {
+      for (const [key, mark] of this.book.bucket(index).marks()) {
+        if (!mark.acknowledged && !this.#latchesOf(index).has(key)) this.#keep(index, key, openLatch(view(index, key)), view(index, key));
+      }
+    }
+    this.#armLateTimer();
     this.#kickAll(true);
   }
 
@@ -117,7 +124,8 @@ export class ClusterPusher {
     for (const [index, changed] of changes) {
       for (const key of changed) {
         const mark = this.book.mark(key);
-        if (mark && !mark.acknowledged) this.#keep(index, key, openLatch(view(key)), view(key));
+        // Nobody is awaited before somebody is told.
+        if (mark && !mark.acknowledged && this.#isKnown) this.#keep(index, key, openLatch(view(index, key)), view(index, key));
         else this.#latchesOf(index).delete(key);
       }
     }
@@ -135,13 +143,13 @@ export class ClusterPusher {
   acknowledgement({ key, uid, generation, live }: SyncedQuestion): Acknowledgement {
     const mark = this.book.mark(key);
     if (mark?.uid !== uid || mark.generation !== generation) {
-      const view = this.#view()(key);
+      const view = this.#view()(bucketOfKey(key), key);
       return acknowledgementOf(openLatch(view), view); // not in the bundle yet: everybody is awaited
     }
     if (live?.status === "True" && live.observedGeneration === generation) mark.acknowledged = true;
     const index = bucketOfKey(key);
     const latches = this.#latchesOf(index);
-    const view = this.#view()(key);
+    const view = this.#view()(index, key);
     const stepped = mark.acknowledged ? "acknowledged" : stepLatch(latches.get(key)?.latch ?? openLatch(view), view);
     if (stepped === "acknowledged") {
       mark.acknowledged = true;
@@ -202,22 +210,20 @@ export class ClusterPusher {
   }
 
   /** What latches see: ready pods and their word on a key. */
-  #view(): (key: string) => LatchView {
+  #view(): (index: number, key: string) => LatchView {
     const nowMs = this.#shared.clock.monotonicMs();
     const ready = new Map<string, { name: string }>();
     for (const [uid, { pod }] of this.#pods) if (pod.ready) ready.set(uid, { name: pod.name });
-    return (key) => ({ nowMs, ready, answer: (uid) => this.#answerOf(uid, key) });
+    return (index, key) => {
+      const mark = this.book.bucket(index).mark(key);
+      return { nowMs, ready, answer: (uid) => (mark && this.#pods.get(uid)?.answer(key, index, mark)) ?? "silent" };
+    };
   }
 
-  #answerOf(uid: string, key: string) {
-    const mark = this.book.mark(key);
-    return (mark && this.#pods.get(uid)?.answer(key, { ...mark, bucket: bucketOfKey(key) })) ?? "silent";
-  }
-
-  #step(index: number, view: (key: string) => LatchView): void {
+  #step(index: number, view: (index: number, key: string) => LatchView): void {
     for (const [key, { latch, told }] of this.#latchesOf(index)) {
-      const seen = view(key);
-      const mark = this.book.mark(key);
+      const seen = view(index, key);
+      const mark = this.book.bucket(index).mark(key);
       const stepped = mark ? stepLatch(latch, seen) : undefined;
       if (stepped === undefined || stepped === "acknowledged") {
         if (mark) mark.acknowledged = true;
@@ -225,8 +231,11 @@ export class ClusterPusher {
         this.#moved.add(key);
         continue;
       }
-      this.#keep(index, key, stepped, seen);
-      if (verdictOf(stepped, seen) !== told) this.#moved.add(key);
+      const verdict = verdictOf(stepped, seen);
+      if (stepped === latch && verdict === told) continue;
+      this.#latchesOf(index).set(key, { latch: stepped, told: verdict });
+      // The first pods to be told are no news: their answers are.
+      if (verdict !== told && latch.awaited !== undefined) this.#moved.add(key);
     }
   }
 

@@ -108,10 +108,10 @@ export class PodPusher {
   }
 
   /** The pod's word on an entry that came with `rev` of its bucket. */
-  answer(key: string, entry: { readonly bucket: number; readonly rev: number; readonly uid: string; readonly generation: number }) {
-    if ((this.#revs.get(entry.bucket) ?? -1) < entry.rev) return "silent";
+  answer(key: string, bucket: number, entry: { readonly rev: number; readonly uid: string; readonly generation: number }) {
+    if ((this.#revs.get(bucket) ?? -1) < entry.rev) return "silent";
     const rejected = this.#rejected.get(key);
-    return rejected?.version === `${entry.uid}/${entry.generation}` ? { refused: rejected.reason } : "acknowledged";
+    return rejected && rejected.version === `${entry.uid}/${entry.generation}` ? { refused: rejected.reason } : "acknowledged";
   }
 
   /** What the API server says about the pod now. A new address or a restarted container means a new memory. */

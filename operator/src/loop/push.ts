@@ -22,7 +22,7 @@ export type PusherOptions = {
   readonly times?: Partial<PushTimes>;
 };
 
-/** `cluster` is `namespace/name` everywhere. Nothing is sent before `start`, nor to a cluster's pods before its first `replace`. */
+/** `cluster` is `namespace/name` everywhere. Nothing is sent before `start`, nor to a cluster's pods before `known` or its first `replace`. */
 export interface Pusher {
   /** Begins to push; call it when we lead. */
   start(): void;
@@ -37,6 +37,8 @@ export interface Pusher {
   change(cluster: string, change: BundleChange): readonly string[];
   /** Makes these entries the whole bundle, except keys in `keep` (objects whose new version was refused). */
   replace(cluster: string, entries: readonly BundleEntry[], keep?: ReadonlySet<string>): readonly string[];
+  /** The book is the whole bundle from now on: pods may be told. */
+  known(cluster: string): void;
   /** The live bundle, for the boot copy. */
   book(cluster: string): BundleBook;
   /** The cluster is gone. */
@@ -88,6 +90,7 @@ export function createPusher(options: PusherOptions): Pusher {
       cluster.known();
       return keys;
     },
+    known: (name) => of(name).known(),
     book: (name) => of(name).book,
     forget(name) {
       clusters.get(name)?.stop();

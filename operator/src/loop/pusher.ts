@@ -7,7 +7,7 @@ import type { Acknowledgement } from "../status/synced.ts";
 import type { Clock, Random } from "./clock.ts";
 import type { Leadership } from "./ports.ts";
 import { createPusher as createEngine, type Pusher as Engine } from "./push.ts";
-import { type BundleBook, bucketOfKey } from "./push-book.ts";
+import { type BundleBook, type BundleChange, bucketOfKey } from "./push-book.ts";
 import type { AdminPort, AdminTarget, PushEvent } from "./push-ports.ts";
 
 /** Requests under way at once, over all clusters. */
@@ -58,16 +58,21 @@ export interface Pusher {
     entries: readonly BundleEntry[],
     keep?: ReadonlySet<string>,
   ): { readonly digest: string; readonly changed: readonly number[] };
-  /** What the boot Secrets hold, before the first {@link Pusher.setEntries}: what `keep` then keeps. Tells no pod. */
+  /** Changes entries; pods hear of it once the bundle is known. */
+  change(cluster: string, change: BundleChange): void;
+  /** The bundle is whole from now on: pods may be told. */
+  known(cluster: string): void;
+  /** What the boot Secrets hold, before the bundle is known. Tells no pod. */
   load(cluster: string, buckets: readonly Bucket[]): void;
+  hasReadyPods(cluster: string): boolean;
   setTarget(target: ClusterTarget): void;
   setPods(cluster: string, pods: readonly PodView[]): void;
   forget(cluster: string): void;
-  /** By index; undefined before {@link Pusher.setEntries}. With `indexes` only those, which is cheaper. */
+  /** By index; undefined before the bundle is known. With `indexes` only those, which is cheaper. */
   buckets(cluster: string, indexes?: Iterable<number>): readonly Bucket[] | undefined;
-  /** The live bundle itself, for the boot copy; empty before {@link Pusher.setEntries}. Never change it. */
+  /** The live bundle itself, for the boot copy; empty before the bundle is known. Never change it. */
   book(cluster: string): BundleBook;
-  /** Undefined before {@link Pusher.setEntries}. */
+  /** Undefined before the bundle is known. */
   state(cluster: string): PushState | undefined;
   /** What the pods that were ready when this generation came said about it. */
   acknowledged(cluster: string, entryKey: string, uid: string, generation: number): Acknowledgement;
@@ -79,8 +84,8 @@ export type PusherOptions = {
   readonly leadership: Pick<Leadership, "mayWrite" | "writeBudgetMs" | "term" | "raiseTerm">;
   readonly clock: Clock;
   readonly random: Random;
-  /** Acknowledgements, lagging pods or sessions of this cluster moved; gathered over one turn. Must not throw. */
-  readonly onChange: (cluster: string) => void;
+  /** Acknowledgements, lagging pods or sessions of this cluster moved, and what pods say of these entries; gathered over one turn. Must not throw. */
+  readonly onChange: (cluster: string, entryKeys: ReadonlySet<string>) => void;
   /** `event` is a constant; fields hold names and numbers only. */
   readonly onLog?: (event: string, fields: Record<string, unknown>) => void;
 };
@@ -92,6 +97,7 @@ type Word = {
   readonly rejected: readonly RejectedEntry[];
   readonly broker: BrokerWord | undefined;
 };
+const NO_KEYS: ReadonlySet<string> = new Set();
 const SILENT: Word = { version: undefined, sessions: 0, rejected: [], broker: undefined };
 
 type Known = PodView & { readonly restarts: number };
@@ -109,7 +115,7 @@ class ClusterPushes implements Pusher {
   readonly #options: PusherOptions;
   readonly #engine: Engine;
   readonly #places = new Map<string, Place>();
-  readonly #moved = new Set<string>();
+  readonly #moved = new Map<string, Set<string>>();
   #isStopped = false;
 
   constructor(options: PusherOptions) {
@@ -122,19 +128,29 @@ class ClusterPushes implements Pusher {
       observe: (event) => this.#log(event),
       concurrency: CONCURRENCY,
     });
-    this.#engine.onChange((cluster) => this.#changed(cluster));
+    this.#engine.onChange((cluster, keys) => this.#changed(cluster, keys));
     this.#engine.start();
   }
 
   setEntries(cluster: string, entries: readonly BundleEntry[], keep?: ReadonlySet<string>) {
     const place = this.#place(cluster);
     const keys = this.#engine.replace(cluster, entries, keep);
-    if (!place.hasEntries) {
-      place.hasEntries = true;
-      this.#tellPods(cluster, place);
-    }
+    this.#open(cluster, place);
     const changed = [...new Set(keys.map(bucketOfKey))].sort((a, b) => a - b);
     return { digest: this.#engine.book(cluster).digest(), changed };
+  }
+
+  change(cluster: string, change: BundleChange): void {
+    this.#engine.change(cluster, change);
+  }
+
+  known(cluster: string): void {
+    this.#engine.known(cluster);
+    this.#open(cluster, this.#place(cluster));
+  }
+
+  hasReadyPods(cluster: string): boolean {
+    return this.#places.get(cluster)?.pods.some((pod) => pod.ready) ?? false;
   }
 
   load(cluster: string, buckets: readonly Bucket[]): void {
@@ -206,6 +222,12 @@ class ClusterPushes implements Pusher {
     this.#engine.stop();
   }
 
+  #open(cluster: string, place: Place): void {
+    if (place.hasEntries) return;
+    place.hasEntries = true;
+    this.#tellPods(cluster, place);
+  }
+
   #place(cluster: string): Place {
     const found = this.#places.get(cluster) ?? { hasEntries: false, target: undefined, pods: [], words: new Map() };
     this.#places.set(cluster, found);
@@ -245,15 +267,17 @@ class ClusterPushes implements Pusher {
     }
   }
 
-  #changed(cluster: string): void {
+  #changed(cluster: string, keys: ReadonlySet<string> = NO_KEYS): void {
     if (this.#moved.size === 0) queueMicrotask(() => this.#tell());
-    this.#moved.add(cluster);
+    const moved = this.#moved.get(cluster) ?? new Set();
+    this.#moved.set(cluster, moved);
+    for (const key of keys) moved.add(key);
   }
 
   #tell(): void {
     const moved = [...this.#moved];
     this.#moved.clear();
-    if (!this.#isStopped) for (const cluster of moved) if (this.#places.has(cluster)) this.#options.onChange(cluster);
+    if (!this.#isStopped) for (const [cluster, keys] of moved) if (this.#places.has(cluster)) this.#options.onChange(cluster, keys);
   }
 
   /** Pushes that went well are for metrics, not for the log. */

@@ -1,7 +1,7 @@
 // Why: the `Synced` latch: True for a generation once every pod that was ready when it came has acknowledged it. Pods that
 // come later never reset it, or a scale-up would rewrite every status. Pure state machine: time and pods are inputs.
 // What a condition says about it is `status/synced.ts`' to choose.
-import { ACKNOWLEDGE_MS, type Acknowledgement, syncedJudgement } from "../status/synced.ts";
+import { ACKNOWLEDGE_MS, type Acknowledgement } from "../status/synced.ts";
 
 /** One pod's word on one entry: it has it, it has not answered yet, or it refused it and why. */
 export type PodAnswer = "acknowledged" | "silent" | { readonly refused: string };
@@ -57,7 +57,10 @@ export function acknowledgementOf(latch: Latch, view: LatchView): Acknowledgemen
 
 /** A text that changes when people should hear of it: who is still awaited is news only once that is an error. */
 export function verdictOf(latch: Latch, view: LatchView): string {
-  const acknowledgement = acknowledgementOf(latch, view);
-  const { status, reason, message } = syncedJudgement({ acknowledgement, previous: undefined, generation: 0, nowMs: view.nowMs });
-  return status === "False" ? message : reason;
+  if (latch.awaited === undefined) return "nobody";
+  for (const pod of latch.awaited) {
+    const answer = view.answer(pod);
+    if (typeof answer !== "string") return `${pod} refused: ${answer.refused}`;
+  }
+  return view.nowMs - latch.sinceMs >= ACKNOWLEDGE_MS ? `late: ${[...latch.awaited].join()}` : "waiting";
 }

@@ -1,13 +1,13 @@
 // Why: everything the loop knows of the cluster, as stores that watches keep current, and the look-ups over them. They lag:
 // every pass must be right with any older state. It must never be asked before every store has its first list.
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
-import type { Template } from "@nexus/protocol/resources/template.ts";
 import type { Tenant } from "@nexus/protocol/resources/tenant.ts";
 import type { World } from "../desired/acceptance.ts";
 import type { KubeObject } from "../plan/object.ts";
 import type { Kind } from "./kinds.ts";
 import type { Store } from "./ports.ts";
 import type { SecretObject } from "./secret-source.ts";
+import type { TemplateIndex } from "./template-index.ts";
 
 export type DeploymentObject = KubeObject & {
   readonly spec: {
@@ -38,10 +38,10 @@ export type PodObject = KubeObject & {
 
 export type Views = {
   readonly clusters: Store<NexusCluster>;
-  /** Indexes: `cluster` (clusterRef), `id` (see `tenantIdKey`). */
+  /** Indexes: `cluster` (clusterRef), `id` (see `tenantIdKey`), `secret` (`namespace/name` of each Secret it names). */
   readonly tenants: Store<Tenant>;
-  /** Indexes: `tenant` (tenantRef), `id` (see `templateIdKey`). */
-  readonly templates: Store<Template>;
+  /** Without their content. Indexes: `tenant` (tenantRef), `id` (see `templateIdKey`). */
+  readonly templates: Store<TemplateIndex>;
   readonly namespaces: Store<KubeObject>;
   readonly deployments: Store<DeploymentObject>;
   /** What we made of any of `CHILD_KINDS` or `OPTIONAL_KINDS`; empty for an optional kind that is not served. */

@@ -17,7 +17,7 @@ import { BundleBook } from "@nexus/operator/loop/push-book.ts";
 import type { KubeObject } from "@nexus/operator/plan/object.ts";
 import { BOOT_SECRET_KEY, type Bucket, type BundleEntry, bucketOf } from "@nexus/protocol/bundle.ts";
 import { readBootCopy } from "@nexus/server/adapters/boot.ts";
-import { entryOf } from "../../operator/push/stage.ts";
+import { bucketsOf, entryOf } from "../../operator/push/stage.ts";
 import { isWrite } from "../../support/cluster/audit.ts";
 import { type ControlPlane, startControlPlane } from "../../support/cluster/control-plane.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -78,7 +78,7 @@ function life(name: string) {
 
 test("64 Secrets are written once; a restart reads them back and writes nothing; an edit writes one", async () => {
   const first = life("live");
-  expect(await first.boot.read()).toEqual([]);
+  expect(await bucketsOf(first.boot)).toEqual([]);
   first.put(entries(1000));
   const startedMs = performance.now();
   await first.written();
@@ -87,7 +87,7 @@ test("64 Secrets are written once; a restart reads them back and writes nothing;
   expect([first.errors, await writes()]).toEqual([[], 64]);
 
   const second = life("live");
-  const buckets = await second.boot.read();
+  const buckets = await bucketsOf(second.boot);
   second.book.load(buckets);
   second.put(entries(1000));
   expect(second.boot.state()).toEqual({ isWritten: true, left: 0, problem: undefined });
@@ -128,7 +128,7 @@ test("a Secret that somebody else made under our name is neither read nor overwr
   await api.create(KINDS.Secret, theirs, { manager: "kubectl" });
   const before = await writes();
   const one = life("other");
-  expect(await one.boot.read()).toEqual([]);
+  expect(await bucketsOf(one.boot)).toEqual([]);
   one.put([entryOf("t0", "ours", 7)]);
   await eventually("it is told", () => one.boot.state().problem);
   expect(one.boot.state().problem).toContain(name);

@@ -11,7 +11,7 @@ import type { KubeObject } from "@nexus/operator/plan/object.ts";
 import { BOOT_SECRET_KEY, type BundleEntry, bucketOf, entryKey } from "@nexus/protocol/bundle.ts";
 import { ManualClock } from "../../support/kube/manual-clock.ts";
 import { aCluster, accepted, aTenant, secretsOf } from "../bundle/fixtures.ts";
-import { entryOf, keyOf } from "./stage.ts";
+import { bucketsOf, entryOf, keyOf } from "./stage.ts";
 
 type Secret = KubeObject & { readonly data?: Readonly<Record<string, string>> };
 const OWNER = {
@@ -75,7 +75,7 @@ const secretOf = (id: string) => childNames("live").boot(bucketOf(`acme/${id}`))
 describe("the boot copy", () => {
   test("is written at once the first time, then 5 s after the last change, then once a minute", async () => {
     const { store, clock, boot, put } = open();
-    expect(await boot.read()).toEqual([]);
+    expect(await bucketsOf(boot)).toEqual([]);
     put(entryOf("a"));
     await clock.advance(0);
     expect(store.writes).toEqual([secretOf("a")]);
@@ -101,7 +101,7 @@ describe("the boot copy", () => {
 
   test("does not starve while edits keep coming", async () => {
     const { store, clock, boot, put } = open();
-    await boot.read();
+    await bucketsOf(boot);
     put(entryOf("a"));
     await clock.advance(61_000);
     for (let round = 2; round < 40; round++) {
@@ -113,13 +113,13 @@ describe("the boot copy", () => {
 
   test("writes nothing after a restart, and nothing for content that came back", async () => {
     const first = open();
-    await first.boot.read();
+    await bucketsOf(first.boot);
     first.put(...Array.from({ length: 300 }, (_, index) => entryOf(`t${index}`)));
     await first.clock.advance(100);
     const written = first.store.writes.length;
 
     const second = open(first.store);
-    const buckets = await second.boot.read();
+    const buckets = await bucketsOf(second.boot);
     expect(buckets.flatMap((bucket) => bucket.entries)).toHaveLength(300);
     second.book.load(buckets);
     second.boot.changed();
@@ -135,7 +135,7 @@ describe("the boot copy", () => {
 
   test("tries again after a failure, and does not touch a Secret of somebody else", async () => {
     const { store, clock, boot, put, errors } = open();
-    await boot.read();
+    await bucketsOf(boot);
     store.fail(2);
     put(entryOf("a"));
     await clock.advance(100);
@@ -157,7 +157,7 @@ describe("the boot copy", () => {
         ),
       },
     });
-    expect(await theirs.boot.read()).toEqual([]);
+    expect(await bucketsOf(theirs.boot)).toEqual([]);
     theirs.put(entryOf("a"));
     await theirs.clock.advance(100);
     expect(theirs.boot.state()).toMatchObject({ isWritten: false, problem: "exists" });
@@ -171,7 +171,7 @@ describe("the boot copy", () => {
       .map((id, seed) => entryOf(id, noise(seed + 1)));
     const cluster = compileBundle({ cluster: aCluster(), tenants: [], templates: [], secrets: () => undefined }).entries[0]!;
     const { clock, boot, put, store } = open(etcd(), { maxBytes: 20_000 });
-    await boot.read();
+    await bucketsOf(boot);
     put(...templates, cluster);
     await clock.advance(100);
     const data = Buffer.from(store.secrets.get(childNames("live").boot(index))?.data?.[BOOT_SECRET_KEY] ?? "", "base64");
@@ -226,7 +226,7 @@ describe("urgency", () => {
 
   test("an urgent change does not wait for the minute", async () => {
     const { store, clock, boot, put } = open();
-    await boot.read();
+    await bucketsOf(boot);
     put(...entry());
     await clock.advance(100);
     put(...entry({ auth, suspended: true }));

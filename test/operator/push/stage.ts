@@ -1,10 +1,11 @@
 // Why: what tests of the pusher share: pods over real TLS, a leadership that a test moves, and a record of what happened.
 import { createAdminClient } from "@nexus/operator/kube/admin-client.ts";
+import type { BootCopy } from "@nexus/operator/loop/boot.ts";
 import { type Clock, systemClock } from "@nexus/operator/loop/clock.ts";
 import { createPusher, type Pusher } from "@nexus/operator/loop/push.ts";
 import type { AdminPort, PushEvent, PushPod } from "@nexus/operator/loop/push-ports.ts";
 import { syncedJudgement } from "@nexus/operator/status/synced.ts";
-import { type BundleEntry, entryKey, sealEntry, templateEntryId } from "@nexus/protocol/bundle.ts";
+import { type Bucket, type BundleEntry, entryKey, sealEntry, templateEntryId } from "@nexus/protocol/bundle.ts";
 import { eventually } from "../../support/eventually.ts";
 import { adminAuthority, type FakePod, startFakePod } from "../../support/fake-pod.ts";
 
@@ -30,6 +31,13 @@ export const entryOf = (id: string, text = "hi", generation = 1, uid = `uid-${id
   });
 
 export const keyOf = (id: string): string => entryKey({ kind: "template", id: templateEntryId("acme", id) });
+
+/** Everything a boot copy reads back, at once. */
+export async function bucketsOf(boot: BootCopy): Promise<readonly Bucket[]> {
+  const buckets: Bucket[] = [];
+  await boot.read((bucket) => buckets.push(bucket));
+  return buckets.sort((a, b) => a.index - b.index);
+}
 
 /** A Lease that is moved by hand: `term` as the API server would give it. */
 export class FakeLeadership {

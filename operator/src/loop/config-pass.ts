@@ -1,0 +1,185 @@
+// Why: the pass that brings a cluster's live bundle to what its objects say: a step of the configuration, then the book, the pods,
+// the boot copy, and the objects whose status has news. Pods are told nothing before the first walk is whole: an unfinished
+// bundle would wipe what they know.
+import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
+import { keyOfObject, namespaceOf } from "../desired/acceptance.ts";
+import { childLabels, ownedBy } from "../desired/names.ts";
+import { BootCopy, type BootState } from "./boot.ts";
+import type { Urgency } from "./boot-pace.ts";
+import { urgencyOf } from "./boot-urgency.ts";
+import { type Clock, type Random, sleep } from "./clock.ts";
+import type { ConfigFound } from "./cluster-pass.ts";
+import { type ContentReader, readContent } from "./config/content.ts";
+import { Draft, type Wake } from "./config/draft.ts";
+import type { Configurations } from "./configuration.ts";
+import { isPaused } from "./paused.ts";
+import type { ChildApplier, KubeApi, Leadership } from "./ports.ts";
+import type { Pusher } from "./pusher.ts";
+import type { Views } from "./views.ts";
+import type { Outcome } from "./workers.ts";
+
+export type ConfigPassDeps = {
+  readonly views: Views;
+  readonly configurations: Configurations;
+  readonly content: ContentReader;
+  readonly pusher: Pusher;
+  readonly api: Pick<KubeApi, "get">;
+  readonly applier: ChildApplier;
+  readonly leadership: Leadership;
+  readonly context: { readonly operatorId: string };
+  readonly clock: Clock;
+  readonly random: Random;
+  /** The boot copy moved: the cluster's status may say something else. Never compiles: compiling is what moves it. */
+  readonly wakeCluster: (clusterKey: string) => void;
+  /** There is more to look at. */
+  readonly wakeConfig: (clusterKey: string) => void;
+  /** `hasPods`: somebody is about to answer about what was put. */
+  readonly wakeObject: (wake: Wake, hasPods: boolean) => void;
+  readonly onError: (error: unknown) => void;
+};
+
+const DONE: Outcome = { kind: "done" };
+/** After content could not be read. */
+const READ_AGAIN_MS = 5_000;
+
+/** What the passes of one cluster's configuration carry from one to the next. */
+type Course = {
+  readonly boot: BootCopy;
+  /** The first walk is whole: pods may be told, the boot copy written. */
+  isWhole: boolean;
+  isReading: boolean;
+  /** Of the first walk: their pods cannot have answered yet. */
+  held: Wake[];
+};
+
+export class ConfigPass {
+  readonly #deps: ConfigPassDeps;
+  readonly #courses = new Map<string, Course>();
+
+  constructor(deps: ConfigPassDeps) {
+    this.#deps = deps;
+  }
+
+  /** Undefined before the first pass. */
+  boot(clusterKey: string): BootState | undefined {
+    return this.#courses.get(clusterKey)?.boot.state();
+  }
+
+  /** Undefined before the first walk is whole. */
+  found(clusterKey: string): ConfigFound | undefined {
+    if (!this.#courses.get(clusterKey)?.isWhole) return undefined;
+    const own = this.#deps.configurations.known(clusterKey)?.own;
+    return own && { missing: own.missing, refused: own.refused?.message };
+  }
+
+  stop(): void {
+    for (const { boot } of this.#courses.values()) boot.stop();
+    this.#courses.clear();
+  }
+
+  /** Rejects with `KubeError`; what the rest of the step came to is done all the same. */
+  async run(clusterKey: string): Promise<Outcome> {
+    const { views, configurations, clock } = this.#deps;
+    const cluster = views.clusters.get(clusterKey);
+    if (!cluster) {
+      this.#forget(clusterKey);
+      return DONE;
+    }
+    if (cluster.metadata.deletionTimestamp || isPaused(cluster)) return DONE;
+    const course = await this.#course(cluster);
+    const configuration = configurations.of(clusterKey);
+    const draft = new Draft();
+    try {
+      await configuration.step(cluster, draft);
+    } finally {
+      this.#commit(clusterKey, course, draft);
+    }
+    if (configuration.hasWork) {
+      await sleep(clock, 0); // sockets and timers have their turn between two slices
+      return { kind: "again", afterMs: 0 };
+    }
+    if (configuration.unread.size > 0) this.#read(clusterKey, course);
+    else this.#whole(clusterKey, course);
+    return { kind: "again", afterMs: configuration.againMs };
+  }
+
+  /** Puts what a look came to into the live bundle. */
+  #commit(clusterKey: string, course: Course, draft: Draft): void {
+    const { pusher } = this.#deps;
+    const change = { put: draft.put, remove: draft.gone };
+    if (change.put.length + change.remove.length > 0) {
+      const urgency = urgencyOf(pusher.book(clusterKey), change);
+      pusher.change(clusterKey, change);
+      // The first walk writes its copy once, at its end; a key that was taken away does not wait for that.
+      if (course.isWhole || urgency === "urgent") course.boot.changed(urgency);
+    }
+    course.held.push(...draft.wakes);
+    if (course.isWhole) this.#wake(clusterKey, course);
+  }
+
+  #wake(clusterKey: string, course: Course): void {
+    const { pusher, wakeObject } = this.#deps;
+    const hasPods = pusher.hasReadyPods(clusterKey);
+    for (const wake of course.held) wakeObject(wake, hasPods);
+    course.held = [];
+  }
+
+  #whole(clusterKey: string, course: Course, urgency: Urgency = "calm"): void {
+    if (course.isWhole) return;
+    course.isWhole = true;
+    this.#deps.pusher.known(clusterKey);
+    course.boot.changed(urgency);
+    this.#wake(clusterKey, course);
+    this.#deps.wakeCluster(clusterKey);
+  }
+
+  /** Content is read beside the passes: edits go on meanwhile. */
+  #read(clusterKey: string, course: Course): void {
+    if (course.isReading) return;
+    course.isReading = true;
+    const { content, configurations, clock, onError, wakeConfig } = this.#deps;
+    const configuration = configurations.of(clusterKey);
+    const isCurrent = () => this.#courses.get(clusterKey) === course;
+    const take = (draft: Draft) => {
+      if (isCurrent()) this.#commit(clusterKey, course, draft);
+    };
+    readContent(configuration, content, take)
+      .catch(async (error: unknown) => {
+        onError(error);
+        await sleep(clock, READ_AGAIN_MS, this.#deps.leadership.lost);
+      })
+      .finally(() => {
+        course.isReading = false;
+        if (isCurrent()) wakeConfig(clusterKey);
+      });
+  }
+
+  async #course(cluster: NexusCluster): Promise<Course> {
+    const key = keyOfObject(cluster);
+    const known = this.#courses.get(key);
+    if (known) return known;
+    const { api, applier, clock, random, pusher, leadership, context, views, wakeCluster, onError } = this.#deps;
+    const labels = childLabels(cluster.metadata.name, "server", context.operatorId);
+    const ownerReferences = ownedBy(cluster);
+    const identity = { labels, ...(cluster.metadata.uid === undefined ? {} : { ownerUid: cluster.metadata.uid }) };
+    const boot = new BootCopy({
+      owner: { namespace: namespaceOf(cluster), name: cluster.metadata.name, labels, ownerReferences, identity },
+      book: pusher.book(key),
+      mayWrite: () => leadership.mayWrite() && views.clusters.get(key) !== undefined,
+      onChange: () => wakeCluster(key),
+      ...{ api, applier, clock, random, onError },
+    });
+    // Before the book is filled otherwise: what was read back is not written again, and stays where a new version is refused.
+    await boot.read((bucket) => pusher.load(key, [bucket]));
+    const course: Course = { boot, isWhole: false, isReading: false, held: [] };
+    this.#courses.set(key, course);
+    return course;
+  }
+
+  #forget(clusterKey: string): void {
+    this.#courses.get(clusterKey)?.boot.stop();
+    this.#courses.delete(clusterKey);
+    this.#deps.configurations.forget(clusterKey);
+    this.#deps.pusher.forget(clusterKey);
+  }
+}

@@ -1,0 +1,38 @@
+// Why: the content of Templates that have to be compiled is read here: few one by one, many by one walk over all. It must never
+// hold more than a page, and never take what could not be read for gone.
+import type { TemplateReader } from "../ports.ts";
+import type { ClusterConfiguration } from "./cluster-configuration.ts";
+import { Draft } from "./draft.ts";
+
+/** So many are read one by one: a walk costs a page of 500 for each 500 Templates there are. */
+const FEW = 64;
+const READERS = 8;
+
+export type ContentReader = TemplateReader;
+
+/** Reads what the configuration waits for; `take` gets what each part came to. Rejects with `KubeError`. */
+export async function readContent(
+  configuration: ClusterConfiguration,
+  reader: TemplateReader,
+  take: (draft: Draft) => void,
+): Promise<void> {
+  if (configuration.unread.size > FEW) {
+    await reader.walk((templates) => {
+      const draft = new Draft();
+      configuration.read(templates, draft);
+      take(draft);
+    });
+  }
+  // What is left came or changed during the walk, or is gone.
+  const keys = [...configuration.unread.keys()].values();
+  const one = async () => {
+    for (const key of keys) {
+      const template = await reader.get(key);
+      const draft = new Draft();
+      if (template) configuration.read([template], draft);
+      else configuration.vanished(key);
+      take(draft);
+    }
+  };
+  await Promise.all(Array.from({ length: READERS }, one));
+}

@@ -1,0 +1,22 @@
+// Why: what one look at a part of a cluster's configuration came to, gathered before anything is done about it.
+import type { BundleEntry } from "@nexus/protocol/bundle.ts";
+import type { AttachedKind } from "./notes.ts";
+
+/**
+ * An object whose status may have something new to say.
+ * - `now`: something else became of it.
+ * - `first`: a start looks at it.
+ * - `edited`, `put`: its entry is new; pods are about to answer. Only a user waits for a word on the way.
+ */
+export type Wake = { readonly kind: AttachedKind; readonly key: string; readonly when: "now" | "first" | "edited" | "put" };
+
+export class Draft {
+  readonly put: BundleEntry[] = [];
+  /** Keys of entries in the live bundle that no object stands for any more. */
+  readonly gone: string[] = [];
+  readonly wakes: Wake[] = [];
+
+  wake(kind: AttachedKind, key: string, when: Wake["when"]): void {
+    this.wakes.push({ kind, key, when });
+  }
+}

@@ -1,0 +1,25 @@
+// Why: which Secrets an entry is made of, by namespace and name. Pure.
+import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
+import type { Tenant } from "@nexus/protocol/resources/tenant.ts";
+import { namespaceOf } from "../../desired/acceptance.ts";
+import { apiKeySecretName, childNames } from "../../desired/names.ts";
+
+type SecretName = readonly [namespace: string, name: string];
+
+export const secretsOfCluster = (cluster: NexusCluster): readonly SecretName[] =>
+  (cluster.spec.platformKeys ?? []).map((key) => [
+    namespaceOf(cluster),
+    key.secretRef?.name ?? childNames(cluster.metadata.name).platformKey(key.name),
+  ]);
+
+export function secretsOfTenant(tenant: Tenant): readonly SecretName[] {
+  const namespace = namespaceOf(tenant);
+  const keys = (tenant.spec.auth.apiKeys ?? []).map(
+    (key): SecretName => [namespace, key.secretRef?.name ?? apiKeySecretName(tenant.metadata.name, key.name)],
+  );
+  const issuers = (tenant.spec.auth.issuers ?? []).flatMap((issuer): readonly SecretName[] => {
+    const ref = issuer.secretRef ?? issuer.publicKeySecretRef;
+    return ref ? [[namespace, ref.name]] : [];
+  });
+  return [...keys, ...issuers];
+}
