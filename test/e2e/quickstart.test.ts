@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { buildImage } from "../../scripts/image.ts";
 import { type NodeCluster, startNodeCluster } from "../support/cluster/node.ts";
+import { denyOnPurpose } from "../support/cluster/rights-log.ts";
 import { unavailableTier } from "../support/cluster/tiers.ts";
 import { eventually } from "../support/eventually.ts";
 import { Listener } from "../support/listener.ts";
@@ -197,6 +198,7 @@ describe.skipIf(reason !== undefined)("the quickstart on a real node", () => {
     await kubectl("create", "secret", "generic", "-n", OPERATOR, "quickstart-jwt", `--from-literal=key=${crypto.randomUUID()}`);
     await kubectl("apply", "-n", OPERATOR, "-k", join(root, "examples/quickstart"));
     for (const object of OBJECTS) await kubectl("wait", "-n", OPERATOR, "--for=condition=Ready", object, "--timeout=60s");
+    denyOnPurpose(cluster, { since: new Date().toISOString() }); // its rights go while it still runs
     await kubectl("delete", "namespace", OPERATOR, "--timeout=120s");
     expect((await cluster.kubectl(["get", "namespace", OPERATOR])).stderr).toContain("NotFound");
   }, 240_000);

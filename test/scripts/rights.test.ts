@@ -35,7 +35,7 @@ function event(
     annotations: denied
       ? { "authorization.k8s.io/decision": "forbid", "authorization.k8s.io/reason": "" }
       : { "authorization.k8s.io/decision": "allow", "authorization.k8s.io/reason": reason },
-    requestReceivedTimestamp: "",
+    requestReceivedTimestamp: "2026-01-02T00:00:00.000000Z",
     stageTimestamp: "",
   };
 }
@@ -71,6 +71,8 @@ test("a denial that a test announced is none, any other still is", () => {
   const { denied } = rightsOf(events, [{ verb: "delete", resource: "deployments", namespace: "shop" }]);
   expect(denied.map(({ verb }) => verb)).toEqual(["get"]);
   expect(rightsOf(events, [{ verb: "delete", resource: "deployments", namespace: "elsewhere" }]).denied.length).toBe(2);
+  expect(rightsOf(events, [{ since: "2026-01-01T23:59:59.999Z" }]).denied).toEqual([]);
+  expect(rightsOf(events, [{ since: "2026-01-02T00:00:00.001Z" }]).denied.length).toBe(2);
 });
 
 test("what others did, and what every account may do, is no use of our rights", () => {

@@ -11,8 +11,8 @@ const OPERATOR = /^system:serviceaccount:[^:]+:nexus-operator$/;
 /** A test that speaks under the operator's account shows nothing about the operator. */
 const AGENT = "nexus-operator/";
 
-/** A denial that a test provokes: without `name` or `namespace` any. */
-export type DeliberateDenial = Partial<Pick<RightUse, "namespace" | "name">> & Pick<RightUse, "verb" | "resource">;
+/** A denial that a test provokes: each member narrows it. `since`: only from then on, an ISO 8601 time. */
+export type DeliberateDenial = Partial<RightUse> & { readonly since?: string };
 
 const deliberateFile = (directory: string) => join(directory, "deliberate-denials.jsonl");
 
@@ -49,7 +49,8 @@ export function rightsOf(events: readonly AuditEvent[], deliberate: readonly Del
     const decision = annotations["authorization.k8s.io/decision"];
     if (decision === "forbid") {
       const place = { ...(ref.namespace ? { namespace: ref.namespace } : {}), ...(ref.name ? { name: ref.name } : {}) };
-      if (!deliberate.some((one) => fits(one, { ...use, ...place }))) denied.set(JSON.stringify(use), { ...use, ...place });
+      if (!deliberate.some((one) => fits(one, { ...use, ...place }, event.requestReceivedTimestamp)))
+        denied.set(JSON.stringify(use), { ...use, ...place });
     } else if (decision === "allow" && annotations["authorization.k8s.io/reason"]?.includes("nexus-operator")) {
       used.set(JSON.stringify(use), use);
       // Server-side apply of an object that is not there asks for `create` too (the API server's own second question).
@@ -59,5 +60,7 @@ export function rightsOf(events: readonly AuditEvent[], deliberate: readonly Del
   return { used: [...used.values()], denied: [...denied.values()] };
 }
 
-const fits = (one: DeliberateDenial, use: RightUse): boolean =>
-  Object.entries(one).every(([name, value]) => Reflect.get(use, name) === value);
+function fits({ since, ...one }: DeliberateDenial, use: RightUse, at: string): boolean {
+  if (since !== undefined && Date.parse(at) < Date.parse(since)) return false;
+  return Object.entries(one).every(([name, value]) => Reflect.get(use, name) === value);
+}
