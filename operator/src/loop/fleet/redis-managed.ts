@@ -2,6 +2,7 @@
 // server, and an upgrade of the operator restarts no broker without being asked. It must never delete what it keeps.
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { childNames, INPUTS_ANNOTATION, MANAGER } from "../../desired/names.ts";
+import { podTemplate } from "../../desired/pod-template.ts";
 import { connectionSecret } from "../../desired/redis/connection.ts";
 import { managedConnection, redisHeadlessService, redisPolicy, redisService } from "../../desired/redis/network.ts";
 import { redisConfigMap } from "../../desired/redis/settings.ts";
@@ -46,7 +47,7 @@ export async function reconcileManaged(work: FleetWork): Promise<RedisFound> {
 export async function removeManaged(work: FleetWork): Promise<void> {
   const { redis, redisHeadless } = childNames(work.cluster.metadata.name);
   if (!work.ours(KINDS.StatefulSet, redis)) return;
-  if (!isRolledOut(liveDeployment(work))) return work.again(LEAVING_MS);
+  if (!isRolledOut(work)) return work.again(LEAVING_MS);
   for (const [kind, name] of [
     [KINDS.Service, redis],
     [KINDS.Service, redisHeadless],
@@ -70,7 +71,7 @@ async function passwordOf(work: FleetWork): Promise<string | RedisSeen> {
   const wanted = Buffer.from(ensured.secret.data?.password ?? "", "base64").toString();
   if (!isUsablePassword(wanted)) {
     const message = `Secret ${redisAuth}, key password must be 1 to 512 characters of ASCII without spaces, quotes and backslashes`;
-    return { kind: "refused", reason: "SecretNotFound", message };
+    return { kind: "refused", reason: "InvalidSpec", message };
   }
   const { users, served, againMs } = planUsers(usersOf(work.ours(KINDS.Secret, redisUsers)), wanted, deps.wallMs());
   await work.child(KINDS.Secret, usersSecret(cluster, deps.context, users), REDIS);
@@ -109,9 +110,12 @@ function readiness(work: FleetWork): RedisSeen {
   return isReady ? { kind: "wired" } : { kind: "wired", starting: `StatefulSet ${redis}: 0/1 ready` };
 }
 
-/** Every pod is of the newest template: none of them was started to use what goes. */
-function isRolledOut(live: DeploymentObject | undefined): boolean {
+/** Every pod is of the template that the spec asks for now: none of them was started to use what goes. */
+function isRolledOut(work: FleetWork): boolean {
+  const live = liveDeployment(work);
   if (!live) return true;
+  const wanted: { readonly annotations?: Readonly<Record<string, string>> } = podTemplate(work.cluster, work.deps.context).metadata;
+  if (live.spec.template?.metadata?.annotations?.[INPUTS_ANNOTATION] !== wanted.annotations?.[INPUTS_ANNOTATION]) return false;
   const status: DeploymentObject["status"] & { readonly updatedReplicas?: number } = live.status ?? {};
   const { replicas = 0, updatedReplicas = 0, observedGeneration = 0 } = status;
   return observedGeneration >= (live.metadata.generation ?? 0) && updatedReplicas === replicas;
