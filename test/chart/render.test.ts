@@ -148,6 +148,22 @@ test("the plain manifests grant and narrow what the chart does", async () => {
   expect(sorted(rendered)).toEqual(sorted(plain));
 });
 
+test("the plain manifests run the same pods: probes, ports, security, arguments", async () => {
+  type Spec = {
+    readonly spec: {
+      readonly template: { readonly spec: { readonly [field: string]: unknown; readonly containers: readonly Record<string, unknown>[] } };
+    };
+  };
+  const podOf = (object: unknown) => {
+    const { containers, ...pod } = (object as Spec).spec.template.spec; // apps/v1 Deployment
+    const { env: _env, ...container } = containers[0] ?? {};
+    return { container, security: pod.securityContext, grace: pod.terminationGracePeriodSeconds };
+  };
+  const [plain] = parseAllDocuments(await Bun.file(join(root, "operator/deploy/deployment.yaml")).text()).map((one) => one.toJS());
+  const [rendered] = find(await helm.render({}), "Deployment", "nexus-operator");
+  expect(podOf(rendered)).toEqual(podOf(plain));
+});
+
 test("the CRDs are those of crds/, kept when the release goes unless told otherwise", async () => {
   const files = readdirSync(join(root, "crds")).sort();
   expect(files.length).toBe(3);
