@@ -13,7 +13,8 @@ import { createEventRecorder } from "./kube/events.ts";
 import { leaseApi, startElector } from "./kube/lease.ts";
 import { createOperatorMetrics } from "./kube/metrics.ts";
 import { createKubeApi } from "./kube/resource.ts";
-import { createSchemas } from "./kube/schemas.ts";
+import { createSchemas, readSchema } from "./kube/schemas.ts";
+import { watchServedCrds } from "./kube/served-crds.ts";
 import { createStatusWriter } from "./kube/status.ts";
 import { createTemplateReader } from "./kube/template-reader.ts";
 import { createTransport } from "./kube/transport.ts";
@@ -33,6 +34,7 @@ import { SecretSource } from "./loop/secret-source.ts";
 import { TemplateBodies } from "./loop/template-bodies.ts";
 import { worldOf } from "./loop/views.ts";
 import { type OperatorOptions, parseOptions } from "./options.ts";
+import { few } from "./status/conditions.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 type Fields = Readonly<Record<string, unknown>>;
@@ -205,10 +207,24 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
         log("warn", "reconcile.failed", { key, message: messageOf(error), retryInMs });
       },
     });
+    const crds = watchServedCrds({
+      read: (kind) => readSchema(transport, kind),
+      clock,
+      onChange({ kind, missing }) {
+        metrics.missingFields(kind, missing.length);
+        if (missing.length === 0) return;
+        log("warn", "crd.outdated", { kind, missing: missing.slice(0, 16), count: missing.length });
+        const fields = few(missing, 8);
+        const note = `the CRD of ${kind} is older than this operator: the API server drops ${fields}. Apply the CRDs of this release`;
+        for (const regarding of views.clusters.list())
+          events.record({ regarding, type: "Warning", reason: "CrdOutdated", action: "Checking", note });
+      },
+    });
     const running = loop.run();
     return {
       controller: loop,
       stop: async () => {
+        crds.stop();
         passes.stop();
         scaling.stop();
         await pusher.stop();

@@ -40,6 +40,7 @@ export const CONDITION_REASONS = {
   SecretNotFound: "A Secret, or a key in it, is missing; the message names it.",
   SecretInvalid: "A Secret holds what cannot be used; the message says what is wrong.",
   CertificatePending: "The certificate of the public port is being issued.",
+  CrdOutdated: "Only in events: the installed CRDs are older than the operator; the message names fields the API server drops.",
   KindNotServed: "The spec needs a kind that this cluster does not serve; the message names it.",
   RouteNotAccepted: "A Gateway refuses the fleet's route; the message has its words.",
   CredentialsFound: "Every Secret and key is there.",

@@ -27,6 +27,7 @@ export const ADVICE: Readonly<Partial<Record<ConditionReason, string>>> = {
   SecretNotFound: "Create the Secret, or the key in it, that the message names, in the namespace of this object.",
   SecretInvalid: "Put content into the Secret that serves as the message says.",
   CertificatePending: "Wait for cert-manager; when it stays, look at the Certificate and its issuer.",
+  CrdOutdated: "Apply the CRDs of the operator's release: until then the API server drops the fields the message names.",
   KindNotServed: "Install what serves the kind the message names, or remove the field that asks for it.",
   RouteNotAccepted: "Correct spec.exposure.gateway, or the listener of the Gateway, as the message says.",
   CredentialsFound: "",

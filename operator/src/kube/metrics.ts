@@ -37,6 +37,8 @@ export function createOperatorMetrics(version: string) {
   const statusWrites = counter("nexus_operator_status_writes_total", "Statuses that were written, by kind.", ["kind"]);
   const pushes = counter("nexus_operator_push_events_total", "What happened while pushing configuration, by event.", ["event"]);
 
+  const missingFields = gauge("nexus_operator_crd_missing_fields", "Fields of this release that an older CRD drops; 0 is well.", ["kind"]);
+
   const queue = (): QueueMetrics => {
     const labels = { name: "nexus" };
     const depth = gauge("workqueue_depth", "Keys that wait.", ["name"]);
@@ -90,6 +92,7 @@ export function createOperatorMetrics(version: string) {
       if (failed) errors.inc({ controller });
     },
     pushEvent: (event: string) => pushes.inc({ event }),
+    missingFields: (kind: string, count: number) => missingFields.set({ kind }, count),
   };
 }
 

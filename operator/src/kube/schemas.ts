@@ -32,7 +32,8 @@ export function createSchemas(transport: Transport, clock: Pick<Clock, "monotoni
   };
 }
 
-async function readSchema(transport: Transport, { group, version, kind }: Kind): Promise<unknown> {
+/** The kind as OpenAPI v3 describes it; undefined when that is not published or cannot be had now. */
+export async function readSchema(transport: Transport, { group, version, kind }: Kind): Promise<unknown> {
   try {
     const path = `/openapi/v3/apis/${group}/${version}`;
     const { body } = await transport.request({ method: "GET", path, timeoutMs: TIMEOUT_MS });
