@@ -76,6 +76,7 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
     bodies,
     namespace: options.namespace,
     metrics: metrics.reflector,
+    silenceMs: options.watchSilenceSeconds * 1000,
     onError: (kind, error, retryInMs) =>
       log("warn", "watch.failed", { kind: kind.kind, reason: error.reason, message: error.message, retryInMs }),
     handlers: {
@@ -148,7 +149,8 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
   });
   function startLoop() {
     const api = createKubeApi({ transport, fence: leadership });
-    const applier = createApplier({ api, contests: new ContestTracker(clock), metrics: metrics.apply });
+    const contests = new ContestTracker(clock);
+    const applier = createApplier({ api, contests, metrics: metrics.apply });
     const secrets = new SecretSource({ api, stores: [views.ownSecrets, views.watchedSecrets], clock });
     const world = worldOf(views);
     const onError = (error: unknown) => log("warn", "boot.failed", { message: messageOf(error) });
@@ -159,6 +161,11 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
       instance: options.identity,
       onError: (error) => log("warn", "event.failed", { message: messageOf(error) }),
     });
+    const tellReset = (key: string, pod: string) => {
+      const regarding = views.clusters.get(key);
+      const note = `${pod} had heard a later leader than there can be: etcd was restored; it takes the configuration of this one`;
+      if (regarding) events.record({ regarding, type: "Warning", reason: "TermsWentBack", action: "Pushing", note });
+    };
     const pusher = createPusher({
       admin: createAdminClient({ userAgent }),
       leadership,
@@ -167,6 +174,7 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
       onChange: (cluster, entryKeys) => loop.onPushChange(cluster, entryKeys),
       onLog: (event, fields) => {
         metrics.pushEvent(event);
+        if (event === "push.reset") tellReset(String(fields.cluster), String(fields.pod));
         log(event === "push.failed" ? "warn" : "info", event, fields);
       },
     });
@@ -179,7 +187,7 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
     const newest = new NewestObjects(clock);
     const configurations = new Configurations({ views, world, secrets, bodies, clock, book: (cluster) => pusher.book(cluster) });
     const passes = createPasses({
-      ...{ api, applier, secrets, views, capabilities, events, certificates, world, pusher, leadership, clock, random, onError },
+      ...{ api, applier, contests, secrets, views, capabilities, events, certificates, world, pusher, leadership, clock, random, onError },
       ...{ newest, scaling, schemas: createSchemas(transport, clock) },
       context: {
         operatorId: options.operatorId,

@@ -24,6 +24,8 @@ export type OperatorOptions = {
   readonly retrySeconds: number;
   /** How often pods are asked how loaded they are, while a size depends on it. */
   readonly scalingSeconds: number;
+  /** A watch that brings nothing for so long is dead. The API server sends a bookmark about every 60 s. */
+  readonly watchSilenceSeconds: number;
 };
 
 type Sources = { readonly env: Readonly<Record<string, string | undefined>>; readonly flags: ReadonlyMap<string, string> };
@@ -79,6 +81,7 @@ export function parseOptions({
     renewSeconds: whole("renew-seconds", 10, 1, 300),
     retrySeconds: whole("retry-seconds", 2, 1, 60),
     scalingSeconds: whole("scaling-seconds", 15, 1, 300),
+    watchSilenceSeconds: whole("watch-silence-seconds", 90, 1, 3600),
   };
   if (options.renewSeconds >= options.leaseSeconds) errors.push("--renew-seconds: must be less than --lease-seconds");
   if (options.retrySeconds >= options.renewSeconds) errors.push("--retry-seconds: must be less than --renew-seconds");

@@ -15,7 +15,8 @@ export const CONDITION_TYPES = {
   Reconciling: "Only while True: work is under way.",
   Stalled: "Only while True: a change by a user is needed.",
   Paused: "Only while True: the annotation nexus.dev/paused stops reconciliation.",
-  Drift: "Only while True: fields we do not render were added by others and are left alone.",
+  Drift:
+    "Only while True: fields we do not render were added by others and are left alone, or (for ten minutes) that a rendered field was put back.",
 } as const;
 export type ConditionType = keyof typeof CONDITION_TYPES;
 
@@ -60,12 +61,14 @@ export const CONDITION_REASONS = {
   RolloutPausedOnErrors: "Clients could not open sessions during a rollout; it goes on after two quiet minutes.",
   Scaled: "Of events: the operator set the size.",
   SessionsMoved: "Of events: full pods were asked to send sessions to emptier ones.",
+  FieldsPutBack: "Fields we render were changed by others in the last ten minutes and were put back; the message names field and writer.",
   FieldContested: "Another controller keeps writing a field we render; tried again in 10 minutes.",
   PausedByAnnotation: "The annotation nexus.dev/paused is true.",
   Connecting: "The broker is starting, or no server has said yet whether it reaches it.",
   RedisUnavailable: "Servers do not reach the broker; the message has their words.",
   Available: "It is there, and every server reaches it.",
   VolumeNotResized: "The volume cannot become what the spec asks for; the message says why.",
+  TermsWentBack: "An event: pods had heard a later leader than there can be; etcd was restored, and they were told to start anew.",
   ApiError: "The API server refused a request; the message has its words.",
 } as const;
 export type ConditionReason = keyof typeof CONDITION_REASONS;

@@ -54,6 +54,8 @@ export const ADVICE: Readonly<Partial<Record<ConditionReason, string>>> = {
   SessionsMoved: "",
   BootCopyPending: "Wait: the copy for new pods is being written.",
   ForeignFields: "Nothing has to be done; whoever added the fields can remove them.",
+  FieldsPutBack: "Nothing has to be done; to change such a field, change the spec, and stop whoever edits the child.",
+  TermsWentBack: "Nothing has to be done; compare what the cluster holds with Git, because etcd was restored from a backup.",
   FieldContested: "Find the controller that keeps writing the field the message names, and stop it or its rule for this object.",
   PausedByAnnotation: "Remove the annotation nexus.dev/paused when changes may be carried out again.",
   ApiError: "Read the API server's words in the message: most often a quota, an admission rule or a right that the operator lacks.",

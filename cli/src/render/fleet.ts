@@ -47,6 +47,7 @@ function fleetDeps(cluster: NexusCluster, memory: MemoryCluster, context: Render
   return {
     api: memory.api,
     applier: memory.applier,
+    contests: { hasApplied: () => false, found: () => 0, applied: () => undefined },
     secrets: new SecretSource({ api: memory.api, stores: [], clock: systemClock }),
     views: {
       clusters: storeOf([cluster]),

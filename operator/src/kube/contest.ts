@@ -1,6 +1,7 @@
 // Why: two controllers that put the same field back for ever would write without end. After the third time in ten
 // minutes we stop, say so, and try again every ten minutes. In memory only: a new leader starts counting anew.
 import type { Clock } from "../loop/clock.ts";
+import type { Contests } from "../loop/ports.ts";
 
 export type ContestLimits = { readonly times: number; readonly windowMs: number; readonly pauseMs: number };
 
@@ -16,7 +17,7 @@ type Tracked = {
   probationUntilMs: number;
 };
 
-export class ContestTracker {
+export class ContestTracker implements Contests {
   readonly #clock: Clock;
   readonly #limits: ContestLimits;
   readonly #objects = new Map<string, Tracked>();

@@ -134,9 +134,9 @@ class ElectorRun implements Leadership {
     }
   }
 
-  /** True once we hold the Lease, false when stopped. */
+  /** True once we hold the Lease, false when stopped, or when nothing we know is true any more. */
   async #compete(): Promise<boolean> {
-    while (!this.#stop.signal.aborted) {
+    while (!this.#stop.signal.aborted && !this.#lost.signal.aborted) {
       try {
         if (await this.#tryAcquire()) {
           this.#resolveAcquired(true);
@@ -145,7 +145,8 @@ class ElectorRun implements Leadership {
       } catch (error) {
         this.#options.onError?.(error);
       }
-      await sleep(this.#clock, this.#times.retryMs * (1 + 0.2 * this.#random()), this.#stop.signal);
+      const ended = AbortSignal.any([this.#stop.signal, this.#lost.signal]);
+      await sleep(this.#clock, this.#times.retryMs * (1 + 0.2 * this.#random()), ended);
     }
     return false;
   }
@@ -222,7 +223,18 @@ class ElectorRun implements Leadership {
 
   async #read(): Promise<Lease | undefined> {
     const { api, namespace, name } = this.#options;
-    return await api.get<Lease>({ kind: KINDS.Lease, namespace, name }, { signal: this.#hangUp.signal });
+    const lease = await api.get<Lease>({ kind: KINDS.Lease, namespace, name }, { signal: this.#hangUp.signal });
+    this.#checkHistory(lease);
+    return lease;
+  }
+
+  /** Versions only grow. One that went back means that etcd was restored: whatever was read since the backup is not true any more. */
+  #checkHistory(lease: Lease | undefined): void {
+    const [before, now] = [this.#observed?.lease.metadata.resourceVersion, lease?.metadata.resourceVersion];
+    if (before === undefined || now === undefined || BigInt(now) >= BigInt(before)) return;
+    this.#lose();
+    const message = `the Lease went back from version ${before} to ${now}: etcd was restored, and this process has to start anew`;
+    throw new KubeError({ status: 0, reason: "Restored", message });
   }
 
   /** Writes us as holder over `before` (undefined = make it). `refused` = somebody was faster; nothing changed. */
@@ -241,6 +253,7 @@ class ElectorRun implements Leadership {
     const version = written.metadata.resourceVersion;
     if (!version || !/^\d+$/.test(version))
       throw new KubeError({ status: 0, reason: "Malformed", message: "the Lease came back without a version" });
+    this.#checkHistory(written);
     this.#observed = { lease: written, sinceMs: this.#clock.monotonicMs() };
     // An answer that comes after the fence closed must not open it again: the others may have counted already.
     if (this.#renewedMs !== undefined && this.writeBudgetMs() === 0) {

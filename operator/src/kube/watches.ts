@@ -40,6 +40,8 @@ export type WatchesOptions = {
   readonly bodies: TemplateBodies;
   readonly onError: (kind: Kind, error: KubeError, retryInMs: number) => void;
   readonly metrics?: ReflectorMetrics;
+  /** No event and no bookmark for so long = the connection is dead; default 90 s. */
+  readonly silenceMs?: number;
 };
 
 export type Watches = {
@@ -77,7 +79,7 @@ const instanceOf = (object: KubeObject): readonly string[] => {
 };
 
 /** Starts every reflector at once. */
-export function startWatches({ transport, namespace, handlers, bodies, onError, metrics }: WatchesOptions): Watches {
+export function startWatches({ transport, namespace, handlers, bodies, onError, metrics, silenceMs }: WatchesOptions): Watches {
   const running = new Set<Reflector<never>>();
   const start = <T>(options: Omit<ReflectorOptions<T>, "transport">, labelSelector?: string) => {
     const scope: Scope = { ...(namespace && options.kind.namespaced ? { namespace } : {}), ...(labelSelector ? { labelSelector } : {}) };
@@ -87,6 +89,7 @@ export function startWatches({ transport, namespace, handlers, bodies, onError, 
       scope,
       onError: (error, retryInMs) => onError(options.kind, error, retryInMs),
       ...(metrics ? { metrics } : {}),
+      ...(silenceMs === undefined ? {} : { silenceMs }),
     });
     running.add(reflector as unknown as Reflector<never>); // only synced and stop are used of it
     return reflector;

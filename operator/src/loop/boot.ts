@@ -6,9 +6,10 @@ import type { KubeObject, OwnerReference } from "../plan/object.ts";
 import { foreignReason, type Identity } from "../plan/ownership.ts";
 import { backoffDelayMs } from "./backoff.ts";
 import { packBucket, unpackBucket } from "./boot-bucket.ts";
-import { nextWriteMs, type Urgency } from "./boot-pace.ts";
+import { nextWriteMs, PACE_MS, type Urgency } from "./boot-pace.ts";
 import type { Cancel, Clock, Random } from "./clock.ts";
 import { KINDS } from "./kinds.ts";
+import { isNamespaceTerminating } from "./kube-error.ts";
 import type { ChildApplier, KubeApi } from "./ports.ts";
 import type { BundleBook } from "./push-book.ts";
 import type { BucketBook } from "./push-bucket.ts";
@@ -60,6 +61,12 @@ type Slot = {
   lastWriteMs: number | undefined;
   failures: number;
   retryMs: number;
+  /** resourceVersion of what we wrote or read last. */
+  version: string | undefined;
+  /** Somebody touched it: compare it whole, whatever its digest says. */
+  isDoubtful: boolean;
+  /** When it was found touched the last time. */
+  touchedMs: number | undefined;
 };
 
 const READERS = 8;
@@ -83,6 +90,9 @@ export class BootCopy {
     lastWriteMs: undefined,
     failures: 0,
     retryMs: 0,
+    version: undefined,
+    isDoubtful: false,
+    touchedMs: undefined,
   }));
   #timer: Cancel | undefined;
   #isBusy = false;
@@ -132,6 +142,23 @@ export class BootCopy {
     this.#options.onChange();
   }
 
+  /**
+   * A watch shows the Secret of bucket `index` in this version; undefined = it is gone. What we did not write ourselves is
+   * compared, and put back, soon; the second time within a minute at the usual pace.
+   */
+  seen(index: number, resourceVersion: string | undefined): void {
+    const slot = this.#slots[index];
+    if (!slot || this.#isStopped || (resourceVersion !== undefined && resourceVersion === slot.version)) return;
+    const nowMs = this.#options.clock.monotonicMs();
+    if (resourceVersion === undefined) slot.written = undefined;
+    else slot.isDoubtful = true;
+    if (slot.touchedMs === undefined || nowMs - slot.touchedMs > PACE_MS) slot.lastWriteMs = undefined;
+    slot.touchedMs = nowMs;
+    slot.dirtySinceMs ??= nowMs;
+    slot.changedMs = nowMs;
+    this.#arm();
+  }
+
   state(): BootState {
     return {
       isWritten: this.#slots.every((slot) => slot.dirtySinceMs === undefined),
@@ -155,6 +182,10 @@ export class BootCopy {
     const data = isOurs ? secret.data?.[BOOT_SECRET_KEY] : undefined;
     const bucket = data === undefined ? undefined : unpackBucket(index, Buffer.from(data, "base64"));
     slot.written = bucket?.digest;
+    slot.version = secret?.metadata.resourceVersion;
+    // Orphaned, or restored without its owner: nothing else would ever write it again.
+    const hasOwner = secret?.metadata.ownerReferences?.some(({ uid }) => uid === owner.identity.ownerUid);
+    if (isOurs && !hasOwner) this.seen(index, "");
     return bucket;
   }
 
@@ -198,6 +229,8 @@ export class BootCopy {
         return;
       }
     } catch (error) {
+      if (isNamespaceTerminating(error)) return this.stop();
+      slot.isDoubtful = true; // nobody knows what it holds now
       onError(error);
       this.#problem = error instanceof Error ? error.message : String(error);
     }
@@ -214,8 +247,9 @@ export class BootCopy {
     const packed = packBucket(index, bucket.lines(), maxBytes);
     slot.left = packed.left;
     const isEmptyAndAbsent = bucket.size === 0 && slot.written === undefined;
-    if (packed.digest !== slot.written && !isEmptyAndAbsent) {
-      const problem = await this.#apply(index, packed);
+    if ((packed.digest !== slot.written || slot.isDoubtful) && !isEmptyAndAbsent) {
+      slot.isDoubtful = false;
+      const problem = await this.#apply(index, slot, packed);
       if (problem !== undefined) return problem;
       slot.written = packed.digest;
       slot.lastWriteMs = clock.monotonicMs();
@@ -230,7 +264,7 @@ export class BootCopy {
     return undefined;
   }
 
-  async #apply(index: number, packed: { readonly digest: string; readonly data: Buffer }): Promise<string | undefined> {
+  async #apply(index: number, slot: Slot, packed: { readonly digest: string; readonly data: Buffer }): Promise<string | undefined> {
     const { owner, applier } = this.#options;
     const { namespace, name } = secretRef(owner, index);
     const { labels, ownerReferences, identity } = owner;
@@ -253,6 +287,7 @@ export class BootCopy {
       case "applied":
       case "inSync":
       case "unchanged":
+        slot.version = outcome.live.metadata.resourceVersion;
         return undefined;
       default:
         return outcome satisfies never;

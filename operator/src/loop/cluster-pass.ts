@@ -58,6 +58,7 @@ export class ClusterPass {
     const cluster = views.clusters.get(clusterKey);
     if (!cluster || cluster.metadata.deletionTimestamp) return DONE;
     if (isPaused(cluster)) {
+      this.#tellPods(cluster, { credentials: undefined }); // pods that come meanwhile get what there was
       await this.#writeCluster(cluster, { found: undefined, error: undefined });
       return DONE;
     }
@@ -75,7 +76,7 @@ export class ClusterPass {
     }
   }
 
-  #tellPods(cluster: NexusCluster, { credentials }: FleetFound): void {
+  #tellPods(cluster: NexusCluster, { credentials }: Pick<FleetFound, "credentials">): void {
     const { pusher, views } = this.#deps;
     const key = keyOfObject(cluster);
     if (credentials) pusher.setTarget({ key, ...credentials, port: ADMIN_PORT });

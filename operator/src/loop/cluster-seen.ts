@@ -25,6 +25,7 @@ export function clusterSeen(cluster: NexusCluster, { deployment, pushed, boot, c
   const { name } = cluster.metadata;
   const status = deployment?.status;
   const progressing = status?.conditions?.find((one) => one.type === "Progressing");
+  const refused = status?.conditions?.find((one) => one.type === "ReplicaFailure" && one.status === "True");
   const labels = Object.entries(selectorLabels(name, "server")).map(([label, value]) => `${label}=${value}`);
   return {
     replicas: status?.replicas ?? 0,
@@ -32,6 +33,7 @@ export function clusterSeen(cluster: NexusCluster, { deployment, pushed, boot, c
     selector: labels.join(","),
     wantedReplicas: wantedReplicas(cluster, deployment?.spec.replicas),
     isDeploymentObserved: status !== undefined && (status.observedGeneration ?? 0) >= (deployment?.metadata.generation ?? 0),
+    podsRefused: refused?.message,
     isRolloutStuck: progressing?.status === "False" && progressing.reason === "ProgressDeadlineExceeded",
     bundle: pushed ? { digest: pushed.digest, podsSynced: pushed.podsSynced, podsTotal: pushed.podsTotal } : undefined,
     lagging: pushed?.lagging ?? [],
@@ -52,8 +54,9 @@ export function clusterSeen(cluster: NexusCluster, { deployment, pushed, boot, c
     conflict: found?.conflict ?? config?.refused,
     contested: found?.contested ?? [],
     foreign: found?.foreign ?? [],
+    repaired: found?.repaired ?? [],
     notSupported: notSupported(cluster),
-    pendingRollout: found?.pendingRollout,
+    pendingRollout: found ? found.pendingRollout : cluster.status?.pendingRollout, // what was not looked at is as it was
     error,
   };
 }

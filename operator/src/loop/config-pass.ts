@@ -4,6 +4,7 @@
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { keyOfObject, namespaceOf } from "../desired/acceptance.ts";
 import { childLabels, ownedBy } from "../desired/names.ts";
+import type { KubeObject } from "../plan/object.ts";
 import { BootCopy, type BootState } from "./boot.ts";
 import type { Urgency } from "./boot-pace.ts";
 import { urgencyOf } from "./boot-urgency.ts";
@@ -44,6 +45,8 @@ const READ_AGAIN_MS = 5_000;
 
 /** What the passes of one cluster's configuration carry from one to the next. */
 type Course = {
+  /** Of the cluster: one made anew under the same name has a course of its own. */
+  readonly uid: string | undefined;
   readonly boot: BootCopy;
   /** The first walk is whole: pods may be told, the boot copy written. */
   isWhole: boolean;
@@ -72,6 +75,13 @@ export class ConfigPass {
     return own && { missing: own.missing, refused: own.refused?.message };
   }
 
+  /** Something happened to a boot Secret: written by us, edited, or gone. */
+  bootSecret({ metadata }: KubeObject, isGone: boolean): void {
+    const key = `${metadata.namespace}/${metadata.labels?.["app.kubernetes.io/instance"]}`;
+    const index = Number(metadata.name.slice(metadata.name.lastIndexOf("-") + 1));
+    this.#courses.get(key)?.boot.seen(index, isGone ? undefined : metadata.resourceVersion);
+  }
+
   stop(): void {
     for (const { boot } of this.#courses.values()) boot.stop();
     this.#courses.clear();
@@ -81,10 +91,10 @@ export class ConfigPass {
   async run(clusterKey: string): Promise<Outcome> {
     const { views, configurations, clock } = this.#deps;
     const cluster = views.clusters.get(clusterKey);
-    if (!cluster) {
-      this.#forget(clusterKey);
-      return DONE;
-    }
+    const before = this.#courses.get(clusterKey);
+    // Deleted and made anew between two looks: nothing of the old one may be owned by, or said of, the new one.
+    if (!cluster || (before && before.uid !== cluster.metadata.uid)) this.#forget(clusterKey);
+    if (!cluster) return DONE;
     if (cluster.metadata.deletionTimestamp || isPaused(cluster)) return DONE;
     const course = await this.#course(cluster);
     const configuration = configurations.of(clusterKey);
@@ -165,13 +175,13 @@ export class ConfigPass {
     const boot = new BootCopy({
       owner: { namespace: namespaceOf(cluster), name: cluster.metadata.name, labels, ownerReferences, identity },
       book: pusher.book(key),
-      mayWrite: () => leadership.mayWrite() && views.clusters.get(key) !== undefined,
+      mayWrite: () => leadership.mayWrite() && isThere(views.clusters.get(key)),
       onChange: () => wakeCluster(key),
       ...{ api, applier, clock, random, onError },
     });
     // Before the book is filled otherwise: what was read back is not written again, and stays where a new version is refused.
     await boot.read((bucket) => pusher.load(key, [bucket]));
-    const course: Course = { boot, isWhole: false, isReading: false, held: [] };
+    const course: Course = { uid: cluster.metadata.uid, boot, isWhole: false, isReading: false, held: [] };
     this.#courses.set(key, course);
     return course;
   }
@@ -183,3 +193,5 @@ export class ConfigPass {
     this.#deps.pusher.forget(clusterKey);
   }
 }
+
+const isThere = (cluster: NexusCluster | undefined): boolean => cluster !== undefined && cluster.metadata.deletionTimestamp === undefined;

@@ -4,11 +4,10 @@
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import type { Tenant } from "@nexus/protocol/resources/tenant.ts";
 import { clusterKeyOf, keyOfObject, tenantKeyOf } from "../desired/acceptance.ts";
-import { BUCKET_ANNOTATION } from "../desired/names.ts";
 import type { KubeObject } from "../plan/object.ts";
 import type { Wake } from "./config/draft.ts";
 import type { Configurations } from "./configuration.ts";
-import { isNotLeader, KubeError } from "./kube-error.ts";
+import { isNamespaceTerminating, isNotLeader } from "./kube-error.ts";
 import type { NewestObjects } from "./newest.ts";
 import type { Passes } from "./passes.ts";
 import type { WatchEvent } from "./ports.ts";
@@ -121,8 +120,12 @@ export class Controller {
   readonly onSecret = ({ key, object, type, previous, initial }: WatchEvent<SecretObject>): void => {
     const { secrets, views } = this.#options;
     secrets.invalidate(key);
-    if (initial || object.metadata.annotations?.[BUCKET_ANNOTATION] !== undefined) return;
-    if (type === "modified" && previous && JSON.stringify(previous.data) === JSON.stringify(object.data)) return;
+    if (initial) return;
+    if (isBootSecret(object)) {
+      this.#options.passes.bootSecret(object, type === "deleted");
+      return;
+    }
+    if (type === "modified" && previous && isSameSecret(previous, object)) return;
     this.onChild({ key, object, type, initial });
     for (const tenant of views.tenants.byIndex("secret", key)) this.#touch(tenant);
     for (const cluster of views.clusters.list()) {
@@ -157,7 +160,7 @@ export class Controller {
       return await this.#pass(kind as WorkKind, name); // keys are made by workKey alone
     } catch (error) {
       // The namespace is going, with everything in it; or somebody else leads: nothing to repeat.
-      if (isTerminating(error) || isNotLeader(error)) return { kind: "done" };
+      if (isNamespaceTerminating(error) || isNotLeader(error)) return { kind: "done" };
       throw error;
     }
   }
@@ -214,5 +217,13 @@ const isSameTemplate = (before: TemplateIndex, after: TemplateIndex): boolean =>
   before.metadata.deletionTimestamp === after.metadata.deletionTimestamp &&
   before.isPaused === after.isPaused;
 
-const isTerminating = (error: unknown): boolean =>
-  error instanceof KubeError && error.status === 403 && error.causes.some((cause) => cause.reason === "NamespaceTerminating");
+/** By its name, which is API: what it says of itself may have been edited. */
+function isBootSecret({ metadata: { name, labels } }: KubeObject): boolean {
+  const instance = labels?.["app.kubernetes.io/instance"];
+  return instance !== undefined && name.startsWith(`${instance}-boot-`);
+}
+
+/** In what we use of it: its content, and whose it is. */
+const isSameSecret = (before: SecretObject, after: SecretObject): boolean =>
+  JSON.stringify([before.data, before.metadata.labels, before.metadata.ownerReferences]) ===
+  JSON.stringify([after.data, after.metadata.labels, after.metadata.ownerReferences]);

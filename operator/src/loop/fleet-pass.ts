@@ -25,6 +25,7 @@ export type FleetFound = {
   readonly conflict: string | undefined;
   readonly contested: readonly string[];
   readonly foreign: readonly string[];
+  readonly repaired: readonly string[];
   readonly pendingRollout: PendingRollout | undefined;
   readonly redis: RedisSeen;
   /** What keeps inboxes from where the spec wants them. */
@@ -69,6 +70,7 @@ export async function reconcileFleet(cluster: NexusCluster, deps: FleetDeps): Pr
     conflict: notes.conflict,
     contested: notes.contested,
     foreign: notes.foreign,
+    repaired: notes.repaired,
     ...{
       pendingRollout: pendingRollout ?? redis.pendingRollout,
       redis: redis.seen,

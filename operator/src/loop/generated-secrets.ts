@@ -40,8 +40,8 @@ export async function ensureSecret(
   annotations?: Readonly<Record<string, string>>,
 ): Promise<Ensured> {
   const { namespace, name, labels, ownerReferences } = head;
-  const existing = (await deps.secrets.get(namespace, name)) ?? (await deps.api.get<SecretObject>({ kind: KINDS.Secret, namespace, name }));
-  if (existing) return judged(existing, head);
+  const existing = await newestOf(head, deps);
+  if (existing) return await adopted(existing, head, deps);
   const object: SecretObject = {
     apiVersion: "v1",
     kind: "Secret",
@@ -58,13 +58,39 @@ export async function ensureSecret(
     const now = await deps.api.get<SecretObject>({ kind: KINDS.Secret, namespace, name });
     if (!now) throw error; // made and deleted again meanwhile: the next pass looks anew
     deps.secrets.put(now);
-    return judged(now, head);
+    return await adopted(now, head, deps);
   }
 }
 
-function judged(secret: SecretObject, head: SecretHead): Ensured {
+/** A Secret that looks foreign, or absent, is read: nobody watches those, and what is remembered of them may be over. */
+async function newestOf(head: SecretHead, { api, secrets }: Deps): Promise<SecretObject | undefined> {
+  const { namespace, name } = head;
+  const known = await secrets.get(namespace, name);
+  if (known && foreignReason(known, identityOf(head)) === undefined) return known;
+  const live = await api.get<SecretObject>({ kind: KINDS.Secret, namespace, name });
+  if (live) secrets.put(live);
+  return live;
+}
+
+/** Ours, with the owner and labels it must have (a restore, or an orphaning delete, takes them away); or whose it is instead. */
+async function adopted(secret: SecretObject, head: SecretHead, deps: Deps): Promise<Ensured> {
   const why = foreignReason(secret, identityOf(head));
-  return why === undefined ? { ok: true, secret } : { ok: false, message: `Secret ${head.name} exists and ${why}` };
+  if (why !== undefined) return { ok: false, message: `Secret ${head.name} exists and ${why}` };
+  const hasOwners = head.ownerReferences.every(({ uid }) => secret.metadata.ownerReferences?.some((one) => one.uid === uid));
+  const hasLabels = Object.entries(head.labels).every(([name, value]) => secret.metadata.labels?.[name] === value);
+  if ((hasOwners && hasLabels) || secret.metadata.deletionTimestamp !== undefined) return { ok: true, secret };
+  const { resourceVersion } = secret.metadata;
+  const { namespace, name, labels } = head;
+  const ours = new Set(head.ownerReferences.map(({ uid }) => uid));
+  const others = secret.metadata.ownerReferences?.filter(({ uid }) => !ours.has(uid)) ?? [];
+  const ownerReferences = [...others, ...head.ownerReferences];
+  const patched = await deps.api.mergePatch<SecretObject>(
+    { kind: KINDS.Secret, namespace, name },
+    { metadata: { labels, ownerReferences, ...(resourceVersion === undefined ? {} : { resourceVersion }) } },
+    { manager: deps.manager },
+  );
+  deps.secrets.put(patched);
+  return { ok: true, secret: patched };
 }
 
 /** Replaces data of a Secret of ours; the version that was read is compared. Rejects with `KubeError` (409: look again). */

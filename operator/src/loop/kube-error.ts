@@ -45,6 +45,9 @@ export const isExpired = (error: unknown): boolean => has(error, 410);
 export const isInvalid = (error: unknown): boolean => has(error, 422);
 export const isForbidden = (error: unknown): boolean => has(error, 403);
 export const isNotLeader = (error: unknown): boolean => error instanceof KubeError && error.reason === "NotLeader";
+/** The namespace is going, with everything in it: nothing to make there, and nothing to repeat. */
+export const isNamespaceTerminating = (error: unknown): boolean =>
+  error instanceof KubeError && error.status === 403 && error.causes.some((cause) => cause.reason === "NamespaceTerminating");
 export const isAborted = (error: unknown): boolean => error instanceof KubeError && error.reason === "Aborted";
 
 /**

@@ -1,5 +1,6 @@
 // Why: one pass for each kind of key: look at the whole state, do what is missing, write one status. Rejections are the
 // queue's to repeat; a pass that failed still says so in the status.
+import type { KubeObject } from "../plan/object.ts";
 import { AttachedPass, type AttachedPassDeps } from "./attached-pass.ts";
 import { ClusterPass, type ClusterPassDeps } from "./cluster-pass.ts";
 import { ConfigPass, type ConfigPassDeps } from "./config-pass.ts";
@@ -10,6 +11,8 @@ export interface Passes {
   cluster(clusterKey: string): Promise<Outcome>;
   tenant(key: string): Promise<Outcome>;
   template(key: string): Promise<Outcome>;
+  /** Something happened to a boot Secret: written by us, edited, or gone. */
+  bootSecret(secret: KubeObject, isGone: boolean): void;
   stop(): void;
 }
 
@@ -27,6 +30,7 @@ export function createPasses(deps: PassDeps): Passes {
     cluster: (key) => clusters.run(key),
     tenant: (key) => attached.tenant(key),
     template: (key) => attached.template(key),
+    bootSecret: (secret, isGone) => config.bootSecret(secret, isGone),
     stop: () => config.stop(),
   };
 }

@@ -194,6 +194,16 @@ export interface ChildApplier {
   apply(request: ChildRequest, options?: CallOptions): Promise<ChildOutcome>;
 }
 
+/** Who keeps undoing what we write: counted by thing and path, in memory. */
+export interface Contests {
+  /** Whether this process has written exactly this to `thing` before. */
+  hasApplied(thing: string, digest: string): boolean;
+  /** Counts that others changed `paths` of `thing`. Answers the milliseconds until it may be written again; 0 = now. */
+  found(thing: string, paths: readonly string[]): number;
+  /** It was written; something else than before ends every contest. */
+  applied(thing: string, digest: string): void;
+}
+
 export type StatusRequest = {
   readonly kind: Kind;
   /** The object as last seen: name, namespace, uid and the status to compare with. */

@@ -23,7 +23,12 @@ export type DeploymentObject = KubeObject & {
     readonly readyReplicas?: number;
     readonly updatedReplicas?: number;
     readonly observedGeneration?: number;
-    readonly conditions?: readonly { readonly type: string; readonly status: string; readonly reason?: string }[];
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly reason?: string;
+      readonly message?: string;
+    }[];
   };
 };
 

@@ -17,6 +17,8 @@ export type ClusterSeen = {
   readonly wantedReplicas: number;
   readonly isDeploymentObserved: boolean;
   readonly isRolloutStuck: boolean;
+  /** Why the API server lets no pod in (quota, admission), in its words. */
+  readonly podsRefused: string | undefined;
   readonly bundle: { readonly digest: string; readonly podsSynced: number; readonly podsTotal: number } | undefined;
   readonly lagging: readonly { readonly pod: string; readonly why: string }[];
   readonly bootCopy: "complete" | "pending" | "incomplete";
@@ -37,6 +39,8 @@ export type ClusterSeen = {
   readonly contested: readonly string[];
   /** `path (manager)` of what others added. */
   readonly foreign: readonly string[];
+  /** `child path (manager)` of what others changed and this pass put back. */
+  readonly repaired: readonly string[];
   readonly notSupported: readonly string[];
   readonly pendingRollout: NexusClusterStatus["pendingRollout"];
   readonly error: string | undefined;
@@ -86,9 +90,10 @@ function replicasReady(seen: ClusterSeen): Judgement {
   if (!seen.isDeploymentObserved) return judge("Ready", "Unknown", "NotObserved", "the Deployment was not seen yet");
   if (seen.isRolloutStuck)
     return judge("Ready", "False", "RolloutStuck", `${ready}/${wanted} ready; the rollout made no progress within its deadline`);
+  const why = seen.podsRefused === undefined ? "" : `; ${seen.podsRefused}`;
   return ready >= wanted
     ? judge("Ready", "True", wanted === 0 ? "ScaledToZero" : "AllReplicasReady", `${ready}/${wanted} ready`)
-    : judge("Ready", "False", "ReplicasNotReady", `${ready}/${wanted} ready`);
+    : judge("Ready", "False", "ReplicasNotReady", `${ready}/${wanted} ready${why}`);
 }
 
 const PAUSED = "clients cannot open sessions: the rollout waits until it is quiet for two minutes";
@@ -105,7 +110,22 @@ function blocked(seen: ClusterSeen): Judgement | undefined {
   return undefined;
 }
 
-function judgements(seen: ClusterSeen): Judgement[] {
+/** How long it is said that something was put back. */
+const PUT_BACK_MS = 600_000;
+
+/** What others added stays and is said while it is there; what was put back is said for ten minutes. */
+function driftOf(seen: ClusterSeen, previous: NexusClusterStatus["conditions"], now: string): Judgement[] {
+  const repaired = seen.repaired.length > 0 ? [`put back: ${few(seen.repaired, 8)}`] : [];
+  if (seen.foreign.length > 0)
+    return [judge("Drift", "True", "ForeignFields", [`left alone: ${few(seen.foreign, 8)}`, ...repaired].join("; "))];
+  const [message] = repaired;
+  if (message) return [judge("Drift", "True", "FieldsPutBack", message)];
+  const before = previous?.find(({ type, reason }) => type === "Drift" && reason === "FieldsPutBack");
+  const isRecent = before && Date.parse(now) - Date.parse(before.lastTransitionTime) < PUT_BACK_MS;
+  return isRecent ? [judge("Drift", "True", "FieldsPutBack", before.message)] : [];
+}
+
+function judgements(seen: ClusterSeen, previous: NexusClusterStatus["conditions"], now: string): Judgement[] {
   const stalled = blocked(seen);
   const config = configuration(seen);
   const replicas = replicasReady(seen);
@@ -124,7 +144,6 @@ function judgements(seen: ClusterSeen): Judgement[] {
     ? judge("Ready", "False", stalled.reason, stalled.message)
     : (troubled ?? pending ?? contested ?? paused ?? (isTrue(replicas) ? (configured ?? replicas) : replicas));
   const reconciling = !stalled && !isTrue(ready) ? [judge("Reconciling", "True", ready.reason, ready.message)] : [];
-  const drift = seen.foreign.length > 0 ? [judge("Drift", "True", "ForeignFields", `left alone: ${few(seen.foreign, 8)}`)] : [];
   return [
     ready,
     availability(seen),
@@ -134,7 +153,7 @@ function judgements(seen: ClusterSeen): Judgement[] {
     judge("MonitoringReady", "True", "NotRequested", "not asked for"),
     ...reconciling,
     ...(stalled ? [stalled] : []),
-    ...drift,
+    ...driftOf(seen, previous, now),
   ];
 }
 
@@ -156,6 +175,10 @@ export function clusterStatus(cluster: NexusCluster, seen: ClusterSeen, context:
     ...(seen.version === undefined ? {} : { version: seen.version }),
     ...(seen.bundle ? { bundle: seen.bundle } : {}),
     ...(seen.pendingRollout ? { pendingRollout: seen.pendingRollout } : {}),
-    conditions: conditions([...judgements(seen), ...paused], { previous: previous?.conditions, generation, now: context.now }),
+    conditions: conditions([...judgements(seen, previous?.conditions, context.now), ...paused], {
+      previous: previous?.conditions,
+      generation,
+      now: context.now,
+    }),
   };
 }

@@ -167,3 +167,17 @@ test("a candidate that is stopped while waiting never leads", async () => {
   await b.release();
   expect(await b.acquired).toBe(false);
 });
+
+test("a Lease whose version goes back ends leader and standby: what they know was never", async () => {
+  const { server, clock } = setup();
+  const [a, b] = [candidate(server, clock, "a"), candidate(server, clock, "b")];
+  await clock.advance(4_000);
+  expect([a.leadership.mayWrite(), b.leadership.mayWrite()]).toEqual([true, false]);
+  const backup = structuredClone(server.lease);
+  await clock.advance(20_000);
+  server.restore(backup);
+  await clock.advance(2_400);
+  expect([a.leadership.lost.aborted, b.leadership.lost.aborted]).toEqual([true, true]);
+  expect([a.leadership.mayWrite(), b.leadership.mayWrite()]).toEqual([false, false]);
+  expect(await b.acquired).toBe(false);
+});

@@ -5,6 +5,7 @@ import { childNames } from "@nexus/operator/desired/names.ts";
 import { BootCopy, type BootOptions } from "@nexus/operator/loop/boot.ts";
 import { packBucket, unpackBucket } from "@nexus/operator/loop/boot-bucket.ts";
 import { urgencyOf } from "@nexus/operator/loop/boot-urgency.ts";
+import { KubeError } from "@nexus/operator/loop/kube-error.ts";
 import type { ChildRequest } from "@nexus/operator/loop/ports.ts";
 import { BundleBook } from "@nexus/operator/loop/push-book.ts";
 import type { KubeObject } from "@nexus/operator/plan/object.ts";
@@ -39,9 +40,10 @@ function etcd() {
         if (failing-- > 0) throw new Error("the API server is away");
         if (secrets.get(desired.metadata.name)?.metadata.ownerReferences?.[0]?.uid === "stranger")
           return { kind: "nameConflict", message: "exists" } as const;
-        secrets.set(desired.metadata.name, desired);
         writes.push(desired.metadata.name);
-        return { kind: "created", live: desired } as const;
+        const live = { ...desired, metadata: { ...desired.metadata, resourceVersion: String(writes.length) } };
+        secrets.set(desired.metadata.name, live);
+        return { kind: "created", live } as const;
       },
     },
   };
@@ -73,6 +75,48 @@ function open(store = etcd(), options: Partial<BootOptions> = {}) {
 const secretOf = (id: string) => childNames("live").boot(bucketOf(`acme/${id}`));
 
 describe("the boot copy", () => {
+  test("comes back when somebody deletes or edits it, and is not fought over", async () => {
+    const { store, clock, boot, put } = open();
+    await bucketsOf(boot);
+    put(entryOf("a"));
+    await clock.advance(0);
+    const index = bucketOf("acme/a");
+    boot.seen(index, store.secrets.get(secretOf("a"))?.metadata.resourceVersion);
+    await clock.advance(120_000);
+    expect(store.writes).toHaveLength(1); // our own write is no news
+
+    store.secrets.delete(secretOf("a"));
+    boot.seen(index, undefined);
+    await clock.advance(5_000);
+    expect(store.writes).toHaveLength(2);
+    boot.seen(index, undefined); // again, within the minute: at the usual pace
+    await clock.advance(59_000);
+    expect(store.writes).toHaveLength(2);
+    await clock.advance(1_000);
+    expect(store.writes).toHaveLength(3);
+
+    await clock.advance(120_000);
+    boot.seen(index, "edited");
+    await clock.advance(5_000);
+    expect(store.writes).toHaveLength(4);
+    expect(boot.state().isWritten).toBe(true);
+  });
+
+  test("ends without a word when its namespace is going", async () => {
+    const causes = [{ reason: "NamespaceTerminating", field: "", message: "" }];
+    const store = etcd();
+    let tries = 0;
+    const apply = async () => {
+      tries++;
+      throw new KubeError({ status: 403, reason: "Forbidden", message: "it is being terminated", causes });
+    };
+    const { clock, boot, put, errors } = open(store, { applier: { apply } });
+    await bucketsOf(boot);
+    put(entryOf("a"));
+    await clock.advance(600_000);
+    expect([tries, errors]).toEqual([1, []]);
+  });
+
   test("is written at once the first time, then 5 s after the last change, then once a minute", async () => {
     const { store, clock, boot, put } = open();
     expect(await bucketsOf(boot)).toEqual([]);

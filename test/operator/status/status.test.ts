@@ -20,6 +20,7 @@ const SEEN: ClusterSeen = {
   wantedReplicas: 1,
   isDeploymentObserved: true,
   isRolloutStuck: false,
+  podsRefused: undefined,
   bundle: { digest: "d", podsSynced: 1, podsTotal: 1 },
   lagging: [],
   bootCopy: "complete",
@@ -36,6 +37,7 @@ const SEEN: ClusterSeen = {
   conflict: undefined,
   contested: [],
   foreign: [],
+  repaired: [],
   notSupported: [],
   pendingRollout: undefined,
   error: undefined,
@@ -305,5 +307,39 @@ describe("a tenant or template", () => {
       Ready: "Unknown/NotObserved",
       Paused: "True/PausedByAnnotation",
     });
+  });
+});
+
+describe("what others changed", () => {
+  const drift = (seen: Partial<ClusterSeen>, before?: { readonly reason: "FieldsPutBack" | "ForeignFields"; readonly at: string }) => {
+    const previous = before && { type: "Drift" as const, status: "True" as const, message: "put back: x (y)", observedGeneration: 3 };
+    const known = previous && [{ ...previous, reason: before.reason, lastTransitionTime: before.at }];
+    const cluster = aCluster({}, { generation: 3 });
+    const status = statusOf(seen, {
+      cluster: known ? { ...cluster, status: { conditions: known } as NonNullable<NexusCluster["status"]> } : cluster,
+    });
+    return status.conditions?.find(({ type }) => type === "Drift");
+  };
+
+  test("a field that was put back is named with its writer, for ten minutes", () => {
+    const told = drift({ repaired: ["Service live-server spec.type (kubectl-edit)"] });
+    expect(told).toMatchObject({
+      status: "True",
+      reason: "FieldsPutBack",
+      message: "put back: Service live-server spec.type (kubectl-edit)",
+    });
+    expect(drift({}, { reason: "FieldsPutBack", at: "2026-02-01T23:50:01Z" })?.message).toBe("put back: x (y)");
+    expect(drift({}, { reason: "FieldsPutBack", at: "2026-02-01T23:50:00Z" })).toBeUndefined();
+  });
+
+  test("what is left alone is said while it is there, and no longer", () => {
+    const both = drift({ foreign: ["spec.a (b)"], repaired: ["Service c spec.d (e)"] });
+    expect(both).toMatchObject({ reason: "ForeignFields", message: "left alone: spec.a (b); put back: Service c spec.d (e)" });
+    expect(drift({}, { reason: "ForeignFields", at: NOW })).toBeUndefined();
+  });
+
+  test("pods that admission does not let in are explained", () => {
+    const status = statusOf({ readyReplicas: 0, podsRefused: "exceeded quota: few" });
+    expect(status.conditions?.find(({ type }) => type === "Ready")?.message).toBe("0/1 ready; exceeded quota: few");
   });
 });

@@ -17,6 +17,12 @@ export class LeaseServer {
     this.lease = next && this.#stamped(next);
   }
 
+  /** etcd is restored from a backup: the Lease as it was then, and versions go on from there. */
+  restore(backup: Lease | undefined): void {
+    this.#version = Number(backup?.metadata.resourceVersion ?? 100);
+    this.lease = structuredClone(backup);
+  }
+
   /** Access of one candidate; `link` decides what happens to its requests. */
   client(link: { down?: boolean; losesAnswers?: boolean } = {}): LeaseApi {
     const guard = async <T>(answer: () => T, isWrite = true): Promise<T> => {

@@ -4,11 +4,12 @@ import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { deployment, deploymentPods } from "../../desired/children.ts";
 import { childNames, INPUTS_ANNOTATION, MANAGER, PODS_MANAGER } from "../../desired/names.ts";
 import { compare } from "../../plan/compare.ts";
+import { managersOf } from "../../plan/managed-fields.ts";
 import type { KubeObject } from "../../plan/object.ts";
 import { rendered, renderedDigest } from "../../plan/rendered.ts";
 import { KINDS } from "../kinds.ts";
 import type { DeploymentObject } from "../views.ts";
-import type { FleetWork } from "./work.ts";
+import { type FleetWork, putBack } from "./work.ts";
 
 export type PendingRollout = { readonly digest: string; readonly reason: string; readonly fields: string[] };
 
@@ -43,13 +44,33 @@ export async function reconcileDeployment(
   return pending;
 }
 
-/** Sets the size of the Deployment as seen; nothing when it has it. Rejects with `KubeError` (409 when it changed meanwhile). */
-export async function setSize({ namespace, deps }: FleetWork, live: KubeObject, wanted: number): Promise<void> {
+/**
+ * Sets the size of the Deployment as seen; nothing when it has it. Somebody who sets another size again and again (an
+ * autoscaler that is not ours) is told of, and let be. Rejects with `KubeError` (409 when it changed meanwhile).
+ */
+export async function setSize({ namespace, deps, notes, again, warn }: FleetWork, live: KubeObject, wanted: number): Promise<void> {
+  const { contests } = deps;
   const spec: unknown = Reflect.get(live, "spec");
   const present: unknown = typeof spec === "object" && spec !== null ? Reflect.get(spec, "replicas") : undefined;
-  if (present === wanted) return;
+  const size = `${live.metadata.uid}/scale`;
+  if (present === wanted) {
+    contests.applied(size, String(wanted));
+    return;
+  }
+  const what = `Deployment ${live.metadata.name}`;
+  const managers = managersOf(live.metadata.managedFields, ["spec", "replicas"], MANAGER);
+  const path = managers.length > 0 ? `spec.replicas (${managers.join(", ")})` : "spec.replicas";
+  const isDrift = contests.hasApplied(size, String(wanted));
+  const retryAfterMs = isDrift ? contests.found(size, ["spec.replicas"]) : 0;
+  if (retryAfterMs > 0) {
+    notes.contested.push(`${what} ${path}`);
+    again(retryAfterMs);
+    return;
+  }
   const ref = { kind: KINDS.Deployment, namespace, name: live.metadata.name };
   const { resourceVersion } = await deps.api.setScale(ref, { replicas: wanted }, { manager: MANAGER });
+  contests.applied(size, String(wanted));
+  if (isDrift) putBack([path], { what, notes, warn });
   const scaled = { ...live, metadata: { ...live.metadata, resourceVersion }, spec: { ...Object(spec), replicas: wanted } };
   deps.newest.put(scaled);
 }

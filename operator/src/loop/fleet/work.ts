@@ -11,7 +11,7 @@ import type { SecretHead } from "../generated-secrets.ts";
 import { KINDS, type Kind } from "../kinds.ts";
 import { isConflict } from "../kube-error.ts";
 import type { NewestObjects } from "../newest.ts";
-import type { Capabilities, ChildApplier, ChildOutcome, Drift, EventRecorder, KubeApi, Store } from "../ports.ts";
+import type { Capabilities, ChildApplier, ChildOutcome, Contests, Drift, EventRecorder, KubeApi, Store } from "../ports.ts";
 import type { Scaling } from "../scaling/memory.ts";
 import type { Schemas } from "../scaling/ports.ts";
 import type { SecretSource } from "../secret-source.ts";
@@ -20,6 +20,7 @@ import type { Views } from "../views.ts";
 export type FleetDeps = {
   readonly api: KubeApi;
   readonly applier: ChildApplier;
+  readonly contests: Contests;
   readonly secrets: SecretSource;
   readonly views: Views;
   readonly capabilities: Capabilities;
@@ -38,6 +39,8 @@ export type Notes = {
   conflict: string | undefined;
   readonly contested: string[];
   readonly foreign: string[];
+  /** What others had changed, and was put back: child, path, managers. */
+  readonly repaired: string[];
   /** Look again after so long; undefined: events will tell. */
   againMs: number | undefined;
 };
@@ -71,7 +74,7 @@ export type FleetWork = {
 const AGAIN_MS = 2_000;
 
 export function fleetWork(cluster: NexusCluster, deps: FleetDeps): FleetWork {
-  const notes: Notes = { conflict: undefined, contested: [], foreign: [], againMs: undefined };
+  const notes: Notes = { conflict: undefined, contested: [], foreign: [], repaired: [], againMs: undefined };
   const namespace = namespaceOf(cluster);
   const { name: clusterName, uid } = cluster.metadata;
   const again = (ms: number) => {
@@ -151,7 +154,7 @@ function note(outcome: ChildOutcome, { what, notes, again, warn }: Where): void 
     case "created":
       return;
     case "applied":
-      reportDrift(outcome.drift.filter(isForeign), `${what}: put back`, warn);
+      putBack(list(outcome.drift.filter(isForeign)), { what, notes, again, warn });
       return;
     case "unchanged":
       warn("ApiError", `${what}: an apply changed nothing although ${outcome.paths.join(", ")} looked different`);
@@ -175,7 +178,9 @@ function note(outcome: ChildOutcome, { what, notes, again, warn }: Where): void 
 /** What one of our own managers wrote, and another takes over, is nobody's drift. */
 const isForeign = ({ managers }: Drift): boolean => managers.length === 0 || managers.some((manager) => !manager.startsWith(MANAGER));
 
-function reportDrift(drift: readonly Drift[], what: string, warn: (reason: string, note: string) => void): void {
-  if (drift.length === 0) return;
-  warn("Drift", `${what} ${drift.map(({ path, managers }) => `${path} (${managers.join(", ")})`).join(", ")}`);
+/** `paths`: `path (managers)` of what others had changed. */
+export function putBack(paths: readonly string[], { what, notes, warn }: Omit<Where, "again"> & Partial<Where>): void {
+  if (paths.length === 0) return;
+  notes.repaired.push(...paths.map((path) => `${what} ${path}`));
+  warn("Drift", `${what}: put back ${paths.join(", ")}`);
 }
