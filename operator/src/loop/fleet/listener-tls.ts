@@ -33,7 +33,10 @@ export async function reconcileListenerTls(work: FleetWork): Promise<ListenerTls
   if (name === undefined) return undefined;
   const secret = await deps.secrets.get(namespace, name);
   const found = judge(name, secret, deps.wallMs());
-  if (found) work.again(SECRET_MS);
+  if (found) {
+    deps.secrets.invalidate(`${namespace}/${name}`); // what is wrong is not believed for long
+    work.again(SECRET_MS);
+  }
   if (issuerRef === undefined) return found;
   const canServe = found?.canServe ?? true;
   if (!isServed) return { ...kindNotServed(OPTIONAL_KINDS.Certificate, "spec.tls.issuerRef"), canServe };
