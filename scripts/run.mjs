@@ -21,6 +21,7 @@ const TASKS = {
   generate: ["scripts/generate.ts"],
   image: ["scripts/image.ts"],
   bench: ["test/bench/main.ts"],
+  "bench:operator": ["test/bench/operator.ts"],
   soak: ["test/soak/main.ts"],
   nexus: ["cli/src/main.ts"],
   bun: [],

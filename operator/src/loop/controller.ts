@@ -210,12 +210,13 @@ function isStatusOnly(before: KubeObject, after: KubeObject): boolean {
   );
 }
 
-/** Nothing moved but the status, unless it is one that was not ours to write. */
+/** Nothing moved but the status. One that was settled and is not any more is looked at: it may be older than what we know. */
 const isSameTemplate = (before: TemplateIndex, after: TemplateIndex): boolean =>
   before.metadata.uid === after.metadata.uid &&
   before.metadata.generation === after.metadata.generation &&
   before.metadata.deletionTimestamp === after.metadata.deletionTimestamp &&
-  before.isPaused === after.isPaused;
+  before.isPaused === after.isPaused &&
+  (before.status !== "settled" || after.status === "settled");
 
 /** By its name, which is API: what it says of itself may have been edited. */
 function isBootSecret({ metadata: { name, labels } }: KubeObject): boolean {

@@ -83,7 +83,9 @@ test("a status is written once, not again when nothing changed, and never to an 
   const transport = await transportTo();
   const api = createKubeApi({ transport });
   const counts = { written: 0, unchanged: 0 };
-  const writer = createStatusWriter(api, { written: () => void counts.written++, unchanged: () => void counts.unchanged++ });
+  const writer = createStatusWriter(api, {
+    metrics: { written: () => void counts.written++, unchanged: () => void counts.unchanged++ },
+  });
   const ref = { kind: KINDS.PodDisruptionBudget, namespace: "lease", name: "status" };
   const budget = { apiVersion: "policy/v1", kind: "PodDisruptionBudget", metadata: { namespace: "lease", name: "status" }, spec: {} };
   const old = await api.create<Manifest>(ref.kind, budget);
