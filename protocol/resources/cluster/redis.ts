@@ -6,15 +6,15 @@ import { celRule } from "../rules.ts";
 type ExternalShape = { addresses: readonly string[]; topology: string; masterName?: string; database: number };
 type RedisShape = { mode: string; managed?: unknown; external?: unknown };
 
-const managed = group("The broker the operator runs for this cluster, with mode: Managed.", ROLLS, {
+const managed = group("The broker the operator runs for this cluster, with mode: Managed. Servers are never rolled by it.", ROLLS, {
   image: Type.Optional(text("Image of Redis or Valkey.", ROLLS, { maxLength: 512 })),
-  memory: quantity("What the broker may hold.", ROLLS, "256Mi"),
+  memory: quantity("Memory limit of the broker's pod; three quarters of it for what it holds.", ROLLS, "256Mi"),
   storage: group(
     "Its volume.",
-    ROLLS,
+    LIVE,
     {
-      size: quantity("Size; it can only grow.", ROLLS, "1Gi"),
-      storageClassName: Type.Optional(name("Class of the volume; absent: the default one.", ROLLS)),
+      size: quantity("Size; it can only grow.", LIVE, "1Gi"),
+      storageClassName: Type.Optional(name("Class of the volume, chosen once; absent: the default one.", LIVE)),
     },
     { default: {} },
   ),
