@@ -191,3 +191,28 @@ test("the admin port is the operator's pods' alone; a policy that somebody opens
   await stage.kubectl("patch", "networkpolicy/live-server", "-n", ns, "--type=merge", "-p", open);
   await eventually("it is closed again", async () => rule(await stage.get("networkpolicy/live-server", ns), 9091) !== undefined);
 });
+
+test("definitions of this release lack nothing; older ones are told, with the field, and nothing stops because of them", async () => {
+  const lacking = async (url: string, kind: string) =>
+    new RegExp(`^nexus_operator_crd_missing_fields\\{kind="${kind}"\\} (\\d+)$`, "m").exec(
+      await (await fetch(`${url}/metrics`)).text(),
+    )?.[1];
+  for (const kind of ["NexusCluster", "Tenant", "Template"])
+    await eventually(`${kind} is judged`, async () => (await lacking(operator.url, kind)) === "0", { timeoutMs: 20_000 });
+  await operator[Symbol.asyncDispose]();
+  const name = "crd/nexusclusters.nexus.dev";
+  const path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/tls";
+  await stage.kubectl("patch", name, "--type=json", "-p", JSON.stringify([{ op: "remove", path }]));
+  const published = async () => await (await stage.plane.request("/openapi/v3/apis/nexus.dev/v1alpha1")).text();
+  await eventually("the older definition is published", async () => !(await published()).includes("issuerRef"), { timeoutMs: 20_000 });
+  operator = await stage.operator();
+  const ns = await fleet("older");
+  await child("deployment/live-server", ns);
+  await eventually("it is counted", async () => (await lacking(operator.url, "NexusCluster")) === "1", { timeoutMs: 20_000 });
+  const told = await eventually(
+    "an event says it",
+    async () => (await stage.kubectl("get", "events", "-A", "-o", "jsonpath={.items[?(@.reason=='CrdOutdated')].message}")) || undefined,
+    { timeoutMs: 20_000 },
+  );
+  expect(told).toContain("drops spec.tls");
+});
