@@ -60,11 +60,11 @@ export function rounded(count: number): number {
 }
 
 function availability(seen: ClusterSeen): Judgement {
+  // Pods that are ready serve, also in the moment before its controller has seen an edit of the Deployment.
+  if (seen.readyReplicas > 0 && seen.wantedReplicas > 0) return judge("Available", "True", "AsExpected", `${seen.readyReplicas} ready`);
   if (!seen.isDeploymentObserved) return judge("Available", "Unknown", "NotObserved", "the Deployment was not seen yet");
   if (seen.wantedReplicas === 0) return judge("Available", "False", "ScaledToZero", "no pods are asked for");
-  return seen.readyReplicas > 0
-    ? judge("Available", "True", "AsExpected", `${seen.readyReplicas} ready`)
-    : judge("Available", "False", "ReplicasNotReady", `0/${seen.wantedReplicas} ready`);
+  return judge("Available", "False", "ReplicasNotReady", `0/${seen.wantedReplicas} ready`);
 }
 
 function configuration(seen: ClusterSeen): Judgement {

@@ -25,7 +25,9 @@ let sessions = 100;
 
 const autoscaling = (provider: string) => ({
   ...{ provider, minReplicas: 2, maxReplicas: 10, targets: { connectionsPerPod: 100 } },
-  ...(provider === "KEDA" ? { prometheus: { serverAddress: "http://prometheus.example:9090" } } : {}),
+  ...(provider === "KEDA"
+    ? { prometheus: { serverAddress: "http://prometheus.example:9090", authSecretRef: { name: "prometheus" } } }
+    : {}),
 });
 const REDIS = { mode: "External", external: { topology: "Standalone", addresses: ["redis.example:6379"] } };
 const use = (provider: string) => stage.plane.apply(cluster(NS, "live", { redis: REDIS, autoscaling: autoscaling(provider) }));
@@ -112,7 +114,7 @@ async function arrived(provider: string): Promise<void> {
     );
   await active({ status: "True", reason: "ScalingActive" });
   expect(await isThere(`hpa/${NAME}`)).toBe(provider === "HPA");
-  expect(await isThere(`scaledobject/${NAME}`)).toBe(provider === "KEDA");
+  for (const kind of ["scaledobject", "triggerauthentication"]) expect(await isThere(`${kind}/${NAME}`)).toBe(provider === "KEDA");
 }
 
 test("the Nexus scaler brings a fleet to seven", async () => {

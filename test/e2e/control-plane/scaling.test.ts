@@ -20,6 +20,7 @@ beforeAll(async () => {
   operator = await stage.operator(FLAGS);
 });
 afterAll(async () => {
+  await paused?.[Symbol.asyncDispose]();
   await operator?.[Symbol.asyncDispose]();
   await stage?.[Symbol.asyncDispose]();
 });
@@ -162,23 +163,12 @@ test("a new leader, and one whose rules changed, may grow at once and shrinks af
   await untilSize("leader", 2, 60_000);
 });
 
-test("taking autoscaling away goes down to replicas by a pod a minute, not at once", async () => {
-  await using _live = await fleet("removed", { replicas: 1, autoscaling: scaling({ minReplicas: 4 }) });
-  await untilSize("removed", 4);
-  await stage.until("nexuscluster/live", "removed", { type: "AutoscalingActive", status: "True", reason: "ScalingActive" });
-  await stage.kubectl("patch", "nexuscluster/live", "-n", "removed", "--type=json", `--patch=[{"op":"remove","path":"/spec/autoscaling"}]`);
-  await stage.until("nexuscluster/live", "removed", { type: "AutoscalingActive", status: "True", reason: "MovingToReplicas" });
-  // A restart does not forget it, and begins a new minute.
-  await operator[Symbol.asyncDispose]();
-  operator = await stage.operator(FLAGS);
-  const startedMs = performance.now();
-  await untilSize("removed", 3, 90_000);
-  expect(performance.now() - startedMs).toBeGreaterThan(59_000);
-  expect((await stage.condition("nexuscluster/live", "removed", "AutoscalingActive"))?.reason).toBe("MovingToReplicas");
-});
+/** Its rollout waits while the next test runs. */
+let paused: Fleet | undefined;
 
 test("a rollout that turns clients away is paused, and the status says why", async () => {
-  await using live = await fleet("errors", { replicas: 2, rollout: { upgrades: "Automatic" } });
+  paused = await fleet("errors", { replicas: 2, rollout: { upgrades: "Automatic" } });
+  const live = paused;
   await untilSize("errors", 2);
   await stage.until("nexuscluster/live", "errors", { type: "Ready", status: "True" });
   await apply("errors", { replicas: 2, pods: { env: [{ name: "BROKEN", value: "1" }] } });
@@ -198,5 +188,28 @@ test("a rollout that turns clients away is paused, and the status says why", asy
   );
   const ready = await stage.until("nexuscluster/live", "errors", { type: "Ready", status: "False", reason: "RolloutPausedOnErrors" });
   expect(ready.message).toContain("two minutes");
-  expect((await stage.condition("nexuscluster/live", "errors", "Available"))?.status).toBe("True");
+  await stage.until("nexuscluster/live", "errors", { type: "Available", status: "True" });
+});
+
+test("taking autoscaling away goes down to replicas by a pod a minute, not at once", async () => {
+  await using _live = await fleet("removed", { replicas: 1, autoscaling: scaling({ minReplicas: 4 }) });
+  await untilSize("removed", 4);
+  await stage.until("nexuscluster/live", "removed", { type: "AutoscalingActive", status: "True", reason: "ScalingActive" });
+  await stage.kubectl("patch", "nexuscluster/live", "-n", "removed", "--type=json", `--patch=[{"op":"remove","path":"/spec/autoscaling"}]`);
+  await stage.until("nexuscluster/live", "removed", { type: "AutoscalingActive", status: "True", reason: "MovingToReplicas" });
+  // A restart does not forget it, and begins a new minute.
+  await operator[Symbol.asyncDispose]();
+  operator = await stage.operator(FLAGS);
+  const startedMs = performance.now();
+  await untilSize("removed", 3, 90_000);
+  expect(performance.now() - startedMs).toBeGreaterThan(59_000);
+  expect((await stage.condition("nexuscluster/live", "removed", "AutoscalingActive"))?.reason).toBe("MovingToReplicas");
+});
+
+test("a rollout that waits goes on after two quiet minutes, also under another leader", async () => {
+  const isPaused = async () => (await deploymentOf("errors"))?.spec?.paused === true;
+  expect(await isPaused()).toBe(true); // the leader that paused it is gone
+  await eventually("it goes on", async () => !(await isPaused()), { timeoutMs: 110_000, intervalMs: 500 });
+  const ready = await stage.condition("nexuscluster/live", "errors", "Ready");
+  expect(ready?.reason).not.toBe("RolloutPausedOnErrors");
 });

@@ -100,7 +100,16 @@ describe("a cluster", () => {
   });
 
   const cases: readonly [string, Partial<ClusterSeen>, Record<string, string>][] = [
-    ["nothing seen yet", { isDeploymentObserved: false }, { Ready: "Unknown/NotObserved", Available: "Unknown/NotObserved" }],
+    [
+      "nothing seen yet",
+      { isDeploymentObserved: false, readyReplicas: 0 },
+      { Ready: "Unknown/NotObserved", Available: "Unknown/NotObserved" },
+    ],
+    [
+      "an edit its controller has not seen",
+      { isDeploymentObserved: false },
+      { Ready: "Unknown/NotObserved", Available: "True/AsExpected" },
+    ],
     [
       "no pod ready",
       { readyReplicas: 0 },
