@@ -94,7 +94,7 @@ export const TIERS: readonly Tier[] = [
   {
     name: "control-plane",
     about: "a real Kubernetes API server, no pods",
-    paths: ["test/e2e/control-plane"],
+    paths: ["test/e2e/control-plane", "test/gitops"],
     timeoutMs: 120_000,
     parallel: 1,
     packages: [],

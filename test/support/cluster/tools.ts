@@ -23,6 +23,9 @@ export const TOOLS = {
   kubelet: kubernetes("kubelet"),
   "kube-proxy": kubernetes("kube-proxy"),
   coredns: { module: "coredns", package: "." },
+  "metrics-server": { module: "metrics-server", package: "sigs.k8s.io/metrics-server/cmd/metrics-server" },
+  kstatus: { module: "kstatus", package: "." },
+  "argo-lua": { module: "argo-lua", package: "." },
   pause: { module: "pause", package: "." },
   helm: { module: "helm", package: "helm.sh/helm/v4/cmd/helm" },
 } as const satisfies Record<string, Tool>;
