@@ -164,6 +164,16 @@ describe("a cluster", () => {
       { Ready: "False/RolloutPausedOnErrors", Available: "True/AsExpected", Reconciling: "True/RolloutPausedOnErrors" },
     ],
     ["a Secret missing", { missingSecrets: ["Secret x"] }, { Ready: "False/SecretNotFound", Stalled: "True/SecretNotFound" }],
+    [
+      "a kind missing",
+      { exposure: { reason: "KindNotServed", message: "no HTTPRoute", isProgress: false } },
+      { Ready: "False/KindNotServed", Stalled: "True/KindNotServed" },
+    ],
+    [
+      "a certificate on its way",
+      { exposure: { reason: "CertificatePending", message: "the order is pending", isProgress: true } },
+      { Ready: "False/CertificatePending", Reconciling: "True/CertificatePending" },
+    ],
     ["a refused request", { error: "forbidden" }, { Ready: "False/ApiError", Reconciling: "True/ApiError" }],
     ["a contest", { contested: ["spec.x (other)"] }, { Ready: "False/FieldContested" }],
     ["foreign fields", { foreign: ["env[name=A] (kubectl)"] }, { Ready: "True/AllReplicasReady", Drift: "True/ForeignFields" }],

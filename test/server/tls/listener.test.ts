@@ -1,48 +1,17 @@
 // Why: a certificate is renewed while thousands of sockets are open: none of them may notice, and what cannot be used must
 // change nothing but the log and the metrics.
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { connect } from "node:tls";
 import { SUBPROTOCOL } from "@nexus/protocol/frames.ts";
 import { clusterEntry, secretIssuer, tenantEntry } from "../../support/bundle-entries.ts";
-import { createAuthority } from "../../support/cluster/pki.ts";
 import { eventually } from "../../support/eventually.ts";
 import { freePort } from "../../support/free-port.ts";
 import { type RealServer, startRealServer } from "../../support/real-server.ts";
 import { TOKEN_SECRET, token } from "../../support/rest.ts";
+import { PUBLIC_NAME, serialOf, tlsFiles } from "../../support/tls-files.ts";
 import { WsClient } from "../../support/ws-client.ts";
 
 setDefaultTimeout(20_000);
-
-async function tlsFiles() {
-  const directory = await mkdtemp(join(tmpdir(), "nexus-tls-"));
-  const authority = await createAuthority("test public");
-  const [certFile, keyFile] = [join(directory, "tls.crt"), join(directory, "tls.key")];
-  const issue = () => authority.issue({ commonName: "push.example.com", hosts: ["push.example.com", "127.0.0.1"] });
-  const renew = async () => {
-    const { certPem, keyPem } = await issue();
-    await Promise.all([writeFile(certFile, certPem), writeFile(keyFile, keyPem)]);
-  };
-  await renew();
-  return {
-    env: { NEXUS_TLS_CERT_FILE: certFile, NEXUS_TLS_KEY_FILE: keyFile, NEXUS_TLS_REREAD_SECONDS: "1" },
-    ca: authority.certPem,
-    renew,
-    breakPair: async () => await writeFile(keyFile, (await issue()).keyPem),
-    [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
-  };
-}
-
-/** Serial number of the certificate a new connection meets. */
-async function serialOf(real: RealServer, ca: string): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const socket = connect({ host: "127.0.0.1", port: Number(new URL(real.url).port), ca, servername: "push.example.com" });
-  socket.once("secureConnect", () => resolve(socket.getPeerCertificate().serialNumber));
-  socket.once("error", reject);
-  return await promise.finally(() => socket.destroy());
-}
 
 const metric = async (real: RealServer, line: RegExp): Promise<number> =>
   Number(line.exec(await (await fetch(`${real.opsUrl}/metrics`)).text())?.[1] ?? Number.NaN);
@@ -50,7 +19,7 @@ const metric = async (real: RealServer, line: RegExp): Promise<number> =>
 /** Bytes of a request whose body is still to come: a connection in use. */
 async function openRequest(real: RealServer, ca: string) {
   const { port } = new URL(real.url);
-  const socket = connect({ host: "127.0.0.1", port: Number(port), ca, servername: "push.example.com" });
+  const socket = connect({ host: "127.0.0.1", port: Number(port), ca, servername: PUBLIC_NAME });
   const answer = Promise.withResolvers<string>();
   let text = "";
   socket.on("data", (bytes: Buffer) => {
@@ -74,7 +43,7 @@ test("speaks TLS on the public port and nothing else there", async () => {
   await using files = await tlsFiles();
   await using real = await startRealServer({ env: files.env });
   expect(real.url).toStartWith("https://");
-  const answer = await fetch(`${real.url}/health`, { tls: { ca: files.ca, serverName: "push.example.com" } });
+  const answer = await fetch(`${real.url}/health`, { tls: { ca: files.ca, serverName: PUBLIC_NAME } });
   expect(answer.status).toBe(200);
   await expect(fetch(real.url.replace("https:", "http:"))).rejects.toThrow();
   expect(await metric(real, /^nexus_tls_certificate_expiry_timestamp_seconds (\S+)$/m)).toBeGreaterThan(Date.now() / 1000);
@@ -84,13 +53,13 @@ test("a renewed certificate is what new connections get; a request that is under
   await using files = await tlsFiles();
   const entries = [clusterEntry(), tenantEntry("acme", { issuers: [secretIssuer(TOKEN_SECRET)] })];
   await using real = await startRealServer({ env: files.env, entries });
-  const before = await serialOf(real, files.ca);
+  const before = await serialOf(real.url, files.ca);
   const request = await openRequest(real, files.ca);
   const at = `${real.url}/ws?token=${await token("u1")}`;
-  await using socket = await WsClient.connect(at, { protocols: [SUBPROTOCOL], tls: { ca: files.ca, servername: "push.example.com" } });
+  await using socket = await WsClient.connect(at, { protocols: [SUBPROTOCOL], tls: { ca: files.ca, servername: PUBLIC_NAME } });
   await socket.next("connected");
   await files.renew();
-  await eventually("new connections get the new certificate", async () => (await serialOf(real, files.ca)) !== before);
+  await eventually("new connections get the new certificate", async () => (await serialOf(real.url, files.ca)) !== before);
   expect(await request.finish()).toStartWith("HTTP/1.1 200");
   await socket.ask({ type: "Ping", id: "1" }, "pong"); // the old connection, served as before
   expect(socket.closed).toBeUndefined();
@@ -103,14 +72,14 @@ test("a pair that does not belong together changes nothing, is counted and said 
   await using files = await tlsFiles();
   await using real = await startRealServer({ env: files.env });
   real.expectErrors("listener.reread_failed");
-  const before = await serialOf(real, files.ca);
+  const before = await serialOf(real.url, files.ca);
   await files.breakPair();
   const failed = () => metric(real, /^nexus_tls_rereads_total\{outcome="failed"\} (\S+)$/m);
   await eventually("it was tried twice", async () => (await failed()) >= 2);
-  expect(await serialOf(real, files.ca)).toBe(before);
+  expect(await serialOf(real.url, files.ca)).toBe(before);
   expect(real.lines.filter(({ event }) => event === "listener.reread_failed")).toHaveLength(1);
   await files.renew();
-  await eventually("a good pair is taken again", async () => (await serialOf(real, files.ca)) !== before);
+  await eventually("a good pair is taken again", async () => (await serialOf(real.url, files.ca)) !== before);
 });
 
 test("a pair that cannot be used at the start, and a port somebody has, are refused", async () => {
