@@ -1,7 +1,7 @@
 // Why: the one place that wires the operator: watches, election, loop, ports, signals. Nothing else reads the environment,
 // listens, or exits.
 import { version } from "../package.json" with { type: "json" };
-import { clusterKeyOf } from "./desired/acceptance.ts";
+import { clusterKeyOf, type World } from "./desired/acceptance.ts";
 import { defaultAccess } from "./kube/access.ts";
 import { createAdminClient } from "./kube/admin-client.ts";
 import { createApplier } from "./kube/apply.ts";
@@ -19,6 +19,7 @@ import { createStatusWriter } from "./kube/status.ts";
 import { createTemplateReader } from "./kube/template-reader.ts";
 import { createTransport } from "./kube/transport.ts";
 import { startWatches } from "./kube/watches.ts";
+import { AccessGrace } from "./loop/access-grace.ts";
 import { systemClock } from "./loop/clock.ts";
 import { Configurations } from "./loop/configuration.ts";
 import { Controller, type WorkKey, workKey } from "./loop/controller.ts";
@@ -32,6 +33,8 @@ import { Loads } from "./loop/scaling/loads.ts";
 import { Scaling } from "./loop/scaling/memory.ts";
 import { SecretSource } from "./loop/secret-source.ts";
 import { TemplateBodies } from "./loop/template-bodies.ts";
+import { TombstonePass } from "./loop/tombstone-pass.ts";
+import { tombstoneKey } from "./loop/tombstones.ts";
 import { worldOf } from "./loop/views.ts";
 import { type OperatorOptions, parseOptions } from "./options.ts";
 import { few } from "./status/conditions.ts";
@@ -152,7 +155,6 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
     const contests = new ContestTracker(clock);
     const applier = createApplier({ api, contests, metrics: metrics.apply });
     const secrets = new SecretSource({ api, stores: [views.ownSecrets, views.watchedSecrets], clock });
-    const world = worldOf(views);
     const onError = (error: unknown) => log("warn", "boot.failed", { message: messageOf(error) });
     const events = createEventRecorder({
       api,
@@ -178,6 +180,24 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
         log(event === "push.failed" ? "warn" : "info", event, fields);
       },
     });
+    const grace = new AccessGrace({
+      ...{ clock, wallMs: () => clock.wallMs() },
+      isLive: ({ clusterKey, entryKey, uid }) => pusher.book(clusterKey).mark(entryKey)?.uid === uid,
+      onChange: ({ kind, key, clusterKey, entryKey }) => {
+        configurations.known(clusterKey)?.look(entryKey);
+        queue.add(workKey("config", clusterKey));
+        queue.add(workKey(kind, key), PRIORITY.resync);
+      },
+    });
+    const world: World = {
+      ...worldOf(views),
+      mayStay: grace.mayStay,
+      isPurging: (clusterKey, tenantId) => pusher.book(clusterKey).mark(tombstoneKey(tenantId)) !== undefined,
+    };
+    const tombstones = new TombstonePass({
+      ...{ views, api, pusher, events, clock, onError, wallMs: () => clock.wallMs() },
+      isWatched: (namespace) => watches.scopes.some((scope) => scope.namespace === undefined || scope.namespace === namespace),
+    });
     const loads = new Loads({
       admin: createAdminClient({ userAgent }),
       ...{ leadership, clock, intervalMs: options.scalingSeconds * 1000 },
@@ -185,10 +205,13 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
     });
     const scaling = new Scaling(clock, loads);
     const newest = new NewestObjects(clock);
-    const configurations = new Configurations({ views, world, secrets, bodies, clock, book: (cluster) => pusher.book(cluster) });
+    const configurations = new Configurations({
+      ...{ views, world, secrets, bodies, clock, book: (cluster) => pusher.book(cluster) },
+      mustPurge: (cluster, tenantId, heir) => tombstones.mustPurge(cluster, tenantId, heir),
+    });
     const passes = createPasses({
       ...{ api, applier, contests, secrets, views, capabilities, events, certificates, world, pusher, leadership, clock, random, onError },
-      ...{ newest, scaling, schemas: createSchemas(transport, clock) },
+      ...{ grace, tombstones, newest, scaling, schemas: createSchemas(transport, clock) },
       context: {
         operatorId: options.operatorId,
         defaultImage: options.serverImage,
@@ -234,6 +257,7 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
       stop: async () => {
         crds.stop();
         passes.stop();
+        grace.stop();
         scaling.stop();
         await pusher.stop();
         await queue.shutDown();

@@ -65,6 +65,8 @@ export type FakePod = AsyncDisposable & {
   readonly sessions: number;
   /** What it was asked to send away, in order. */
   readonly sheds: readonly ShedRequest[];
+  /** From now on says of every tombstone it is told that the tenant's data are gone. */
+  purge(): void;
   /** Another cluster's clock: pretends to have heard this leader. */
   hear(term: string, sequence: number): void;
 };
@@ -145,6 +147,9 @@ export async function startFakePod(options: FakePodOptions): Promise<FakePod> {
       return pod.sessions;
     },
     sheds: pod.sheds,
+    purge() {
+      pod.purges = true;
+    },
     hear(term, sequence) {
       pod.term = BigInt(term);
       pod.sequence = sequence;
@@ -184,6 +189,7 @@ class PodMemory {
   sessions = 0;
   load: NodeLoad = IDLE;
   readonly sheds: ShedRequest[] = [];
+  purges = false;
 
   restart(entries: readonly BundleEntry[] = []): void {
     this.entries = new Map(entries.map((entry) => [entryKey(entry), entry]));
@@ -197,7 +203,9 @@ class PodMemory {
   }
 
   status(cluster: string): AdminStatus {
+    const tombstones = this.purges ? [...this.entries.values()].filter(({ kind }) => kind === "tombstone") : [];
     return {
+      ...(tombstones.length > 0 ? { purged: tombstones.map(({ id, uid }) => ({ tenant_id: id, uid })) } : {}),
       version: "fake",
       cluster,
       bundle_formats: [BUNDLE_FORMAT],

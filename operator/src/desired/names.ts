@@ -9,6 +9,8 @@ export const PODS_MANAGER = "nexus-operator-pods";
 export const OPERATOR_ID_LABEL = "nexus.dev/operator-id";
 export const INPUTS_ANNOTATION = "nexus.dev/inputs";
 export const BUCKET_ANNOTATION = "nexus.dev/bucket-digest";
+/** On generated keys: the Tenant they belong to. */
+export const TENANT_LABEL = "nexus.dev/tenant";
 export const ROTATION_ANNOTATION = "nexus.dev/rotation";
 
 export const childNames = (cluster: string) => ({
@@ -54,7 +56,7 @@ export const tenantLabels = (tenant: string, operatorId: string): Record<string,
   "app.kubernetes.io/part-of": "nexus",
   ...MANAGED_BY,
   [OPERATOR_ID_LABEL]: operatorId,
-  "nexus.dev/tenant": tenant,
+  [TENANT_LABEL]: tenant,
 });
 
 /** The controlling owner of a child; garbage collection follows it. */

@@ -46,8 +46,8 @@ export const RIGHTS: readonly Right[] = [
   {
     reach: "Watched",
     kinds: [KINDS.Secret],
-    verbs: [...LOOK, "create", "patch", "update"],
-    why: "reads the Secrets that users name; lists and watches only its own and those labelled nexus.dev/watch; writes boot copies, API keys, certificates and passwords",
+    verbs: [...OWN, "update"],
+    why: "reads the Secrets that users name; lists and watches only its own and those labelled nexus.dev/watch; writes boot copies, API keys, certificates and passwords; deletes only its own, such as a key that was taken out of a Tenant",
   },
   { reach: "Watched", kinds: [KINDS.Deployment], verbs: [...LOOK, "create", "patch"], why: "the servers" },
   { reach: "Watched", kinds: [KINDS.Deployment], subresource: "scale", verbs: ["patch"], why: "the number of servers" },

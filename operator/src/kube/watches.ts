@@ -5,7 +5,7 @@ import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import type { Template } from "@nexus/protocol/resources/template.ts";
 import type { Tenant } from "@nexus/protocol/resources/tenant.ts";
 import { clusterKeyOf, tenantKeyOf } from "../desired/acceptance.ts";
-import { BUCKET_ANNOTATION } from "../desired/names.ts";
+import { BUCKET_ANNOTATION, TENANT_LABEL } from "../desired/names.ts";
 import { templateIdKey, tenantIdKey } from "../desired/world.ts";
 import { secretsOfTenant } from "../loop/config/secrets.ts";
 import { CHILD_KINDS, KINDS, type Kind } from "../loop/kinds.ts";
@@ -78,6 +78,11 @@ const instanceOf = (object: KubeObject): readonly string[] => {
   return name === undefined ? [] : [`${object.metadata.namespace}/${name}`];
 };
 
+const tenantOf = (object: KubeObject): readonly string[] => {
+  const name = object.metadata.labels?.[TENANT_LABEL];
+  return name === undefined ? [] : [`${object.metadata.namespace}/${name}`];
+};
+
 /** Starts every reflector at once. */
 export function startWatches({ transport, namespace, handlers, bodies, onError, metrics, silenceMs }: WatchesOptions): Watches {
   const running = new Set<Reflector<never>>();
@@ -144,7 +149,15 @@ export function startWatches({ transport, namespace, handlers, bodies, onError, 
       { kind: KINDS.Pod, transform: stripManagedFields, indexers: { cluster: instanceOf }, onEvent: onChild },
       OURS,
     ),
-    ownSecrets: startStore<SecretObject>({ kind: KINDS.Secret, transform: withoutBootData, onEvent: handlers.onSecret }, OURS),
+    ownSecrets: startStore<SecretObject>(
+      {
+        kind: KINDS.Secret,
+        transform: withoutBootData,
+        indexers: { tenant: tenantOf, cluster: instanceOf },
+        onEvent: handlers.onSecret,
+      },
+      OURS,
+    ),
     watchedSecrets: startStore<SecretObject>(
       { kind: KINDS.Secret, transform: stripManagedFields, onEvent: handlers.onSecret },
       `${WATCH_LABEL}=true`,

@@ -11,11 +11,13 @@ import { type AttachedState, templateStatus, tenantStatus } from "../status/atta
 import { timestamp } from "../status/conditions.ts";
 import { staysSettled } from "../status/settled.ts";
 import { ACKNOWLEDGE_MS } from "../status/synced.ts";
+import type { AccessGrace } from "./access-grace.ts";
 import type { Clock } from "./clock.ts";
 import type { CompiledObject } from "./config/notes.ts";
 import type { Configurations } from "./configuration.ts";
 import { ensureKey } from "./generated-secrets.ts";
 import { KINDS } from "./kinds.ts";
+import { removeOrphanKeys } from "./orphan-keys.ts";
 import { isPaused } from "./paused.ts";
 import type { EventRecorder, KubeApi, StatusWriter, TemplateReader } from "./ports.ts";
 import type { Pusher } from "./pusher.ts";
@@ -28,6 +30,7 @@ export type AttachedPassDeps = {
   readonly views: Views;
   readonly world: World;
   readonly configurations: Configurations;
+  readonly grace: Pick<AccessGrace, "until">;
   readonly content: Pick<TemplateReader, "get">;
   readonly pusher: Pusher;
   readonly api: KubeApi;
@@ -60,7 +63,10 @@ export class AttachedPass {
     const compiled = configurations.outcome("tenant", key);
     const tenant = views.tenants.get(key);
     if (!tenant || tenant.metadata.deletionTimestamp) return DONE;
-    if (!isPaused(tenant) && acceptTenant(tenant, world).ok && (await this.#ensureKeys(tenant))) this.#deps.recompile(tenant);
+    if (!isPaused(tenant) && acceptTenant(tenant, world).ok) {
+      if (await this.#ensureKeys(tenant)) this.#deps.recompile(tenant);
+      await this.#removeKeys(tenant);
+    }
     if (!compiled) return DONE; // the configuration's pass brings it back
     const { state, quietMs } = this.#judge(tenant, compiled, { clusterKey: clusterKeyOf(tenant), suspended: tenant.spec.suspended });
     if (quietMs > 0) return { kind: "again", afterMs: quietMs };
@@ -109,12 +115,28 @@ export class AttachedPass {
     const acknowledgement = this.#deps.pusher.acknowledged(clusterKey, key, object.metadata.uid ?? "", object.metadata.generation ?? 1);
     const sinceMs = acknowledgement.kind === "waiting" ? acknowledgement.sinceMs : Number.NEGATIVE_INFINITY;
     const quietMs = Math.max(0, sinceMs + ANSWER_MS - this.#deps.clock.monotonicMs());
-    return { state: { kind: "accepted", id, missing, unusable, suspended, acknowledgement }, quietMs };
+    const revokedUntil = this.#deps.grace.until(object.metadata.uid ?? "");
+    return { state: { kind: "accepted", id, missing, unusable, suspended, acknowledgement, revokedUntil }, quietMs };
   }
 
   #context({ metadata }: Pick<TemplateIndex, "metadata">, previous: readonly Condition[] | undefined) {
     const { clock, wallMs } = this.#deps;
     return { previous, generation: metadata.generation ?? 1, now: timestamp(wallMs()), nowMs: clock.monotonicMs() };
+  }
+
+  /** Generated keys that the spec does not name any more, or not as generated ones. */
+  async #removeKeys(tenant: Tenant): Promise<void> {
+    const { context, views } = this.#deps;
+    const { name, uid } = tenant.metadata;
+    if (uid === undefined) return;
+    const generated = (tenant.spec.auth.apiKeys ?? []).filter((key) => !key.secretRef);
+    const orphans = {
+      ...{ namespace: namespaceOf(tenant), prefix: apiKeySecretName(name, "") },
+      stored: views.ownSecrets.byIndex("tenant", `${namespaceOf(tenant)}/${name}`),
+      wanted: new Set(generated.map((key) => apiKeySecretName(name, key.name))),
+      identity: { labels: tenantLabels(name, context.operatorId), ownerUid: uid },
+    };
+    await removeOrphanKeys(orphans, this.#deps);
   }
 
   /** Whether one was made or changed. A Secret with a key's name that belongs to somebody else is told of by an event. */

@@ -16,6 +16,7 @@ import type { Configurations } from "./configuration.ts";
 import { isPaused } from "./paused.ts";
 import type { ChildApplier, KubeApi, Leadership } from "./ports.ts";
 import type { Pusher } from "./pusher.ts";
+import type { TombstonePass } from "./tombstone-pass.ts";
 import type { Views } from "./views.ts";
 import type { Outcome } from "./workers.ts";
 
@@ -24,6 +25,7 @@ export type ConfigPassDeps = {
   readonly configurations: Configurations;
   readonly content: ContentReader;
   readonly pusher: Pusher;
+  readonly tombstones: TombstonePass;
   readonly api: Pick<KubeApi, "get">;
   readonly applier: ChildApplier;
   readonly leadership: Leadership;
@@ -89,7 +91,7 @@ export class ConfigPass {
 
   /** Rejects with `KubeError`; what the rest of the step came to is done all the same. */
   async run(clusterKey: string): Promise<Outcome> {
-    const { views, configurations, clock } = this.#deps;
+    const { views, configurations, clock, tombstones } = this.#deps;
     const cluster = views.clusters.get(clusterKey);
     const before = this.#courses.get(clusterKey);
     // Deleted and made anew between two looks: nothing of the old one may be owned by, or said of, the new one.
@@ -98,10 +100,12 @@ export class ConfigPass {
     if (cluster.metadata.deletionTimestamp || isPaused(cluster)) return DONE;
     const course = await this.#course(cluster);
     const configuration = configurations.of(clusterKey);
+    if (tombstones.begin(cluster, configuration)) course.boot.changed();
     const draft = new Draft();
     try {
       await configuration.step(cluster, draft);
     } finally {
+      await tombstones.settle(clusterKey, draft);
       this.#commit(clusterKey, course, draft);
     }
     if (configuration.hasWork) {
@@ -110,7 +114,7 @@ export class ConfigPass {
     }
     if (configuration.unread.size > 0) this.#read(clusterKey, course);
     else this.#whole(clusterKey, course);
-    return { kind: "again", afterMs: configuration.againMs };
+    return { kind: "again", afterMs: Math.min(configuration.againMs, tombstones.againMs(clusterKey)) };
   }
 
   /** Puts what a look came to into the live bundle. */
@@ -150,7 +154,8 @@ export class ConfigPass {
     const { content, configurations, clock, onError, wakeConfig } = this.#deps;
     const configuration = configurations.of(clusterKey);
     const isCurrent = () => this.#courses.get(clusterKey) === course;
-    const take = (draft: Draft) => {
+    const take = async (draft: Draft) => {
+      await this.#deps.tombstones.settle(clusterKey, draft);
       if (isCurrent()) this.#commit(clusterKey, course, draft);
     };
     readContent(configuration, content, take)
@@ -190,6 +195,7 @@ export class ConfigPass {
     this.#courses.get(clusterKey)?.boot.stop();
     this.#courses.delete(clusterKey);
     this.#deps.configurations.forget(clusterKey);
+    this.#deps.tombstones.forget(clusterKey);
     this.#deps.pusher.forget(clusterKey);
   }
 }

@@ -23,6 +23,8 @@ export type ConfigurationsOptions = {
   readonly clock: Clock;
   /** The live bundle of a cluster. */
   readonly book: (clusterKey: string) => BundleBook;
+  /** See `TombstonePass.mustPurge`. */
+  readonly mustPurge: (clusterKey: string, tenantId: string, heir: Tenant) => boolean;
 };
 
 export class Configurations {
@@ -39,7 +41,8 @@ export class Configurations {
     const known = this.#clusters.get(clusterKey);
     if (known) return known;
     const { book, ...options } = this.#options;
-    const made = new ClusterConfiguration({ ...options, notes: this.#notes, clusterKey, book: book(clusterKey) });
+    const mustPurge = (tenantId: string, heir: Tenant) => options.mustPurge(clusterKey, tenantId, heir);
+    const made = new ClusterConfiguration({ ...options, mustPurge, notes: this.#notes, clusterKey, book: book(clusterKey) });
     this.#clusters.set(clusterKey, made);
     return made;
   }

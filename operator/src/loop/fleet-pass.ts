@@ -2,6 +2,7 @@
 // reports what it found and judges nothing; statuses are written elsewhere. None of its steps writes when all is as rendered.
 import type { Refused } from "@nexus/protocol/resources/conditions.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
+import { keyOfObject } from "../desired/acceptance.ts";
 import { disruptionBudget, serviceAccount } from "../desired/children.ts";
 import { childNames, MANAGER } from "../desired/names.ts";
 import type { ExposureSeen } from "../status/exposure.ts";
@@ -18,6 +19,7 @@ import { reconcileStorage } from "./fleet/storage.ts";
 import { type FleetDeps, type FleetWork, fleetWork } from "./fleet/work.ts";
 import { ensureKey } from "./generated-secrets.ts";
 import { KINDS } from "./kinds.ts";
+import { removeOrphanKeys } from "./orphan-keys.ts";
 
 /** What a pass found besides what it wrote. */
 export type FleetFound = {
@@ -102,4 +104,13 @@ async function ensurePlatformKeys({ cluster, deps, notes, secretHead }: FleetWor
     const ensured = await ensureKey(head, key.rotation, { ...deps, manager: MANAGER, wallMs: deps.wallMs() });
     if (!ensured.ok) notes.conflict ??= ensured.message;
   }
+  const generated = (cluster.spec.platformKeys ?? []).filter((key) => !key.secretRef);
+  const names = childNames(cluster.metadata.name);
+  const { namespace, labels, ownerReferences } = secretHead(names.platformKey(""));
+  const orphans = {
+    ...{ namespace, prefix: names.platformKey(""), stored: deps.views.ownSecrets.byIndex("cluster", keyOfObject(cluster)) },
+    wanted: new Set(generated.map((key) => names.platformKey(key.name))),
+    identity: { labels, ownerUid: ownerReferences[0]?.uid ?? "" },
+  };
+  await removeOrphanKeys(orphans, deps);
 }

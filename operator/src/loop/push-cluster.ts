@@ -140,6 +140,11 @@ export class ClusterPusher {
     return this.changed(this.book.change(change));
   }
 
+  /** Asks pods that answer how they are, before they would be asked anyway. */
+  look(): void {
+    for (const pod of this.#pods.values()) if (pod.failure() === undefined) pod.compare();
+  }
+
   acknowledgement({ key, uid, generation, live }: SyncedQuestion): Acknowledgement {
     const mark = this.book.mark(key);
     if (mark?.uid !== uid || mark.generation !== generation) {

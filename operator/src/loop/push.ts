@@ -41,6 +41,8 @@ export interface Pusher {
   known(cluster: string): void;
   /** The live bundle, for the boot copy. */
   book(cluster: string): BundleBook;
+  /** Asks the cluster's pods how they are, soon. */
+  look(cluster: string): void;
   /** The cluster is gone. */
   forget(cluster: string): void;
   state(cluster: string): ClusterPushState;
@@ -92,6 +94,7 @@ export function createPusher(options: PusherOptions): Pusher {
     },
     known: (name) => of(name).known(),
     book: (name) => of(name).book,
+    look: (name) => clusters.get(name)?.look(),
     forget(name) {
       clusters.get(name)?.stop();
       clusters.delete(name);

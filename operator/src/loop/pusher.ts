@@ -1,7 +1,7 @@
 // Why: what the reconciler knows of pushing: whole bundles in, acknowledgements out. The engine (`push.ts`) works by changes;
 // this keeps it from pods until a bundle is known. It must never let a cluster without a bundle look like an empty one:
 // that would wipe its servers.
-import type { AdminStatus, BrokerWord, RejectedEntry } from "@nexus/protocol/admin.ts";
+import type { AdminStatus, BrokerWord, PurgedTenant, RejectedEntry } from "@nexus/protocol/admin.ts";
 import { BUCKET_COUNT, type Bucket, type BundleEntry, makeBucket } from "@nexus/protocol/bundle.ts";
 import type { Acknowledgement } from "../status/synced.ts";
 import type { Clock, Random } from "./clock.ts";
@@ -48,6 +48,8 @@ export type PushState = {
   readonly brokers: { readonly up: number; readonly down: readonly { readonly pod: string; readonly why: string }[] };
   /** Sessions of all pods, each as it last said (about once a minute). */
   readonly sessions: number;
+  /** Tombstones that a pod says are done. */
+  readonly purged: readonly PurgedTenant[];
 };
 
 /** `cluster` is `namespace/name`. */
@@ -65,6 +67,8 @@ export interface Pusher {
   /** What the boot Secrets hold, before the bundle is known. Tells no pod. */
   load(cluster: string, buckets: readonly Bucket[]): void;
   hasReadyPods(cluster: string): boolean;
+  /** Asks the cluster's pods how they are, soon. */
+  look(cluster: string): void;
   setTarget(target: ClusterTarget): void;
   setPods(cluster: string, pods: readonly PodView[]): void;
   forget(cluster: string): void;
@@ -96,9 +100,10 @@ type Word = {
   readonly sessions: number;
   readonly rejected: readonly RejectedEntry[];
   readonly broker: BrokerWord | undefined;
+  readonly purged: readonly PurgedTenant[];
 };
 const NO_KEYS: ReadonlySet<string> = new Set();
-const SILENT: Word = { version: undefined, sessions: 0, rejected: [], broker: undefined };
+const SILENT: Word = { version: undefined, sessions: 0, rejected: [], broker: undefined, purged: [] };
 
 type Known = PodView & { readonly restarts: number };
 type Place = {
@@ -147,6 +152,10 @@ class ClusterPushes implements Pusher {
   known(cluster: string): void {
     this.#engine.known(cluster);
     this.#open(cluster, this.#place(cluster));
+  }
+
+  look(cluster: string): void {
+    this.#engine.look(cluster);
   }
 
   hasReadyPods(cluster: string): boolean {
@@ -209,6 +218,7 @@ class ClusterPushes implements Pusher {
       version: words.find((word) => word.version !== undefined)?.version,
       brokers: brokersOf(told),
       sessions: words.reduce((sum, word) => sum + word.sessions, 0),
+      purged: words.flatMap((word) => word.purged),
     };
   }
 
@@ -295,7 +305,7 @@ const samePod = (a: Known, b: Known | undefined): boolean =>
   b !== undefined && a.address === b.address && a.ready === b.ready && a.name === b.name && a.restarts === b.restarts;
 
 const byName = (a: PodView, b: PodView): number => (a.name < b.name ? -1 : 1);
-const aboutItself = ({ version, sessions, broker }: AdminStatus) => ({ version, sessions, broker });
+const aboutItself = ({ version, sessions, broker, purged = [] }: AdminStatus) => ({ version, sessions, broker, purged });
 const isSameBroker = (a: BrokerWord | undefined, b: BrokerWord | undefined): boolean => a?.state === b?.state && a?.detail === b?.detail;
 
 /** One that cannot tell got its broker's answer before it became ready. */

@@ -35,6 +35,9 @@ type Unseen = { readonly uid: string; readonly againMs: number };
 /** When an object that exists and is not seen is looked for again, and when after an error, in milliseconds. */
 const HIDDEN_MS = 300_000;
 const RETRY_MS = 10_000;
+/** How often servers are asked whether they purged, in milliseconds. */
+const SHORTEST_ASK_MS = 2_000;
+const LONGEST_ASK_MS = 60_000;
 const PREFIX = "tombstone:";
 
 export const tombstoneKey = (tenantId: string): string => `${PREFIX}${tenantId}`;
@@ -118,6 +121,14 @@ export class Tombstones {
     const due = [...this.#unseen].filter(([, { againMs }]) => againMs <= nowMs).map(([tenantId]) => tenantId);
     for (const tenantId of due) this.#unseen.delete(tenantId);
     return due;
+  }
+
+  /** When there is something to look at again, in milliseconds: servers are asked seldom about what takes long. */
+  againMs(): number {
+    const ages = [...this.#standing.values()].map(({ spec }) => this.#options.wallMs() - Date.parse(spec.deleted_at));
+    const asked = Math.min(LONGEST_ASK_MS, Math.max(SHORTEST_ASK_MS, Math.min(...ages) / 10));
+    const unseen = [...this.#unseen.values()].map(({ againMs }) => againMs - this.#options.monotonicMs());
+    return Math.max(0, Math.min(ages.length > 0 ? asked : Number.POSITIVE_INFINITY, ...unseen));
   }
 
   #raise({ id, uid, generation }: TenantEntry): Tombstone {

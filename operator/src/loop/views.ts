@@ -53,7 +53,7 @@ export type Views = {
   readonly children: (kind: Kind) => Store<KubeObject>;
   /** Index: `cluster` (namespace and instance label). */
   readonly pods: Store<PodObject>;
-  /** Secrets we made; those of the boot copy without data. */
+  /** Secrets we made; those of the boot copy without data. Indexes: `tenant` (namespace and name of the Tenant), `cluster`. */
   readonly ownSecrets: Store<SecretObject>;
   /** Secrets that users labelled for us. */
   readonly watchedSecrets: Store<SecretObject>;

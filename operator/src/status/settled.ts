@@ -23,7 +23,8 @@ export function isSettledStatus(status: TemplateStatus | undefined, { generation
 }
 
 /** Whether a pass in this state would write a settled status over a settled one: nothing to do then. */
-export const staysSettled = (state: AttachedState): boolean => state.kind === "accepted" && state.acknowledgement.kind !== "rejected";
+export const staysSettled = (state: AttachedState): boolean =>
+  state.kind === "accepted" && state.acknowledgement.kind !== "rejected" && state.revokedUntil === undefined;
 
 const isSame = (expected: Condition, found: Condition, generation: number): boolean =>
   found.type === expected.type &&

@@ -13,13 +13,14 @@ import type { TemplateIndex } from "../template-index.ts";
 import type { Draft } from "./draft.ts";
 import { secretsOfCluster, secretsOfTenant } from "./secrets.ts";
 import { idsOf, isTemplateKey, type TemplateDeps, TemplateJudge, templateKey } from "./templates.ts";
-import { isTenantKey, TenantJudge, tenantEntryKey, tenantIdOf } from "./tenants.ts";
+import { isTenantKey, type TenantDeps, TenantJudge, tenantEntryKey, tenantIdOf } from "./tenants.ts";
 import { ConfigWork, type WorkItem } from "./work.ts";
 
 export type ConfigurationDeps = TemplateDeps & {
   readonly clusterKey: string;
   readonly secrets: SecretSource;
   readonly clock: Clock;
+  readonly mustPurge: TenantDeps["mustPurge"];
 };
 
 /** What of the cluster's own entry is missing or refused. */
@@ -90,6 +91,11 @@ export class ClusterConfiguration {
 
   template(tenant: Tenant, template: TemplateIndex): void {
     this.#work.edit(templateKey(effectiveTenantId(tenant), effectiveTemplateId(template)));
+  }
+
+  /** Something beside the objects changed for an entry. */
+  look(entryKey: string): void {
+    this.#work.edit(entryKey);
   }
 
   /** The object is not there: nothing has to be read for it. */

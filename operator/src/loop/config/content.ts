@@ -14,14 +14,16 @@ export type ContentReader = TemplateReader;
 export async function readContent(
   configuration: ClusterConfiguration,
   reader: TemplateReader,
-  take: (draft: Draft) => void,
+  take: (draft: Draft) => Promise<void>,
 ): Promise<void> {
   if (configuration.unread.size > FEW) {
+    const waiting: Promise<void>[] = [];
     await reader.walk((templates) => {
       const draft = new Draft();
       configuration.read(templates, draft);
-      take(draft);
+      waiting.push(take(draft));
     });
+    await Promise.all(waiting);
   }
   // What is left came or changed during the walk, or is gone.
   const keys = [...configuration.unread.keys()].values();
@@ -31,7 +33,7 @@ export async function readContent(
       const draft = new Draft();
       if (template) configuration.read([template], draft);
       else configuration.vanished(key);
-      take(draft);
+      await take(draft);
     }
   };
   await Promise.all(Array.from({ length: READERS }, one));

@@ -1,5 +1,6 @@
 // Why: what one look at a part of a cluster's configuration came to, gathered before anything is done about it.
 import type { BundleEntry } from "@nexus/protocol/bundle.ts";
+import type { Tenant } from "@nexus/protocol/resources/tenant.ts";
 import type { AttachedKind } from "./notes.ts";
 
 /**
@@ -13,7 +14,9 @@ export type Wake = { readonly kind: AttachedKind; readonly key: string; readonly
 export class Draft {
   readonly put: BundleEntry[] = [];
   /** Keys of entries in the live bundle that no object stands for any more. */
-  readonly gone: string[] = [];
+  gone: string[] = [];
+  /** Who wants an id of `gone` and must not have it before the data under it are purged, by tenant id. */
+  readonly heirs = new Map<string, Tenant>();
   readonly wakes: Wake[] = [];
 
   wake(kind: AttachedKind, key: string, when: Wake["when"]): void {

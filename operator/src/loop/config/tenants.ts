@@ -17,6 +17,8 @@ export type TenantDeps = {
   readonly read: SecretReader;
   readonly notes: Notes;
   readonly book: BundleBook;
+  /** Whether what is stored under an id must be purged before this Tenant may have it. */
+  readonly mustPurge: (tenantId: string, heir: Tenant) => boolean;
 };
 
 /** What Templates depend on. `owner`: object key; `rules`: whose Templates are taken; `quota`: what their content may be. */
@@ -60,9 +62,20 @@ export class TenantJudge {
     this.waiting.delete(item.key);
     const wasThere = book.mark(item.key) !== undefined;
     const puts = draft.put.length;
+    if (owner && this.#waitsForPurge(item, owner, draft)) return this.#follow(tenantId, undefined, false);
     if (owner) this.#compile(item, owner, draft);
     else if (wasThere) draft.gone.push(item.key);
     return this.#follow(tenantId, owner, wasThere && draft.put.length > puts);
+  }
+
+  /** The entry of whoever had the id before goes, and nobody takes its place yet. */
+  #waitsForPurge({ key }: WorkItem, { tenant, tenantId }: AcceptedTenant, draft: Draft): boolean {
+    const mark = this.#deps.book.mark(key);
+    if (!mark || mark.uid === tenant.metadata.uid || !this.#deps.mustPurge(tenantId, tenant)) return false;
+    draft.gone.push(key);
+    draft.heirs.set(tenantId, tenant);
+    draft.wake("tenant", keyOfObject(tenant), "now");
+    return true;
   }
 
   #compile(item: WorkItem, owner: AcceptedTenant, draft: Draft): void {
