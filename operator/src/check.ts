@@ -151,9 +151,7 @@ export async function runCheck(
   const access = await defaultAccess(env);
   const transport = createTransport({ access, userAgent: `nexus-operator-check/${version}` });
   const leaseNamespace = options.leaseNamespace ?? access.namespace ?? "default";
-  const findings = await checkOperator(transport, { ...options, leaseNamespace, namespaces: listed(options.namespace) }, systemClock);
+  const findings = await checkOperator(transport, { ...options, leaseNamespace }, systemClock);
   for (const { what, problem } of findings) out(problem === undefined ? `ok      ${what}` : `FAILED  ${what}: ${problem}`);
   return findings.every(({ problem }) => problem === undefined) ? 0 : 1;
 }
-
-const listed = (namespaces: string | undefined): readonly string[] => namespaces?.split(",").filter(Boolean) ?? [];

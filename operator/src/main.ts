@@ -74,10 +74,11 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
       if (controller) pick(controller)(event);
     };
   const bodies = new TemplateBodies();
+  const scope = { namespaces: options.namespaces, selector: options.selector };
   const watches = startWatches({
     transport,
     bodies,
-    namespace: options.namespace,
+    scope,
     metrics: metrics.reflector,
     silenceMs: options.watchSilenceSeconds * 1000,
     onError: (kind, error, retryInMs) =>
@@ -211,7 +212,7 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
     });
     const passes = createPasses({
       ...{ api, applier, contests, secrets, views, capabilities, events, certificates, world, pusher, leadership, clock, random, onError },
-      ...{ grace, tombstones, newest, scaling, schemas: createSchemas(transport, clock) },
+      ...{ grace, tombstones, newest, scope, scaling, schemas: createSchemas(transport, clock) },
       context: {
         operatorId: options.operatorId,
         defaultImage: options.serverImage,

@@ -6,8 +6,10 @@ export type OperatorOptions = {
   readonly serverImage: string;
   /** Image of a managed Redis or Valkey; undefined: the one released with this operator. */
   readonly redisImage: string | undefined;
-  /** Empty: all namespaces. */
-  readonly namespace: string | undefined;
+  /** Empty: all namespaces. Otherwise nothing outside of these is looked at, and no right over the whole cluster is needed. */
+  readonly namespaces: readonly string[];
+  /** Label selector of NexusClusters, Tenants and Templates; what it leaves out is not looked at. */
+  readonly selector: string | undefined;
   readonly leaseNamespace: string | undefined;
   readonly leaseName: string;
   /** Where the operator's own pods are and how they are labelled, for NetworkPolicies. Undefined: not in a pod. */
@@ -33,6 +35,8 @@ type Sources = { readonly env: Readonly<Record<string, string | undefined>>; rea
 export const DEFAULT_IMAGE = "nexus.dev/nexus:0.1.0";
 
 const DEFAULT_POD_LABELS = "app.kubernetes.io/name=nexus-operator";
+
+const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 /** `a=b,c=d` as labels; undefined when it is not that. */
 function labelsOf(text: string): Record<string, string> | undefined {
@@ -66,10 +70,16 @@ export function parseOptions({
     if (!labels) errors.push("--pod-labels: must be name=value, several joined by commas");
     return at === undefined || !labels ? undefined : { namespace: at, labels };
   };
+  const namespaces = (): readonly string[] => {
+    const names = [...new Set((text("namespace") ?? "").split(",").map((name) => name.trim()))].filter((name) => name !== "").sort();
+    for (const name of names) if (!NAMESPACE.test(name)) errors.push(`--namespace: ${name} is no name of a namespace`);
+    return names;
+  };
   const options: OperatorOptions = {
     serverImage: text("server-image") ?? DEFAULT_IMAGE,
     redisImage: text("redis-image"),
-    namespace: text("namespace"),
+    namespaces: namespaces(),
+    selector: text("selector"),
     leaseNamespace: text("lease-namespace"),
     leaseName: text("lease-name") ?? "nexus-operator",
     pods: ownPods(),

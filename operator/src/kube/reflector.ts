@@ -30,6 +30,8 @@ export type ReflectorOptions<T> = {
   /** What is kept of an object; default everything. `stripManagedFields` is one. `initial`: it is of the first list. `previous`: what was kept before. */
   readonly transform?: (object: KubeObject, known: { readonly initial: boolean; readonly previous: T | undefined }) => T;
   readonly indexers?: Readonly<Record<string, Indexer<T>>>;
+  /** A store that others fill too, each with a namespace of its own; `indexers` are its maker's then. */
+  readonly store?: MemoryStore<T>;
   readonly onEvent?: WatchHandler<T>;
   /** Each failed list or watch, before its back-off. For the log. */
   readonly onError?: (error: KubeError, retryInMs: number) => void;
@@ -81,6 +83,7 @@ class ReflectorRun<T> {
   #resolveSynced: (synced: boolean) => void;
   /** Where to watch from; undefined = list first. */
   #resourceVersion: string | undefined;
+  #hasListed = false;
   #failures = 0;
   /** 410s since a watch last said anything: a list that works does not end them. */
   #expirations = 0;
@@ -91,7 +94,7 @@ class ReflectorRun<T> {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
-    this.store = new MemoryStore<T>(options.indexers);
+    this.store = options.store ?? new MemoryStore<T>(options.indexers);
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.synced = promise;
     this.#resolveSynced = resolve;
@@ -132,10 +135,16 @@ class ReflectorRun<T> {
     if (delayMs > 0) await sleep(this.#clock, delayMs, this.#stopped.signal);
   }
 
+  /** Of a store that is shared, the keys of our namespace. */
+  #isOurs(key: string): boolean {
+    const { store, scope } = this.#options;
+    return store === undefined || scope?.namespace === undefined || key.startsWith(`${scope.namespace}/`);
+  }
+
   async #list(): Promise<string> {
     const { transport, kind, metrics } = this.#options;
     const startedMs = this.#clock.monotonicMs();
-    const isInitial = !this.store.hasSynced();
+    const isInitial = !this.#hasListed;
     let seen = new Set<string>();
     const options = { scope: this.#options.scope ?? {}, signal: this.#stopped.signal, clock: this.#clock, random: this.#random };
     let resourceVersion: string;
@@ -158,11 +167,12 @@ class ReflectorRun<T> {
     }
     if (this.#stopped.signal.aborted) return resourceVersion;
     // Only here, after the last page of one snapshot, does absence mean deletion.
-    for (const key of [...this.store.keys()]) if (!seen.has(key)) this.#remove(key, undefined);
+    for (const key of [...this.store.keys()]) if (!seen.has(key) && this.#isOurs(key)) this.#remove(key, undefined);
     metrics?.listed(kind, seen.size, (this.#clock.monotonicMs() - startedMs) / 1000);
     this.#failures = 0;
     this.#silences = 0;
-    this.store.markSynced();
+    if (isInitial) this.store.markSynced();
+    this.#hasListed = true;
     this.#resolveSynced(true);
     return resourceVersion;
   }

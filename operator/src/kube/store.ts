@@ -10,11 +10,13 @@ type Entry<T> = { readonly uid: string; readonly resourceVersion: string; readon
 export class MemoryStore<T> implements Store<T> {
   readonly #entries = new Map<string, Entry<T>>();
   readonly #indexers: Readonly<Record<string, Indexer<T>>>;
-  readonly #indexes = new Map<string, Map<string, Set<string>>>();
-  #synced = false;
+  readonly #indexes = new Map<string, Map<string, string | Set<string>>>();
+  #unsynced: number;
 
-  constructor(indexers: Readonly<Record<string, Indexer<T>>> = {}) {
+  /** `parts`: how many reflectors fill it, each its own namespace. */
+  constructor(indexers: Readonly<Record<string, Indexer<T>>> = {}, parts = 1) {
     this.#indexers = indexers;
+    this.#unsynced = parts;
     for (const name of Object.keys(indexers)) this.#indexes.set(name, new Map());
   }
 
@@ -38,7 +40,8 @@ export class MemoryStore<T> implements Store<T> {
     const index = this.#indexes.get(name);
     if (!index) throw new Error(`no index ${name}`);
     const found: T[] = [];
-    for (const key of index.get(value) ?? []) {
+    const keys = index.get(value) ?? [];
+    for (const key of typeof keys === "string" ? [keys] : keys) {
       const entry = this.#entries.get(key);
       if (entry) found.push(entry.value);
     }
@@ -46,12 +49,12 @@ export class MemoryStore<T> implements Store<T> {
   }
 
   hasSynced(): boolean {
-    return this.#synced;
+    return this.#unsynced <= 0;
   }
 
-  /** For the reflector. */
+  /** For the reflector, once. */
   markSynced(): void {
-    this.#synced = true;
+    this.#unsynced--;
   }
 
   /** For the reflector: identity and version of what is stored. */
@@ -68,8 +71,10 @@ export class MemoryStore<T> implements Store<T> {
       const index = this.#indexes.get(name);
       for (const value of indexer(entry.value)) {
         const keys = index?.get(value);
-        if (keys) keys.add(key);
-        else index?.set(value, new Set([key]));
+        // Most values have one object: 100,000 sets of one would cost more than what they index.
+        if (keys === undefined) index?.set(value, key);
+        else if (typeof keys !== "string") keys.add(key);
+        else if (keys !== key) index?.set(value, new Set([keys, key]));
       }
     }
   }
@@ -87,8 +92,10 @@ export class MemoryStore<T> implements Store<T> {
       const index = this.#indexes.get(name);
       for (const found of indexer(value)) {
         const keys = index?.get(found);
-        keys?.delete(key);
-        if (keys?.size === 0) index?.delete(found);
+        if (keys === key) index?.delete(found);
+        if (keys === undefined || typeof keys === "string") continue;
+        keys.delete(key);
+        if (keys.size === 0) index?.delete(found);
       }
     }
   }

@@ -15,8 +15,10 @@ import type { SecretObject } from "../loop/secret-source.ts";
 import type { TemplateBodies } from "../loop/template-bodies.ts";
 import { type TemplateIndex, TemplateIndexer } from "../loop/template-index.ts";
 import type { DeploymentObject, PodObject, Views } from "../loop/views.ts";
+import { scopesOf, type WatchScope } from "../loop/watch-scope.ts";
 import type { KubeObject } from "../plan/object.ts";
 import { complete } from "./complete.ts";
+import { readListedNamespaces } from "./listed-namespaces.ts";
 import { type Reflector, type ReflectorMetrics, type ReflectorOptions, startReflector, stripManagedFields } from "./reflector.ts";
 import { MemoryStore } from "./store.ts";
 import type { Transport } from "./transport.ts";
@@ -33,8 +35,7 @@ export type Handlers = {
 
 export type WatchesOptions = {
   readonly transport: Transport;
-  /** Empty: all namespaces. One: only that. */
-  readonly namespace: string | undefined;
+  readonly scope: WatchScope;
   readonly handlers: Handlers;
   /** Takes the content of Templates that change. */
   readonly bodies: TemplateBodies;
@@ -55,6 +56,15 @@ export type Watches = {
   unwatchChildren(kind: Kind): void;
   stop(): Promise<void>;
 };
+
+/** Several reflectors that fill one store, as one. */
+const joined = <T>(store: MemoryStore<T>, parts: readonly Reflector<T>[]): Reflector<T> => ({
+  store,
+  synced: Promise.all(parts.map((part) => part.synced)).then((all) => all.every(Boolean)),
+  stop: async () => {
+    await Promise.all(parts.map((part) => part.stop()));
+  },
+});
 
 const OURS = "app.kubernetes.io/managed-by=nexus-operator";
 
@@ -84,29 +94,35 @@ const tenantOf = (object: KubeObject): readonly string[] => {
 };
 
 /** Starts every reflector at once. */
-export function startWatches({ transport, namespace, handlers, bodies, onError, metrics, silenceMs }: WatchesOptions): Watches {
+export function startWatches({ transport, scope, handlers, bodies, onError, metrics, silenceMs }: WatchesOptions): Watches {
   const running = new Set<Reflector<never>>();
-  const start = <T>(options: Omit<ReflectorOptions<T>, "transport">, labelSelector?: string) => {
-    const scope: Scope = { ...(namespace && options.kind.namespaced ? { namespace } : {}), ...(labelSelector ? { labelSelector } : {}) };
-    const reflector = startReflector<T>({
-      ...options,
-      transport,
-      scope,
-      onError: (error, retryInMs) => onError(options.kind, error, retryInMs),
-      ...(metrics ? { metrics } : {}),
-      ...(silenceMs === undefined ? {} : { silenceMs }),
-    });
+  const start = <T>(options: Omit<ReflectorOptions<T>, "transport">, labelSelector?: string): Reflector<T> => {
+    const places: readonly Scope[] = scope.namespaces.length === 0 ? [{}] : scope.namespaces.map((namespace) => ({ namespace }));
+    const store = new MemoryStore<T>(options.indexers, places.length);
+    const parts = places.map((place) =>
+      startReflector<T>({
+        ...options,
+        ...{ transport, store, scope: { ...place, ...(labelSelector === undefined ? {} : { labelSelector }) } },
+        onError: (error, retryInMs) => onError(options.kind, error, retryInMs),
+        ...(metrics ? { metrics } : {}),
+        ...(silenceMs === undefined ? {} : { silenceMs }),
+      }),
+    );
+    return joined(store, parts);
+  };
+  const keep = <T>(reflector: Reflector<T>): Reflector<T> => {
     running.add(reflector as unknown as Reflector<never>); // only synced and stop are used of it
     return reflector;
   };
-  const startStore = <T>(options: Omit<ReflectorOptions<T>, "transport">, labelSelector?: string) => start<T>(options, labelSelector).store;
+  const startStore = <T>(options: Omit<ReflectorOptions<T>, "transport">, labelSelector?: string) =>
+    keep(start<T>(options, labelSelector)).store;
   const { onChild } = handlers;
   const indexer = new TemplateIndexer();
   const children = new Map<Kind, Store<KubeObject>>();
   const watched = new Map<Kind, Reflector<KubeObject>>();
   const watchChildren = (kind: Kind) => {
     if (watched.has(kind)) return;
-    const reflector = start<KubeObject>({ kind, onEvent: onChild }, OURS);
+    const reflector = keep(start<KubeObject>({ kind, onEvent: onChild }, OURS));
     watched.set(kind, reflector);
     children.set(kind, reflector.store);
   };
@@ -118,31 +134,44 @@ export function startWatches({ transport, namespace, handlers, bodies, onError, 
     void reflector.stop();
   };
   CHILD_KINDS.forEach(watchChildren);
+  const namespaces = (): Store<KubeObject> => {
+    const { onNamespace: onEvent } = handlers;
+    const kind = KINDS.Namespace;
+    if (scope.namespaces.length === 0) return startStore<KubeObject>({ kind, transform: stripManagedFields, onEvent });
+    const listed = { transport, names: scope.namespaces, onEvent };
+    return keep(readListedNamespaces({ ...listed, onError: (error, retryInMs) => onError(kind, error, retryInMs) })).store;
+  };
   const childStore = (kind: Kind): Store<KubeObject> => children.get(kind) ?? NOTHING;
   const views: Views = {
-    clusters: startStore<NexusCluster>({ kind: KINDS.NexusCluster, transform: complete, onEvent: handlers.onCluster }),
-    tenants: startStore<Tenant>({
-      kind: KINDS.Tenant,
-      transform: complete,
-      indexers: {
-        cluster: (one) => [clusterKeyOf(one)],
-        id: (one) => [tenantIdKey(one)],
-        secret: (one) => secretsOfTenant(one).map(([namespace, name]) => `${namespace}/${name}`),
+    clusters: startStore<NexusCluster>({ kind: KINDS.NexusCluster, transform: complete, onEvent: handlers.onCluster }, scope.selector),
+    tenants: startStore<Tenant>(
+      {
+        kind: KINDS.Tenant,
+        transform: complete,
+        indexers: {
+          cluster: (one) => [clusterKeyOf(one)],
+          id: (one) => [tenantIdKey(one)],
+          secret: (one) => secretsOfTenant(one).map(([namespace, name]) => `${namespace}/${name}`),
+        },
+        onEvent: handlers.onTenant,
       },
-      onEvent: handlers.onTenant,
-    }),
-    templates: startStore<TemplateIndex>({
-      kind: KINDS.Template,
-      transform: (object, { initial, previous }) => {
-        const template = complete<Template>(object);
-        // Of a first list most content is compiled already (it is read again where it is not), and a status has none.
-        if (!initial && !isSameContent(template, previous)) bodies.put(template);
-        return indexer.index(template);
+      scope.selector,
+    ),
+    templates: startStore<TemplateIndex>(
+      {
+        kind: KINDS.Template,
+        transform: (object, { initial, previous }) => {
+          const template = complete<Template>(object);
+          // Of a first list most content is compiled already (it is read again where it is not), and a status has none.
+          if (!initial && !isSameContent(template, previous)) bodies.put(template);
+          return indexer.index(template);
+        },
+        indexers: { tenant: (one) => [tenantKeyOf(one)], id: (one) => [templateIdKey(one)] },
+        onEvent: handlers.onTemplate,
       },
-      indexers: { tenant: (one) => [tenantKeyOf(one)], id: (one) => [templateIdKey(one)] },
-      onEvent: handlers.onTemplate,
-    }),
-    namespaces: startStore<KubeObject>({ kind: KINDS.Namespace, transform: stripManagedFields, onEvent: handlers.onNamespace }),
+      scope.selector,
+    ),
+    namespaces: namespaces(),
     deployments: childStore(KINDS.Deployment) as Store<DeploymentObject>, // the API server answers objects of the kind that is watched
     children: childStore,
     pods: startStore<PodObject>(
@@ -165,7 +194,7 @@ export function startWatches({ transport, namespace, handlers, bodies, onError, 
   };
   return {
     views,
-    scopes: [namespace ? { namespace } : {}],
+    scopes: scopesOf(scope),
     watchChildren,
     unwatchChildren,
     synced: Promise.all([...running].map((reflector) => reflector.synced)).then((all) => all.every(Boolean)),

@@ -1,7 +1,7 @@
 // Why: the last good configuration lies in Secrets, so that pods start while the operator is dead. They are written behind the
 // pushes, rarely, and only where content changed. It must never write what is there already, nor take over a foreign Secret.
 import { BOOT_SECRET_KEY, BUCKET_COUNT, type Bucket } from "@nexus/protocol/bundle.ts";
-import { BUCKET_ANNOTATION, childNames, MANAGER } from "../desired/names.ts";
+import { BUCKET_ANNOTATION, childNames, MANAGER, SCOPE_ANNOTATION } from "../desired/names.ts";
 import type { KubeObject, OwnerReference } from "../plan/object.ts";
 import { foreignReason, type Identity } from "../plan/ownership.ts";
 import { backoffDelayMs } from "./backoff.ts";
@@ -13,6 +13,7 @@ import { isNamespaceTerminating } from "./kube-error.ts";
 import type { ChildApplier, KubeApi } from "./ports.ts";
 import type { BundleBook } from "./push-book.ts";
 import type { BucketBook } from "./push-bucket.ts";
+import { EVERYTHING, scopeFromText, scopeText, union, type WatchScope } from "./watch-scope.ts";
 
 /** The cluster whose boot copy this is: what its Secrets carry. */
 export type BootOwner = {
@@ -44,6 +45,8 @@ export type BootOptions = {
   /** The state may have changed. */
   readonly onChange: () => void;
   readonly onError: (error: unknown) => void;
+  /** What this operator looks at; absent: everything. */
+  readonly scope?: WatchScope;
   /** What a Secret may hold, in bytes. */
   readonly maxBytes?: number;
 };
@@ -98,6 +101,8 @@ export class BootCopy {
   #isBusy = false;
   #isStopped = false;
   #isFirst = false;
+  /** What was looked at for what lies there: entries out of our sight stay in it. */
+  #scope: WatchScope | undefined;
   #problem: string | undefined;
 
   constructor(options: BootOptions) {
@@ -159,6 +164,11 @@ export class BootCopy {
     this.#arm();
   }
 
+  /** The scope in which all of this was seen, by whoever wrote it and by us. */
+  scope(): WatchScope {
+    return this.#scope ?? this.#options.scope ?? EVERYTHING;
+  }
+
   state(): BootState {
     return {
       isWritten: this.#slots.every((slot) => slot.dirtySinceMs === undefined),
@@ -181,12 +191,17 @@ export class BootCopy {
     const isOurs = secret !== undefined && foreignReason(secret, owner.identity) === undefined;
     const data = isOurs ? secret.data?.[BOOT_SECRET_KEY] : undefined;
     const bucket = data === undefined ? undefined : unpackBucket(index, Buffer.from(data, "base64"));
+    if (bucket) this.#sawIn(scopeFromText(secret?.metadata.annotations?.[SCOPE_ANNOTATION]));
     slot.written = bucket?.digest;
     slot.version = secret?.metadata.resourceVersion;
     // Orphaned, or restored without its owner: nothing else would ever write it again.
     const hasOwner = secret?.metadata.ownerReferences?.some(({ uid }) => uid === owner.identity.ownerUid);
     if (isOurs && !hasOwner) this.seen(index, "");
     return bucket;
+  }
+
+  #sawIn(scope: WatchScope): void {
+    this.#scope = this.#scope === undefined ? scope : union(this.#scope, scope);
   }
 
   #slot(index: number): Slot {
@@ -268,10 +283,12 @@ export class BootCopy {
     const { owner, applier } = this.#options;
     const { namespace, name } = secretRef(owner, index);
     const { labels, ownerReferences, identity } = owner;
+    const scope = union(this.scope(), this.#options.scope ?? EVERYTHING);
+    const annotations = { [BUCKET_ANNOTATION]: packed.digest, [SCOPE_ANNOTATION]: scopeText(scope) };
     const desired = {
       apiVersion: "v1",
       kind: "Secret",
-      metadata: { name, namespace, labels, annotations: { [BUCKET_ANNOTATION]: packed.digest }, ownerReferences },
+      metadata: { name, namespace, labels, annotations, ownerReferences },
       type: "Opaque",
       data: { [BOOT_SECRET_KEY]: packed.data.toString("base64") },
     };

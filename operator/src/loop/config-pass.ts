@@ -18,6 +18,7 @@ import type { ChildApplier, KubeApi, Leadership } from "./ports.ts";
 import type { Pusher } from "./pusher.ts";
 import type { TombstonePass } from "./tombstone-pass.ts";
 import type { Views } from "./views.ts";
+import { covers, type WatchScope } from "./watch-scope.ts";
 import type { Outcome } from "./workers.ts";
 
 export type ConfigPassDeps = {
@@ -26,6 +27,8 @@ export type ConfigPassDeps = {
   readonly content: ContentReader;
   readonly pusher: Pusher;
   readonly tombstones: TombstonePass;
+  /** What this operator looks at. */
+  readonly scope: WatchScope;
   readonly api: Pick<KubeApi, "get">;
   readonly applier: ChildApplier;
   readonly leadership: Leadership;
@@ -99,7 +102,7 @@ export class ConfigPass {
     if (!cluster) return DONE;
     if (cluster.metadata.deletionTimestamp || isPaused(cluster)) return DONE;
     const course = await this.#course(cluster);
-    const configuration = configurations.of(clusterKey);
+    const configuration = configurations.of(clusterKey, !covers(this.#deps.scope, course.boot.scope()));
     if (tombstones.begin(cluster, configuration)) course.boot.changed();
     const draft = new Draft();
     try {
@@ -119,7 +122,9 @@ export class ConfigPass {
 
   /** Puts what a look came to into the live bundle. */
   #commit(clusterKey: string, course: Course, draft: Draft): void {
-    const { pusher } = this.#deps;
+    const { pusher, configurations } = this.#deps;
+    for (const entryKey of draft.gone)
+      for (const one of configurations.objectsOf(clusterKey, entryKey)) draft.wake(one.kind, one.key, "now");
     const change = { put: draft.put, remove: draft.gone };
     if (change.put.length + change.remove.length > 0) {
       const urgency = urgencyOf(pusher.book(clusterKey), change);
@@ -182,6 +187,7 @@ export class ConfigPass {
       book: pusher.book(key),
       mayWrite: () => leadership.mayWrite() && isThere(views.clusters.get(key)),
       onChange: () => wakeCluster(key),
+      scope: this.#deps.scope,
       ...{ api, applier, clock, random, onError },
     });
     // Before the book is filled otherwise: what was read back is not written again, and stays where a new version is refused.

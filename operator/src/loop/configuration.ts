@@ -36,13 +36,16 @@ export class Configurations {
     this.#options = options;
   }
 
-  /** A cluster's configuration; the first call begins its walk over everything, so its boot copy must be in the book. */
-  of(clusterKey: string): ClusterConfiguration {
+  /**
+   * A cluster's configuration; the first call begins its walk over everything, so its boot copy must be in the book. `seesLess`:
+   * that copy was made by an operator that saw more than this one.
+   */
+  of(clusterKey: string, seesLess = false): ClusterConfiguration {
     const known = this.#clusters.get(clusterKey);
     if (known) return known;
     const { book, ...options } = this.#options;
     const mustPurge = (tenantId: string, heir: Tenant) => options.mustPurge(clusterKey, tenantId, heir);
-    const made = new ClusterConfiguration({ ...options, mustPurge, notes: this.#notes, clusterKey, book: book(clusterKey) });
+    const made = new ClusterConfiguration({ ...options, seesLess, mustPurge, notes: this.#notes, clusterKey, book: book(clusterKey) });
     this.#clusters.set(clusterKey, made);
     return made;
   }

@@ -11,7 +11,7 @@ import type { Clock } from "../clock.ts";
 import type { SecretSource } from "../secret-source.ts";
 import type { TemplateIndex } from "../template-index.ts";
 import type { Draft } from "./draft.ts";
-import { secretsOfCluster, secretsOfTenant } from "./secrets.ts";
+import { secretsOfCluster, secretsToRead } from "./secrets.ts";
 import { idsOf, isTemplateKey, type TemplateDeps, TemplateJudge, templateKey } from "./templates.ts";
 import { isTenantKey, type TenantDeps, TenantJudge, tenantEntryKey, tenantIdOf } from "./tenants.ts";
 import { ConfigWork, type WorkItem } from "./work.ts";
@@ -52,7 +52,7 @@ export class ClusterConfiguration {
     this.#resyncMs = deps.clock.monotonicMs() + RESYNC_MS;
     this.#work.later([CLUSTER_KEY]);
     this.#work.later(this.#tenantKeys());
-    this.#work.later(this.#bookKeys());
+    this.#work.later(this.#bookKeys(), true);
   }
 
   get own(): OwnFound {
@@ -172,7 +172,7 @@ export class ClusterConfiguration {
     const load = async (item: WorkItem) => {
       try {
         for (const tenant of world.tenantsWithId(clusterKey, tenantIdOf(item.key))) {
-          if (acceptTenant(tenant, world).ok) await secrets.load(secretsOfTenant(tenant));
+          if (acceptTenant(tenant, world).ok) await secrets.load(secretsToRead(tenant));
         }
         return item;
       } catch (error) {

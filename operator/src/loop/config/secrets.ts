@@ -12,6 +12,14 @@ export const secretsOfCluster = (cluster: NexusCluster): readonly SecretName[] =
     key.secretRef?.name ?? childNames(cluster.metadata.name).platformKey(key.name),
   ]);
 
+/** Those that have to be read: what we are about to make comes with a watch, and asking for 10,000 of them first helps nobody. */
+export function secretsToRead(tenant: Tenant): readonly SecretName[] {
+  const isMade = tenant.status?.conditions?.some((one) => one.type === "CredentialsReady" && one.status === "True") ?? false;
+  if (isMade) return secretsOfTenant(tenant);
+  const { apiKeys = [], ...auth } = tenant.spec.auth;
+  return secretsOfTenant({ ...tenant, spec: { ...tenant.spec, auth: { ...auth, apiKeys: apiKeys.filter((key) => key.secretRef) } } });
+}
+
 export function secretsOfTenant(tenant: Tenant): readonly SecretName[] {
   const namespace = namespaceOf(tenant);
   const keys = (tenant.spec.auth.apiKeys ?? []).map(

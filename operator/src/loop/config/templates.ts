@@ -19,6 +19,8 @@ export type TemplateDeps = {
   readonly bodies: TemplateBodies;
   readonly notes: Notes;
   readonly book: BundleBook;
+  /** The bundle was made by an operator that saw more than this one. */
+  readonly seesLess: boolean;
 };
 
 const PREFIX = "template:";
@@ -53,7 +55,9 @@ export class TemplateJudge {
         } else draft.wake("template", keyOfObject(index), item.isEdit ? "now" : "first");
       }
     }
-    if (!isClaimed && book.mark(item.key)) draft.gone.push(item.key);
+    if (isClaimed || !book.mark(item.key)) return;
+    // Out of sight is not gone.
+    if (!item.isFound || !this.#deps.seesLess) draft.gone.push(item.key);
   }
 
   /** Content that was asked for, of the version the index has or a newer one. */

@@ -17,6 +17,8 @@ export type TenantDeps = {
   readonly read: SecretReader;
   readonly notes: Notes;
   readonly book: BundleBook;
+  /** See `TemplateDeps`. */
+  readonly seesLess: boolean;
   /** Whether what is stored under an id must be purged before this Tenant may have it. */
   readonly mustPurge: (tenantId: string, heir: Tenant) => boolean;
 };
@@ -64,7 +66,7 @@ export class TenantJudge {
     const puts = draft.put.length;
     if (owner && this.#waitsForPurge(item, owner, draft)) return this.#follow(tenantId, undefined, false);
     if (owner) this.#compile(item, owner, draft);
-    else if (wasThere) draft.gone.push(item.key);
+    else if (wasThere && !(item.isFound && this.#deps.seesLess)) draft.gone.push(item.key);
     return this.#follow(tenantId, owner, wasThere && draft.put.length > puts);
   }
 
