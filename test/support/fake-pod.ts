@@ -5,6 +5,7 @@ import {
   ADMIN_PATHS,
   type AdminStatus,
   adminServerName,
+  type BrokerWord,
   type NodeLoad,
   PushRequest,
   type RejectedEntry,
@@ -63,6 +64,8 @@ export type FakePod = AsyncDisposable & {
   /** What it says of its load from now on; `sessions` is also what a shed takes from. */
   carry(sessions: number, load?: Partial<NodeLoad>): void;
   readonly sessions: number;
+  /** What it says of its broker from now on. */
+  tell(broker: BrokerWord | undefined): void;
   /** What it was asked to send away, in order. */
   readonly sheds: readonly ShedRequest[];
   /** From now on says of every tombstone it is told that the tenant's data are gone. */
@@ -143,6 +146,9 @@ export async function startFakePod(options: FakePodOptions): Promise<FakePod> {
       pod.sessions = sessions;
       pod.load = { ...IDLE, ...load };
     },
+    tell(broker) {
+      pod.broker = broker;
+    },
     get sessions() {
       return pod.sessions;
     },
@@ -187,6 +193,7 @@ class PodMemory {
   sequence = 0;
   confirmed = false;
   sessions = 0;
+  broker: BrokerWord | undefined;
   load: NodeLoad = IDLE;
   readonly sheds: ShedRequest[] = [];
   purges = false;
@@ -216,6 +223,7 @@ class PodMemory {
       ready: this.confirmed,
       draining: false,
       sessions: this.sessions,
+      ...(this.broker ? { broker: this.broker } : {}),
       uptime_seconds: 1,
       load: this.load,
     };

@@ -25,6 +25,8 @@ export const PUSH_TIMES = {
   requestMs: 5_000,
   /** Digests are compared as often, ± 20 %. */
   compareMs: 60_000,
+  /** A pod that does not reach its broker is asked again after so long, ± 20 %. */
+  brokerMs: 5_000,
   /** How long a pod waits that could not be told because we do not lead. */
   standbyMs: 500,
 };
@@ -219,7 +221,9 @@ export class PodPusher {
     this.#isRepair = this.#compareDue && !isFirst;
     this.#compareDue = false;
     this.#compareTimer?.();
-    this.#compareTimer = clock.after(this.#shared.times.compareMs * (0.8 + 0.4 * random()), () => this.compare());
+    const { compareMs, brokerMs } = this.#shared.times;
+    const inMs = status.broker?.state === "down" ? brokerMs : compareMs;
+    this.#compareTimer = clock.after(inMs * (0.8 + 0.4 * random()), () => this.compare());
     // Only a pod that heard exactly our last push is known to be as we left it.
     if (status.term !== this.#lastPair?.term || status.sequence !== this.#lastPair.sequence) this.#mustConfirm = true;
     if (bundleDigest(status.buckets) !== this.#confirmed) this.#confirmed = undefined;

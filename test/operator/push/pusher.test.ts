@@ -149,3 +149,21 @@ test("a forgotten cluster is told nothing more, and a new one under its name sta
   await desk.synced();
   expect(desk.pods[0]!.size()).toBe(2);
 });
+
+test("what pods say of their broker is told, by pod and why; one that cannot say was let in by it", async () => {
+  await using desk: Desk = await openDesk(["127.9.3.1", "127.9.3.2", "127.9.3.3"]);
+  const brokers = () => desk.pusher.state(CLUSTER)?.brokers;
+  desk.pods[0]?.tell({ state: "down", detail: "waiting for redis:6379" });
+  desk.pods[1]?.tell({ state: "up", detail: "" });
+  desk.pusher.setTarget(desk.target);
+  desk.pusher.setPods(CLUSTER, desk.views());
+  desk.pusher.setEntries(CLUSTER, some(1));
+  await desk.synced();
+  expect(brokers()).toEqual({ up: 2, down: [{ pod: "live-server-0", why: "waiting for redis:6379" }] });
+  // Neither ready nor heard of: it counts as nothing.
+  desk.pusher.setPods(
+    CLUSTER,
+    desk.views((view, index) => (index === 2 ? { ...view, ready: false } : view)),
+  );
+  await eventually("the one that cannot say is left out", () => brokers()?.up === 1);
+});

@@ -56,6 +56,30 @@ test("a bundle that changed behind our back is found within 72 s and repaired, a
   pusher.stop();
 });
 
+test("a pod that does not reach its broker is asked again in seconds, one that does in a minute", async () => {
+  const { authority, access } = await adminAuthority(CLUSTER);
+  await using pod = await startFakePod({ authority, token: access.token, cluster: CLUSTER });
+  pod.tell({ state: "down", detail: "Redis does not answer" });
+  const clock = new ManualClock();
+  const admin = createAdminClient({ userAgent: "nexus-test" });
+  const pusher = createPusher({ admin, leadership: new FakeLeadership(), clock, random: () => 0.5, observe: () => undefined });
+  pusher.replace(CLUSTER, []);
+  pusher.setAccess(CLUSTER, access);
+  pusher.setPods(CLUSTER, [{ uid: "a", name: "a", ip: pod.ip, port: pod.port, ready: true }]);
+  pusher.start();
+  await until(clock, "it is synced", () => pusher.state(CLUSTER).podsSynced === 1);
+  const asked = pod.asked;
+  const beganMs = clock.monotonicMs();
+  await until(clock, "it is asked twice more", () => pod.asked >= asked + 2, 500);
+  expect(clock.monotonicMs() - beganMs).toBeLessThan(30_000);
+  pod.tell({ state: "up", detail: "" });
+  await until(clock, "it said so", () => pod.asked >= asked + 3, 500);
+  const last = pod.asked;
+  await clock.advance(50_000);
+  expect(pod.asked).toBe(last);
+  pusher.stop();
+});
+
 test("ready pods that stay silent for 30 s are named on the objects that changed since, and only there", async () => {
   const clock = new ManualClock();
   let isSilent = false;
