@@ -1,6 +1,6 @@
 // Why: when a tenant is deleted with `deletionPolicy: Delete`, the bundle holds a tombstone until a node says that its data
 // are gone. This node does its part: one tombstone after the other, again and again until it is done somewhere.
-// It must never purge a tenant that is live, nor say "purged" on anything but the engine's word.
+// It must never purge a tenant that is live, nor on the word of a boot copy alone, nor say "purged" on anything but the engine's word.
 import type { Clock, Log } from "./ports.ts";
 import type { TenantPurge, Tombstone } from "./purge-ports.ts";
 
@@ -14,6 +14,8 @@ export type PurgerDeps = {
   readonly live: {
     tombstones(): readonly Tombstone[];
     tenant(id: string): unknown;
+    /** Whether a leader has confirmed what this node was told. */
+    confirmed(): boolean;
     onChange(listener: () => void): () => void;
   };
   readonly engine: TenantPurge;
@@ -66,8 +68,8 @@ export function createPurger({ live, engine, clock, log, wait, settleMs = SETTLE
 
   async function one(found: Found): Promise<void> {
     const { tombstone } = found;
-    // An operator never tells both; if one did, the living win.
-    if (live.tenant(tombstone.tenant) !== undefined) return later(found, AGAIN_MS);
+    // A boot copy may be older than the tenant that has this id now. And if both are told, the living win.
+    if (!live.confirmed() || live.tenant(tombstone.tenant) !== undefined) return later(found, AGAIN_MS);
     try {
       const outcome = await engine.purge(tombstone, stopping.signal);
       found.failures = 0;

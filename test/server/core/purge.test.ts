@@ -8,7 +8,7 @@ const acme: Tombstone = { tenant: "acme", uid: "1" };
 const globex: Tombstone = { tenant: "globex", uid: "2" };
 
 function scene(answers: readonly (PurgeOutcome | Error)[] = []) {
-  const told = { tombstones: [] as Tombstone[], tenants: new Set<string>() };
+  const told = { tombstones: [] as Tombstone[], tenants: new Set<string>(), confirmed: true };
   const listeners = new Set<() => void>();
   const asked: Tombstone[] = [];
   const logged: string[] = [];
@@ -17,6 +17,7 @@ function scene(answers: readonly (PurgeOutcome | Error)[] = []) {
   const deps: PurgerDeps = {
     live: {
       tombstones: () => told.tombstones,
+      confirmed: () => told.confirmed,
       tenant: (id) => (told.tenants.has(id) ? {} : undefined),
       onChange(listener) {
         listeners.add(listener);
@@ -101,6 +102,19 @@ test("a tenant that lives is never purged, whatever else is said of it", async (
   await pass();
   expect(asked).toEqual([]);
   change({ tenants: [] });
+  await pass();
+  await eventually("it is told", () => purger.purged().length === 1);
+  await purger.stop();
+});
+
+test("what only a boot copy says is not acted on: it may be older than the tenant that has the id now", async () => {
+  const { purger, asked, change, pass, told } = scene();
+  told.confirmed = false;
+  change({ tombstones: [acme] });
+  await pass();
+  await pass();
+  expect(asked).toEqual([]);
+  told.confirmed = true;
   await pass();
   await eventually("it is told", () => purger.purged().length === 1);
   await purger.stop();
