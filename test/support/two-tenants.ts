@@ -2,6 +2,7 @@
 // what the other tenant sees. It must never share a server between test files.
 import { apiKey, clusterEntry, platformKey, secretIssuer, tenantEntry } from "./bundle-entries.ts";
 import { Listener } from "./listener.ts";
+import type { LogLine } from "./log-lines.ts";
 import { startRealServer } from "./real-server.ts";
 import { type Rest, restOf, TOKEN_SECRET, token } from "./rest.ts";
 import { SseClient } from "./sse-client.ts";
@@ -38,6 +39,8 @@ export type Seated = Listener & { readonly connectionId: string };
 
 export type TwoTenants = AsyncDisposable & {
   readonly url: string;
+  /** Of its log, so far. */
+  readonly lines: readonly LogLine[];
   /** Asks with acme's key unless a call names another. */
   readonly rest: Rest;
   /** A socket of a user of `acme`, unless the seat names another tenant. */
@@ -51,6 +54,7 @@ export async function startTwoTenants(env: Readonly<Record<string, string>> = {}
   const real = await startRealServer({ entries: ENTRIES, env: { NEXUS_NODE: NODE, ...env } });
   return {
     url: real.url,
+    lines: real.lines,
     rest: restOf(real.url, ACME),
     async listen(user, { tenant = "acme", channels = [] } = {}) {
       const jwt = await token(user, { tenant_id: tenant, channels: ["talk.*"] });
