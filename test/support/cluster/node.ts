@@ -26,6 +26,8 @@ export type NodeCluster = Omit<ControlPlane, "stop" | "start"> & {
   start(component: NodeComponent): Promise<void>;
   /** Loads an OCI archive into the node; pods need `imagePullPolicy: Never` or `IfNotPresent`. @throws Error with ctr's words */
   importImage(archive: string): Promise<void>;
+  /** Starts a program inside the node's namespaces that ends with the node; its log is beside the others. */
+  launch(name: string, argv: readonly string[]): Promise<void>;
   /** Runs a program inside the node's namespaces, e.g. `nft list ruleset`. */
   exec(argv: readonly string[], stdin?: string): Promise<CommandResult>;
 };
@@ -57,6 +59,7 @@ export async function startNodeCluster(options: { readonly audit?: boolean } = {
     });
     const parts: CoreParts = { components, api, layout, credentials };
     const exec = (argv: readonly string[], stdin?: string) => runCommand(entering(init, argv), stdin);
+    const launch = (name: string, argv: readonly string[]) => components.start(name, { argv: [...argv] });
     const importImage = (archive: string) => importArchive(exec, directory, archive);
     for (const [name, text] of Object.entries(nodeFiles(directory, addresses, credentials))) writeInto(directory, name, text);
     await Promise.all([
@@ -64,7 +67,7 @@ export async function startNodeCluster(options: { readonly audit?: boolean } = {
       startContainers({ components, directory, exec, importImage }, binaries),
     ]);
     await startNode(parts, binaries, addresses);
-    return { ...api, ...lifecycle(parts), addresses, exec, importImage, [Symbol.asyncDispose]: () => close(run, layout) };
+    return { ...api, ...lifecycle(parts), addresses, launch, exec, importImage, [Symbol.asyncDispose]: () => close(run, layout) };
   } catch (error) {
     await run.close();
     throw error;
