@@ -126,8 +126,9 @@ export class ClusterPass {
     const facts = { deployment, pushed: pusher.state(key), boot: boot(key), config: config(key), ...pass };
     const seen = clusterSeen(cluster, facts);
     const lastMs = this.#connectionsAt.get(key);
+    // A number that is not there yet is no move: a pass that still sees the old status must not take away what it just wrote.
     const mayMoveConnections =
-      lastMs === undefined ? cluster.status?.connections === undefined : clock.monotonicMs() - lastMs >= CONNECTIONS_MS;
+      cluster.status?.connections === undefined || (lastMs !== undefined && clock.monotonicMs() - lastMs >= CONNECTIONS_MS);
     if (mayMoveConnections || lastMs === undefined) this.#connectionsAt.set(key, clock.monotonicMs());
     const status = clusterStatus(cluster, seen, { now: timestamp(wallMs()), isPaused: isPaused(cluster), mayMoveConnections });
     await statuses.write({ kind: KINDS.NexusCluster, live: cluster, status });
