@@ -103,7 +103,7 @@ export class ConfigPass {
     if (cluster.metadata.deletionTimestamp || isPaused(cluster)) return DONE;
     const course = await this.#course(cluster);
     const configuration = configurations.of(clusterKey, !covers(this.#deps.scope, course.boot.scope()));
-    if (tombstones.begin(cluster, configuration)) course.boot.changed();
+    if (tombstones.begin(cluster, configuration)) course.boot.changed("urgent");
     const draft = new Draft();
     try {
       await configuration.step(cluster, draft);
@@ -122,9 +122,7 @@ export class ConfigPass {
 
   /** Puts what a look came to into the live bundle. */
   #commit(clusterKey: string, course: Course, draft: Draft): void {
-    const { pusher, configurations } = this.#deps;
-    for (const entryKey of draft.gone)
-      for (const one of configurations.objectsOf(clusterKey, entryKey)) draft.wake(one.kind, one.key, "now");
+    const { pusher } = this.#deps;
     const change = { put: draft.put, remove: draft.gone };
     if (change.put.length + change.remove.length > 0) {
       const urgency = urgencyOf(pusher.book(clusterKey), change);

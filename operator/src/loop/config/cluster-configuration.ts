@@ -5,7 +5,7 @@ import type { Refused } from "@nexus/protocol/resources/conditions.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import type { Template } from "@nexus/protocol/resources/template.ts";
 import type { Tenant } from "@nexus/protocol/resources/tenant.ts";
-import { acceptTenant, effectiveTemplateId, effectiveTenantId, tenantKeyOf } from "../../desired/acceptance.ts";
+import { acceptTenant, effectiveTemplateId, effectiveTenantId, keyOfObject, tenantKeyOf } from "../../desired/acceptance.ts";
 import { clusterEntry, isRefused } from "../../desired/bundle.ts";
 import type { Clock } from "../clock.ts";
 import type { SecretSource } from "../secret-source.ts";
@@ -183,11 +183,23 @@ export class ClusterConfiguration {
     };
     for (const item of await Promise.all(items.map(load))) {
       if (!item) continue;
+      this.#wakeOrphans(item, draft);
       for (const { tenantKey, isForced } of this.#tenants.judge(item, draft)) {
         const keys = views.templates.byIndex("tenant", tenantKey).map((one) => templateKey(tenantIdOf(item.key), effectiveTemplateId(one)));
         if (isForced) for (const key of keys) this.#work.force(key);
         this.#work.later(keys);
       }
+    }
+  }
+
+  /** Templates of a Tenant that is not accepted are in no bundle: nothing else finds them. */
+  #wakeOrphans(item: WorkItem, draft: Draft): void {
+    const { world, views, clusterKey } = this.#deps;
+    const owner = this.#tenants.owner(tenantIdOf(item.key));
+    for (const tenant of world.tenantsWithId(clusterKey, tenantIdOf(item.key))) {
+      if (tenant === owner?.tenant) continue;
+      const templates = views.templates.byIndex("tenant", keyOfObject(tenant));
+      for (const template of templates) draft.wake("template", keyOfObject(template), item.isEdit ? "now" : "first");
     }
   }
 
