@@ -3,7 +3,7 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { GROUP, KINDS, type Kind } from "../protocol/resources/names.ts";
-import { plainPolicy, policySpec } from "./generate/admission-policy.ts";
+import { plainPolicies, policySpec } from "./generate/admission-policy.ts";
 import { chartReadme } from "./generate/chart/readme.ts";
 import { crdTemplate, crdTemplatePath, valuesSchema, valuesYaml } from "./generate/chart/render.ts";
 import { configReference } from "./generate/config-reference.ts";
@@ -25,8 +25,8 @@ export const GENERATED: readonly Generated[] = [
   { path: "docs/reference/configuration.md", render: configReference },
   { path: "docs/reference/rights.md", render: rightsReference },
   { path: "operator/deploy/rbac.yaml", render: plainRoles },
-  { path: "operator/deploy/admission-policy.yaml", render: plainPolicy },
-  { path: "charts/nexus/files/admission-policy.yaml", render: policySpec },
+  { path: "operator/deploy/admission-policy.yaml", render: plainPolicies },
+  ...(["pods", "secrets"] as const).map((name) => ({ path: `charts/nexus/files/policies/${name}.yaml`, render: () => policySpec(name) })),
   { path: "charts/nexus/values.yaml", render: valuesYaml },
   { path: "charts/nexus/values.schema.json", render: valuesSchema },
   { path: "charts/nexus/README.md", render: chartReadme },

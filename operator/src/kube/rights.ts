@@ -28,10 +28,13 @@ export const LEASE_NAME = "nexus-operator";
 
 const OURS = [KINDS.NexusCluster, KINDS.Tenant, KINDS.Template];
 const LOOK: readonly Verb[] = ["get", "list", "watch"];
-const OWN: readonly Verb[] = [...LOOK, "create", "patch", "delete"];
+/** What goes only with its owner. */
+const MADE: readonly Verb[] = [...LOOK, "create", "patch"];
+const OWN: readonly Verb[] = [...MADE, "delete"];
 
 export const RIGHTS: readonly Right[] = [
-  { reach: "Watched", kinds: OURS, verbs: LOOK, why: "what users ask for" },
+  { reach: "Watched", kinds: [KINDS.NexusCluster], verbs: ["list", "watch"], why: "what users ask for" },
+  { reach: "Watched", kinds: [KINDS.Tenant, KINDS.Template], verbs: LOOK, why: "what users ask for" },
   { reach: "Watched", kinds: OURS, subresource: "status", verbs: ["patch"], why: "what became of it; the rest is never written" },
   { reach: "Cluster", kinds: [KINDS.Namespace], verbs: ["list", "watch"], why: "labels of namespaces decide who may attach" },
   { reach: "Listed", kinds: [KINDS.Namespace], verbs: ["get"], why: "labels of the listed namespaces decide who may attach" },
@@ -42,14 +45,15 @@ export const RIGHTS: readonly Right[] = [
     verbs: ["patch"],
     why: "the annotation controller.kubernetes.io/pod-deletion-cost, so that the emptiest server goes first; an admission policy allows nothing else",
   },
-  { reach: "Watched", kinds: [KINDS.Service, KINDS.ServiceAccount], verbs: OWN, why: "how a fleet is reached, and as whom it runs" },
+  { reach: "Watched", kinds: [KINDS.Service], verbs: OWN, why: "how a fleet and its Redis are reached" },
+  { reach: "Watched", kinds: [KINDS.ServiceAccount], verbs: MADE, why: "as whom a fleet runs; it may do nothing" },
   {
     reach: "Watched",
     kinds: [KINDS.Secret],
     verbs: [...OWN, "update"],
     why: "reads the Secrets that users name; lists and watches only its own and those labelled nexus.dev/watch; writes boot copies, API keys, certificates and passwords; deletes only its own, such as a key that was taken out of a Tenant",
   },
-  { reach: "Watched", kinds: [KINDS.Deployment], verbs: [...LOOK, "create", "patch"], why: "the servers" },
+  { reach: "Watched", kinds: [KINDS.Deployment], verbs: MADE, why: "the servers" },
   { reach: "Watched", kinds: [KINDS.Deployment], subresource: "scale", verbs: ["patch"], why: "the number of servers" },
   { reach: "Watched", kinds: [KINDS.StatefulSet], verbs: OWN, why: "a managed Redis" },
   {
@@ -59,7 +63,7 @@ export const RIGHTS: readonly Right[] = [
     why: "growing the volume of a managed Redis",
   },
   { reach: "Watched", kinds: [KINDS.ConfigMap], verbs: OWN, why: "settings of a managed Redis" },
-  { reach: "Watched", kinds: [KINDS.PodDisruptionBudget], verbs: OWN, why: "how many servers an eviction may take" },
+  { reach: "Watched", kinds: [KINDS.PodDisruptionBudget], verbs: MADE, why: "how many servers an eviction may take" },
   { reach: "Watched", kinds: [KINDS.HorizontalPodAutoscaler], verbs: OWN, why: "autoscaling with provider HPA" },
   { reach: "Watched", kinds: [KINDS.NetworkPolicy], verbs: OWN, why: "who may reach the admin port and Redis" },
   { reach: "Watched", kinds: [KINDS.Ingress], verbs: OWN, why: "exposure.ingress" },
@@ -71,7 +75,12 @@ export const RIGHTS: readonly Right[] = [
     verbs: OWN,
     why: "autoscaling with provider KEDA",
   },
-  { reach: "Watched", kinds: [OPTIONAL_KINDS.PodMonitor, OPTIONAL_KINDS.PrometheusRule], verbs: OWN, why: "monitoring of a fleet" },
+  {
+    reach: "Watched",
+    kinds: [OPTIONAL_KINDS.PodMonitor, OPTIONAL_KINDS.PrometheusRule],
+    verbs: ["list", "watch"],
+    why: "monitoring of a fleet, where somebody installed prometheus-operator",
+  },
   { reach: "Watched", kinds: [KINDS.Event], verbs: ["create", "patch"], why: "what happened, for kubectl describe" },
   { reach: "Release", kinds: [KINDS.Lease], verbs: ["create"], why: "one of the replicas leads" },
   { reach: "Release", kinds: [KINDS.Lease], verbs: ["get", "update"], names: [LEASE_NAME], why: "one of the replicas leads" },

@@ -81,7 +81,7 @@ export const CHART_VALUES = group("Values of the chart.", {
     annotations: names("Annotations of it."),
   }),
   admissionPolicy: byCapability(
-    "ValidatingAdmissionPolicy: of the operator's `patch` on pods only the deletion cost of its own servers gets through.",
+    "ValidatingAdmissionPolicies: of pods the operator changes only the deletion cost of its own servers; of Secrets it writes only its own.",
   ),
   flowControl: group("Fairness at the API server.", {
     mode: byCapability("FlowSchema for the operator's requests."),

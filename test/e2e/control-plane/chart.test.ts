@@ -6,9 +6,11 @@ import { join } from "node:path";
 import { runCheck } from "@nexus/operator/check.ts";
 import { parseDocument } from "yaml";
 import { unavailableBinaries } from "../../support/cluster/binaries.ts";
+import { rightsOf } from "../../support/cluster/rights-log.ts";
 import { eventually } from "../../support/eventually.ts";
 import { type FakeKubelet, fakeKubelet } from "../../support/fake-kubelet.ts";
 import { CHART, type Helm, openHelm } from "../../support/helm.ts";
+import { MONITORING_CRDS } from "../../support/kube/monitoring-crds.ts";
 import { type Seen, type Stage, startStage } from "../../support/operator.ts";
 import { cluster, template, tenant } from "../../support/resources.ts";
 
@@ -97,6 +99,25 @@ describe.skipIf(reason !== undefined)("the chart on an API server", () => {
     expect(after.deployment.spec).toEqual(before.deployment.spec);
   });
 
+  test("where prometheus-operator is served the release brings PodMonitor and rules, and the operator may watch its kinds", async () => {
+    await stage.plane.apply(MONITORING_CRDS);
+    await stage.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s");
+    const { code, stderr } = await helm.run("upgrade", "nexus", CHART, "--namespace", RELEASE);
+    expect({ code, unknown: stderr.split("\n").filter((line) => /unknown field/i.test(line)) }).toEqual({ code: 0, unknown: [] });
+    const made = await stage.kubectl("get", "podmonitors,prometheusrules", "-n", RELEASE, "-o", "name");
+    expect(made.trim().split("\n").sort()).toEqual([
+      "podmonitor.monitoring.coreos.com/nexus-operator",
+      "prometheusrule.monitoring.coreos.com/nexus-operator",
+    ]);
+    await using _operator = await stage.operator();
+    await eventually("both are watched", async () => {
+      const { used } = rightsOf(await stage.plane.auditEvents());
+      const watched = used.filter(({ verb, group }) => verb === "watch" && group === "monitoring.coreos.com");
+      return watched.length === 2;
+    });
+    expect(rightsOf(await stage.plane.auditEvents()).denied).toEqual([]);
+  });
+
   test("nexus operator check says that all is well while somebody leads, and what is wrong otherwise", async () => {
     const check = async () => {
       const lines: string[] = [];
@@ -148,7 +169,7 @@ describe.skipIf(reason !== undefined)("the chart on an API server", () => {
   test("helm uninstall takes the operator and its rights, and leaves CRDs, objects and fleets", async () => {
     const pods = await podUids();
     await helm.text("uninstall", "nexus", "--namespace", RELEASE, "--wait");
-    expect((await stage.kubectl("get", "crd", "-o", "name")).trim().split("\n").length).toBe(3);
+    expect((await stage.kubectl("get", "crd", "-o", "name")).match(/nexus\.dev/g)?.length).toBe(3);
     expect((await stage.get("nexuscluster/live", NAMESPACE))?.metadata.name).toBe("live");
     expect(await podUids()).toEqual(pods);
     const left = await stage.kubectl(

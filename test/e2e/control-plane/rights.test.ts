@@ -1,8 +1,13 @@
 // Why: what the chart grants is judged by the API server itself: the admission policy lets the deletion cost through and nothing
 // else, the operator's requests have their own share, and nothing it was granted reaches further than documented.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { kubeconfigAccess } from "@nexus/operator/kube/access.ts";
+import { createEventRecorder } from "@nexus/operator/kube/events.ts";
+import { createKubeApi } from "@nexus/operator/kube/resource.ts";
+import { createTransport } from "@nexus/operator/kube/transport.ts";
 import { parseAllDocuments } from "yaml";
 import { eventually } from "../../support/eventually.ts";
+import { ManualClock } from "../../support/kube/manual-clock.ts";
 import { type Stage, startStage } from "../../support/operator.ts";
 
 setDefaultTimeout(60_000);
@@ -40,17 +45,19 @@ afterAll(async () => {
   await stage?.[Symbol.asyncDispose]();
 });
 
-/** A patch under the operator's own account, which may not even read the pod; answers what the API server said. */
-async function patch(name: string, body: object): Promise<string> {
-  const response = await fetch(`${stage.plane.server}/api/v1/namespaces/${NAMESPACE}/pods/${name}`, {
-    method: "PATCH",
-    headers: { authorization: `Bearer ${token}`, "content-type": "application/strategic-merge-patch+json" },
-    body: JSON.stringify(body),
+/** A request under the operator's own account; answers "done", or what the API server said. */
+async function ask(method: "PATCH" | "POST" | "DELETE", path: string, body?: object): Promise<string> {
+  const contentType = method === "PATCH" ? "application/strategic-merge-patch+json" : "application/json";
+  const response = await fetch(`${stage.plane.server}/api/v1/namespaces/${NAMESPACE}/${path}`, {
+    method,
+    headers: { authorization: `Bearer ${token}`, "content-type": contentType },
+    ...(body ? { body: JSON.stringify(body) } : {}),
     tls: { ca: stage.plane.caPem },
   });
-  const { message = "patched" } = (await response.json()) as { readonly message?: string }; // v1 Status, or the Pod
-  return message;
+  const { message = "no message" } = (await response.json()) as { readonly message?: string }; // v1 Status, or the object
+  return response.ok ? "done" : message;
 }
+const patch = (name: string, body: object): Promise<string> => ask("PATCH", `pods/${name}`, body);
 const annotated = (annotations: Record<string, string | null>) => ({ metadata: { annotations } });
 
 test("the deletion cost of a server can be set, changed and taken away", async () => {
@@ -58,7 +65,7 @@ test("the deletion cost of a server can be set, changed and taken away", async (
   await eventually("the policy holds", async () =>
     (await patch("ours", annotated({ other: "x" }))).includes("pod-deletion-cost of a pod only"),
   );
-  for (const cost of ["5", "7", null]) expect(await patch("ours", annotated({ [COST]: cost }))).toBe("patched");
+  for (const cost of ["5", "7", null]) expect(await patch("ours", annotated({ [COST]: cost }))).toBe("done");
 });
 
 test.each([
@@ -73,7 +80,29 @@ test.each([
 ])("refused, with the reason: %s", async (_what, name, body, words) => {
   const said = await patch(name, body);
   expect(said).toContain(words);
-  expect(said).toContain("ValidatingAdmissionPolicy 'nexus-operator.nexus-system'");
+  expect(said).toContain("ValidatingAdmissionPolicy 'nexus-operator.nexus-system.pods'");
+});
+
+const secret = (name: string, managedBy: string) => ({
+  apiVersion: "v1",
+  kind: "Secret",
+  metadata: { name, namespace: NAMESPACE, labels: { "app.kubernetes.io/managed-by": managedBy } },
+});
+const labelled = (managedBy: string) => ({ metadata: { labels: { "app.kubernetes.io/managed-by": managedBy } } });
+
+test("a Secret is written only when it is the operator's own, before and after", async () => {
+  await stage.plane.apply([secret("theirs", "somebody")]);
+  const mine = "changes and deletes Secrets only that it made";
+  const label = "labels every Secret it writes as its own";
+  expect(await ask("POST", "secrets", secret("mine", "nexus-operator"))).toBe("done");
+  expect(await ask("PATCH", "secrets/mine", { stringData: { key: "x" } })).toBe("done");
+  expect(await ask("POST", "secrets", secret("fake", "somebody"))).toContain(label);
+  expect(await ask("PATCH", "secrets/mine", labelled("somebody"))).toContain(label);
+  expect(await ask("PATCH", "secrets/theirs", { stringData: { key: "x" } })).toContain(mine);
+  expect(await ask("PATCH", "secrets/theirs", labelled("nexus-operator"))).toContain(mine);
+  expect(await ask("DELETE", "secrets/theirs")).toContain(mine);
+  expect(await ask("DELETE", "secrets/mine")).toBe("done");
+  expect(await stage.get("secret/theirs", NAMESPACE)).toMatchObject({ metadata: { name: "theirs" } });
 });
 
 test("others are not held to it", async () => {
@@ -90,7 +119,8 @@ test("the account can do what is documented, and not what would hand out more", 
     ["create", "pods"],
     ["create", "pods", "--subresource=exec"],
     ["delete", "pods"],
-    ["delete", "secrets"],
+    ["delete", "deployments.apps"],
+    ["delete", "nexusclusters.nexus.dev"],
     ["update", "nexusclusters.nexus.dev"],
     ["delete", "tenants.nexus.dev"],
     ["create", "roles.rbac.authorization.k8s.io"],
@@ -102,6 +132,28 @@ test("the account can do what is documented, and not what would hand out more", 
   expect(await can("update", "leases.coordination.k8s.io/nexus-operator", "-n", "nexus-system")).toBe(true);
   expect(await can("update", "leases.coordination.k8s.io/another", "-n", "nexus-system")).toBe(false);
   expect(await can("update", "leases.coordination.k8s.io/nexus-operator", "-n", NAMESPACE)).toBe(false);
+});
+
+test("a note that repeats becomes one event with a count, under the operator's own rights", async () => {
+  const clock = new ManualClock(Date.now());
+  const transport = createTransport({ access: await kubeconfigAccess(kubeconfig), userAgent: "nexus-operator/events-of-half-an-hour" });
+  const errors: unknown[] = [];
+  const recorder = createEventRecorder({
+    ...{ api: createKubeApi({ transport }), clock, controller: "nexus.dev/operator", instance: "rights" },
+    onError: (error) => errors.push(error),
+  });
+  const uid = (await stage.get("pod/ours", NAMESPACE))?.metadata.uid ?? "";
+  const regarding = { apiVersion: "v1", kind: "Pod", metadata: { name: "ours", namespace: NAMESPACE, uid } };
+  for (let minute = 0; minute < 3; minute++) {
+    recorder.record({ regarding, type: "Warning", reason: "Repeats", action: "Testing", note: "again and again" });
+    await recorder.flush();
+    await clock.advance(60_000);
+  }
+  expect(errors).toEqual([]);
+  const events = JSON.parse(await stage.kubectl("get", "events.v1.events.k8s.io", "-n", NAMESPACE, "-o", "json")) as {
+    readonly items: readonly { readonly reason: string; readonly series?: { readonly count: number } }[]; // events.k8s.io/v1
+  };
+  expect(events.items.filter(({ reason }) => reason === "Repeats").map(({ series }) => series?.count)).toEqual([3]);
 });
 
 test("the plain manifests pass the API server without a warning, and their pods the Restricted profile", async () => {
