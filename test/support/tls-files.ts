@@ -30,10 +30,11 @@ export async function tlsFiles() {
   };
 }
 
-/** Serial number of the certificate that a new connection to `url` on loopback meets. */
+/** Serial number of the certificate that a new connection to the host and port of `url` meets. */
 export async function serialOf(url: string, ca: string): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const socket = connect({ host: "127.0.0.1", port: Number(new URL(url).port), ca, servername: PUBLIC_NAME });
+  const { hostname, port } = new URL(url);
+  const socket = connect({ host: hostname, port: Number(port), ca, servername: PUBLIC_NAME });
   socket.once("secureConnect", () => resolve(socket.getPeerCertificate().serialNumber));
   socket.once("error", reject);
   return await promise.finally(() => socket.destroy());

@@ -1,7 +1,8 @@
 // Why: the last good configuration lies in Secrets, so that pods start while the operator is dead. They are written behind the
 // pushes, rarely, and only where content changed. It must never write what is there already, nor take over a foreign Secret.
 import { BOOT_SECRET_KEY, BUCKET_COUNT, type Bucket } from "@nexus/protocol/bundle.ts";
-import { BUCKET_ANNOTATION, childNames, MANAGER, SCOPE_ANNOTATION } from "../desired/names.ts";
+import { childNames, MANAGER, SCOPE_ANNOTATION } from "../desired/names.ts";
+import { bootSecret } from "../desired/secrets.ts";
 import type { KubeObject, OwnerReference } from "../plan/object.ts";
 import { foreignReason, type Identity } from "../plan/ownership.ts";
 import { backoffDelayMs } from "./backoff.ts";
@@ -284,14 +285,8 @@ export class BootCopy {
     const { namespace, name } = secretRef(owner, index);
     const { labels, ownerReferences, identity } = owner;
     const scope = union(this.scope(), this.#options.scope ?? EVERYTHING);
-    const annotations = { [BUCKET_ANNOTATION]: packed.digest, [SCOPE_ANNOTATION]: scopeText(scope) };
-    const desired = {
-      apiVersion: "v1",
-      kind: "Secret",
-      metadata: { name, namespace, labels, annotations, ownerReferences },
-      type: "Opaque",
-      data: { [BOOT_SECRET_KEY]: packed.data.toString("base64") },
-    };
+    const head = { namespace, name, labels, ownerReferences };
+    const desired = bootSecret(head, { digest: packed.digest, scope: scopeText(scope), data: packed.data });
     const outcome = await applier.apply({ kind: KINDS.Secret, desired, live: undefined, manager: MANAGER, identity });
     switch (outcome.kind) {
       case "nameConflict":

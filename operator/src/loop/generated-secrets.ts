@@ -2,6 +2,7 @@
 // end with one value; AlreadyExists means read it and use it. Rotation is an update of the version that was read.
 import { PREVIOUS_KEY, PREVIOUS_UNTIL, type ReplacedKey, replacedKeys } from "../desired/bundle/credentials.ts";
 import { ROTATION_ANNOTATION } from "../desired/names.ts";
+import { opaqueSecret } from "../desired/secrets.ts";
 import type { OwnerReference } from "../plan/object.ts";
 import { foreignReason, type Identity } from "../plan/ownership.ts";
 import { KINDS } from "./kinds.ts";
@@ -39,16 +40,10 @@ export async function ensureSecret(
   deps: Deps,
   annotations?: Readonly<Record<string, string>>,
 ): Promise<Ensured> {
-  const { namespace, name, labels, ownerReferences } = head;
+  const { namespace, name } = head;
   const existing = await newestOf(head, deps);
   if (existing) return await adopted(existing, head, deps);
-  const object: SecretObject = {
-    apiVersion: "v1",
-    kind: "Secret",
-    metadata: { name, namespace, labels, ownerReferences, ...(annotations ? { annotations } : {}) },
-    type: "Opaque",
-    data: encoded(await make()),
-  };
+  const object: SecretObject = opaqueSecret(head, encoded(await make()), annotations);
   try {
     const created = await deps.api.create<SecretObject>(KINDS.Secret, object, { manager: deps.manager });
     deps.secrets.put(created);

@@ -7,6 +7,7 @@ import { certificate } from "@nexus/operator/desired/exposure/certificate.ts";
 import { httpRoute } from "@nexus/operator/desired/exposure/http-route.ts";
 import { ingress } from "@nexus/operator/desired/exposure/ingress.ts";
 import { service } from "@nexus/operator/desired/exposure/service.ts";
+import { childLabels, childNames, ownedBy } from "@nexus/operator/desired/names.ts";
 import { serverPolicy } from "@nexus/operator/desired/network/server-policy.ts";
 import type { RenderContext } from "@nexus/operator/desired/pod-template.ts";
 import { postgresSecret } from "@nexus/operator/desired/pods/storage.ts";
@@ -17,6 +18,7 @@ import { redisStatefulSet } from "@nexus/operator/desired/redis/stateful-set.ts"
 import { usersSecret } from "@nexus/operator/desired/redis/users.ts";
 import { horizontalPodAutoscaler } from "@nexus/operator/desired/scaling/horizontal.ts";
 import { scaledObject, triggerAuthentication } from "@nexus/operator/desired/scaling/keda.ts";
+import { bootSecret, opaqueSecret } from "@nexus/operator/desired/secrets.ts";
 import type { KubeObject } from "@nexus/operator/plan/object.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { aCluster } from "../bundle/fixtures.ts";
@@ -35,10 +37,21 @@ const managed =
   (cluster, context) =>
     cluster.spec.redis.mode === "Managed" ? render(cluster, context) : undefined;
 
+const headOf = (cluster: NexusCluster, { operatorId }: RenderContext, name: string) => ({
+  ...{ namespace: cluster.metadata.namespace ?? "default", name },
+  labels: childLabels(cluster.metadata.name, "server", operatorId),
+  ownerReferences: ownedBy(cluster),
+});
+const PACKED = { digest: "d".repeat(64), scope: "*", data: new TextEncoder().encode("a bucket") };
+
 /** Every object a pass may apply, by the file it lands in. `deployment` and `deploymentPods` are two halves of one object. */
 export const BUILDERS: Readonly<Record<string, Render>> = {
   serviceAccount: (cluster, context) => (cluster.spec.pods.serviceAccountName === undefined ? serviceAccount(cluster, context) : undefined),
   service,
+  // Content is made once and never rendered; what is around it is.
+  generatedSecret: (cluster, context) =>
+    opaqueSecret(headOf(cluster, context, childNames(cluster.metadata.name).adminToken), { token: "eA==" }),
+  bootSecret: (cluster, context) => bootSecret(headOf(cluster, context, childNames(cluster.metadata.name).boot(0)), PACKED),
   disruptionBudget,
   networkPolicy: serverPolicy,
   ingress: (cluster, context) => cluster.spec.exposure.ingress && ingress(cluster, context, cluster.spec.exposure.ingress),
