@@ -1,7 +1,7 @@
 // Why: what goes first, who hands over, and when a rollout stops are decided by small rules that must hold at their edges.
 import { describe, expect, test } from "bun:test";
 import { BALANCED, shedOrders } from "@nexus/operator/plan/balance.ts";
-import { costOf, deletionCost } from "@nexus/operator/plan/deletion-cost.ts";
+import { costOf, deletionCost, takesEmptiest } from "@nexus/operator/plan/deletion-cost.ts";
 import { type Attempts, countedAttempts, type ErrorsState, mustPause, NO_ERRORS, QUIET_MS } from "@nexus/operator/plan/rollout-errors.ts";
 import fc from "fast-check";
 
@@ -14,6 +14,33 @@ describe("deletion costs", () => {
   test("are read as Kubernetes reads them", () => {
     const cost = (text: string) => costOf({ "controller.kubernetes.io/pod-deletion-cost": text });
     expect([cost("7"), cost("-3"), cost("x"), cost(""), costOf(undefined), costOf({})]).toEqual([7, -3, 0, 0, 0, 0]);
+  });
+});
+
+describe("costs that are a minute old", () => {
+  const pods = (...list: (readonly [cost: number, sessions: number | undefined])[]) => list.map(([cost, sessions]) => ({ cost, sessions }));
+
+  test("are good enough while the emptiest would go, give or take a factor of two", () => {
+    expect(takesEmptiest(pods([4, 12], [5, 20], [7, 64], [7, 84]), 1)).toBe(true);
+    expect(takesEmptiest(pods([4, 25], [5, 20], [7, 64]), 1)).toBe(true);
+    expect(takesEmptiest(pods([4, 90], [5, 20], [7, 64]), 1)).toBe(false);
+    expect(takesEmptiest(pods([4, 90], [5, 20], [7, 64]), 2)).toBe(true); // the fullest two differ by less than two times
+    expect(takesEmptiest(pods([0, 90], [0, 3]), 1)).toBe(false); // of equal cost either may go
+    expect(takesEmptiest(pods([4, undefined], [5, 20]), 1)).toBe(true);
+    expect(takesEmptiest([], 1)).toBe(true);
+  });
+
+  test("just written are always good enough", () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(5_000), { minLength: 1, maxLength: 12 }), fc.integer({ min: 1, max: 12 }), (sessions, count) => {
+        expect(
+          takesEmptiest(
+            sessions.map((one) => ({ cost: deletionCost(one), sessions: one })),
+            count,
+          ),
+        ).toBe(true);
+      }),
+    );
   });
 });
 

@@ -51,7 +51,7 @@ export async function next(work: FleetWork, { size, replicas, because }: Step): 
   const { cluster, deps } = work;
   const memory = deps.scaling.memory(keyOfObject(cluster));
   if (replicas >= size) endShrink(work);
-  if (replicas === size || (replicas < size && !(await mayShrink(work)))) return undefined;
+  if (replicas === size || (replicas < size && !(await mayShrink(work, size - replicas)))) return undefined;
   if (memory.scale) memory.scale = stepped(memory.scale, size, replicas, deps.scaling.clock.monotonicMs());
   const why = because ? `, for ${SAID[because]}` : "";
   deps.events.record({

@@ -71,7 +71,7 @@ async function fixedSize(work: FleetWork, size: number | undefined): Promise<Sca
     return { replicas: wanted, seen: SCALING_NOT_REQUESTED };
   }
   if (!wasScaled(cluster.status?.conditions)) {
-    const isReady = wanted === 0 || (await mayShrink(work));
+    const isReady = wanted === 0 || (await mayShrink(work, size - wanted));
     return { replicas: isReady ? wanted : undefined, seen: SCALING_NOT_REQUESTED };
   }
   const rules = rulesOfRemoval(wanted);

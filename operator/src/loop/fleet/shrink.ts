@@ -2,7 +2,7 @@
 // the watch, and given time to reach the controllers before a size falls. It must never hold up a shrinking for ever.
 import { keyOfObject } from "../../desired/acceptance.ts";
 import { MANAGER } from "../../desired/names.ts";
-import { COST_ANNOTATION, costOf, deletionCost } from "../../plan/deletion-cost.ts";
+import { COST_ANNOTATION, costOf, deletionCost, takesEmptiest } from "../../plan/deletion-cost.ts";
 import { KINDS } from "../kinds.ts";
 import { isConflict, isNotFound } from "../kube-error.ts";
 import { type SeenPod, seenPods } from "./pods.ts";
@@ -17,9 +17,10 @@ const SETTLE_MS = 2_000;
 /** How long the first answers of the pods are waited for. */
 const ANSWERS_MS = 12_000;
 const LOOK_MS = 500;
+const OUTDATED_MS = 5_000;
 
-/** Whether the size may fall now: the costs stand. False: look again (it was said when). Rejects with `KubeError`. */
-export async function mayShrink(work: FleetWork): Promise<boolean> {
+/** Whether the size may fall by `count` now: the costs stand. False: look again (it was said when). Rejects with `KubeError`. */
+export async function mayShrink(work: FleetWork, count: number): Promise<boolean> {
   const { scaling } = work.deps;
   const key = keyOfObject(work.cluster);
   const memory = scaling.memory(key);
@@ -40,6 +41,12 @@ export async function mayShrink(work: FleetWork): Promise<boolean> {
   if (hasWritten || !isSeen) {
     memory.costsSeenMs = undefined;
     work.again(LOOK_MS);
+    return false;
+  }
+  const marked = staying.map(({ pod, said }) => ({ cost: costOf(pod.metadata.annotations), sessions: said?.sessions }));
+  if (!takesEmptiest(marked, count)) {
+    memory.costsSeenMs = undefined; // sessions moved since, and a cost that is less than a minute old cannot be written
+    work.again(OUTDATED_MS);
     return false;
   }
   memory.costsSeenMs ??= nowMs;
