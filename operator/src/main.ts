@@ -20,9 +20,10 @@ import { createTemplateReader } from "./kube/template-reader.ts";
 import { createTransport } from "./kube/transport.ts";
 import { startWatches } from "./kube/watches.ts";
 import { AccessGrace } from "./loop/access-grace.ts";
+import { Breakers } from "./loop/breaker.ts";
 import { systemClock } from "./loop/clock.ts";
 import { Configurations } from "./loop/configuration.ts";
-import { Controller, type WorkKey, workKey } from "./loop/controller.ts";
+import { Controller, clusterOfKey, type WorkKey, workKey } from "./loop/controller.ts";
 import { apiVersionOf } from "./loop/kinds.ts";
 import { NewestObjects } from "./loop/newest.ts";
 import { createPasses } from "./loop/passes.ts";
@@ -41,6 +42,9 @@ import { few } from "./status/conditions.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 type Fields = Readonly<Record<string, unknown>>;
+
+/** Workers that one cluster alone never takes. */
+const OTHERS = 2;
 
 /** One JSON line to stdout; facts only. */
 function log(level: "info" | "warn" | "error", event: string, fields: Fields = {}): void {
@@ -65,7 +69,12 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
   const userAgent = `nexus-operator/${version}`;
   const transport = createTransport({ access, userAgent, metrics: { request: metrics.request } });
   const times = { leaseMs: options.leaseSeconds * 1000, renewMs: options.renewSeconds * 1000, retryMs: options.retrySeconds * 1000 };
-  const queue = new WorkQueue<WorkKey>({ clock, random, metrics: metrics.queue });
+  const breakers = new Breakers({
+    ...{ clock, random, most: Math.max(1, options.workers - OTHERS), onChange: () => queue.serve(), gauge: metrics.heldBack },
+    onOpen: (cluster, forMs) => log("warn", "cluster.held_back", { cluster, forMs: Math.round(forMs) }),
+  });
+  const groups = { of: (key: WorkKey) => clusterOfKey(key, watches.views), most: (cluster: string) => breakers.most(cluster) };
+  const queue = new WorkQueue<WorkKey>({ clock, random, groups, metrics: metrics.queue });
   let controller: Controller | undefined;
   // Watches start before there is a controller: what they bring first is added again when we lead.
   const told =
@@ -232,7 +241,7 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
       },
     });
     const loop = new Controller({
-      ...{ queue, views, secrets, passes, newest, configurations },
+      ...{ queue, views, secrets, passes, newest, configurations, breakers },
       workers: options.workers,
       onFailure: (key, error, retryInMs) => {
         metrics.reconciled(key.slice(0, key.indexOf(":")), true);
@@ -258,6 +267,7 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
       stop: async () => {
         crds.stop();
         passes.stop();
+        breakers.stop();
         grace.stop();
         scaling.stop();
         await pusher.stop();

@@ -100,7 +100,7 @@ say("floor: statuses applied by a client that does nothing else", `${Math.round(
 fleet.serve();
 {
   await using first = await startWatched(stage, lease);
-  await eventually("the Deployment has a pod", () => fleet.pods.size > 0, { timeoutMs: 120_000, intervalMs: 100 });
+  await eventually("the Deployment has a pod", () => fleet.pods.size > 0, { timeoutMs: 600_000, intervalMs: 100 });
   await fleet.add(podCount - 1, "more");
   const watch = setInterval(
     () => note(`rss ${first.rssMiB()} MiB, ready pods ${fleet.readyCount}, cpu ${first.cpuSeconds().toFixed(0)} s`),

@@ -35,6 +35,7 @@ export function createOperatorMetrics(version: string) {
   const drifted = counter("nexus_operator_drift_total", "Children that others had changed and that were put back, by kind.", ["kind"]);
   const unchanged = counter("nexus_operator_unchanged_writes_total", "Writes that changed nothing; anything but 0 is a bug.", ["kind"]);
   const statusWrites = counter("nexus_operator_status_writes_total", "Statuses that were written, by kind.", ["kind"]);
+  const heldBack = gauge("nexus_operator_clusters_held_back", "Clusters that failed so often that they are worked on rarely for now.", []);
   const pushes = counter("nexus_operator_push_events_total", "What happened while pushing configuration, by event.", ["event"]);
 
   const missingFields = gauge("nexus_operator_crd_missing_fields", "Fields of this release that an older CRD drops; 0 is well.", ["kind"]);
@@ -91,6 +92,7 @@ export function createOperatorMetrics(version: string) {
       reconciles.inc({ controller, result: failed ? "error" : "success" });
       if (failed) errors.inc({ controller });
     },
+    heldBack: (clusters: number) => heldBack.set(clusters),
     pushEvent: (event: string) => pushes.inc({ event }),
     missingFields: (kind: string, count: number) => missingFields.set({ kind }, count),
   };

@@ -5,6 +5,7 @@ import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import type { Tenant } from "@nexus/protocol/resources/tenant.ts";
 import { clusterKeyOf, keyOfObject, tenantKeyOf } from "../desired/acceptance.ts";
 import type { KubeObject } from "../plan/object.ts";
+import type { Breakers } from "./breaker.ts";
 import type { Wake } from "./config/draft.ts";
 import type { Configurations } from "./configuration.ts";
 import { isNamespaceTerminating, isNotLeader } from "./kube-error.ts";
@@ -22,6 +23,16 @@ export type WorkKey = `${WorkKind}:${string}`;
 
 export const workKey = (kind: WorkKind, key: string): WorkKey => `${kind}:${key}`;
 
+/** The cluster a key is about; empty when that is not known. */
+export function clusterOfKey(key: WorkKey, { tenants, templates }: Pick<Views, "tenants" | "templates">): string {
+  const at = key.indexOf(":");
+  const [kind, name] = [key.slice(0, at), key.slice(at + 1)];
+  if (kind === "config" || kind === "cluster") return name;
+  const template = kind === "template" ? templates.get(name) : undefined;
+  const tenant = tenants.get(template ? tenantKeyOf(template) : name);
+  return tenant && (kind === "tenant" || template) ? clusterKeyOf(tenant) : "";
+}
+
 /** Pods come and go in bursts: one look at the fleet for all of them. */
 const GATHER_MS = 250;
 /** Somebody who just edited is told of the waiting for pods after this long. */
@@ -33,6 +44,7 @@ export type ControllerOptions = {
   readonly secrets: SecretSource;
   readonly passes: Passes;
   readonly configurations: Configurations;
+  readonly breakers: Breakers;
   readonly newest: NewestObjects;
   readonly workers: number;
   readonly onFailure: (key: WorkKey, error: unknown, retryInMs: number | undefined) => void;
@@ -75,6 +87,7 @@ export class Controller {
     this.#add("cluster", key, priority);
     if (previous || views.clusters.get(key)) return; // who belongs to it is the configuration's to find out
     // It is gone, and nobody looks at what belonged to it any more.
+    this.#options.breakers.forget(key);
     for (const tenant of views.tenants.byIndex("cluster", key)) {
       this.#add("tenant", keyOfObject(tenant), PRIORITY.resync);
       this.#addTemplatesOf(keyOfObject(tenant));
@@ -156,11 +169,16 @@ export class Controller {
   async #reconcile(key: WorkKey): Promise<Outcome> {
     const at = key.indexOf(":");
     const [kind, name] = [key.slice(0, at), key.slice(at + 1)];
+    const { breakers, views } = this.#options;
+    const cluster = clusterOfKey(key, views);
     try {
-      return await this.#pass(kind as WorkKind, name); // keys are made by workKey alone
+      const outcome = await this.#pass(kind as WorkKind, name); // keys are made by workKey alone
+      breakers.succeeded(cluster);
+      return outcome;
     } catch (error) {
       // The namespace is going, with everything in it; or somebody else leads: nothing to repeat.
       if (isNamespaceTerminating(error) || isNotLeader(error)) return { kind: "done" };
+      breakers.failed(cluster, error);
       throw error;
     }
   }

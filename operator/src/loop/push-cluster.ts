@@ -4,6 +4,7 @@ import { BUCKET_COUNT, type BundleEntry } from "@nexus/protocol/bundle.ts";
 import { ACKNOWLEDGE_MS, type Acknowledgement } from "../status/synced.ts";
 import type { Cancel } from "./clock.ts";
 import { BundleBook, type BundleChange, bucketOfKey } from "./push-book.ts";
+import { Gate } from "./push-gate.ts";
 import { PodPusher, type PushShared } from "./push-pod.ts";
 import type { AdminAccess, PushPod } from "./push-ports.ts";
 import { acknowledgementOf, type Latch, type LatchView, lateAtMs, openLatch, stepLatch, verdictOf } from "./synced.ts";
@@ -42,6 +43,8 @@ export type ClusterListener = (cluster: string, keys: ReadonlySet<string>) => vo
 
 /** `told`: the verdict listeners heard of last. */
 type Open = { readonly latch: Latch; readonly told: string };
+/** Requests to one cluster's pods at once. */
+const PLACES = 10;
 const ALL_BUCKETS: readonly number[] = Array.from({ length: BUCKET_COUNT }, (_, index) => index);
 
 export class ClusterPusher {
@@ -52,6 +55,8 @@ export class ClusterPusher {
   readonly #pods = new Map<string, PodPusher>();
   /** By bucket, because an answer concerns some buckets only. */
   readonly #latches: readonly Map<string, Open>[] = Array.from({ length: BUCKET_COUNT }, () => new Map());
+  /** However many pods of one cluster do not answer, others find places. */
+  readonly #gate = new Gate(PLACES);
   #access: AdminAccess | undefined;
   #isStarted = false;
   /** Until somebody said what the whole bundle is, an empty book means nothing: pushing it would wipe the servers. */
@@ -185,6 +190,7 @@ export class ClusterPusher {
     const cluster = {
       name: this.#name,
       book: this.book,
+      gate: this.#gate,
       access: () => (this.#isKnown ? this.#access : undefined),
       onAnswer: (buckets: Iterable<number>) => this.#answered(buckets),
     };

@@ -49,6 +49,7 @@ export type PodCluster = {
   /** `namespace/name`. */
   readonly name: string;
   readonly book: BundleBook;
+  readonly gate: Gate;
   readonly access: () => AdminAccess | undefined;
   /** The pod's state changed, and its word on entries of these buckets. */
   readonly onAnswer: (buckets: Iterable<number>) => void;
@@ -164,7 +165,7 @@ export class PodPusher {
     this.#isRunning = true;
     this.#again = false;
     const gate = this.#failures > 0 ? this.#shared.failing : this.#shared.healthy;
-    const step = await gate.run(() => this.#guarded());
+    const step = await this.#cluster.gate.run(() => gate.run(() => this.#guarded()));
     this.#isRunning = false;
     if (!this.#stop.signal.aborted) this.#next(step);
   }

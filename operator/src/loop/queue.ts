@@ -17,7 +17,14 @@ export type QueueMetrics = {
   retried(): void;
 };
 
-export type QueueOptions = {
+/**
+ * Keys of one group (a cluster) are worked on `most(group)` at a time; 0 = none for now, tell the queue by `serve` when that ends.
+ * Groups take turns, so that 100,000 keys of one do not delay another's. Keys without a group (`""`) are one of their own.
+ */
+export type QueueGroups<K> = { readonly of: (key: K) => string; readonly most: (group: string) => number };
+
+export type QueueOptions<K> = {
+  readonly groups?: QueueGroups<K>;
   readonly clock: Clock;
   readonly random: Random;
   readonly backoff?: BackoffLimits;
@@ -26,28 +33,34 @@ export type QueueOptions = {
 
 export type QueueItem<K> = { readonly key: K; readonly priority: number };
 
-type Ready = { priority: number; readonly sinceMs: number };
+type Ready = { priority: number; readonly group: string; readonly sinceMs: number };
+type Working = { readonly group: string; readonly startedMs: number };
 type Delayed = { readonly dueMs: number; readonly priority: number; readonly cancel: Cancel };
 
 export class WorkQueue<K extends string> {
   readonly #clock: Clock;
   readonly #backoff: KeyedBackoff<K>;
   readonly #metrics: QueueMetrics | undefined;
-  /** Keys ready to be taken; `#lanes` has the same keys in order, per priority, with stale entries skipped on take. */
+  readonly #groups: QueueGroups<K>;
+  /** Keys ready to be taken; `#lanes` has the same keys in order, per priority and group, with stale entries skipped on take. */
   readonly #ready = new Map<K, Ready>();
-  readonly #lanes = new Map<number, Lane<K>>();
+  /** Groups in the order of their turns. */
+  readonly #lanes = new Map<number, Map<string, Lane<K>>>();
   readonly #delayed = new Map<K, Delayed>();
-  readonly #working = new Map<K, number>();
+  readonly #working = new Map<K, Working>();
+  /** How many keys of a group are being worked on. */
+  readonly #busy = new Map<string, number>();
   /** Keys added while they were being worked on. */
   readonly #dirty = new Map<K, number>();
   readonly #takers: ((item: QueueItem<K> | undefined) => void)[] = [];
   readonly #idlers: (() => void)[] = [];
   #closed = false;
 
-  constructor(options: QueueOptions) {
+  constructor(options: QueueOptions<K>) {
     this.#clock = options.clock;
     this.#backoff = new KeyedBackoff<K>(options.backoff ?? QUEUE_BACKOFF, options.random);
     this.#metrics = options.metrics;
+    this.#groups = options.groups ?? { of: () => "", most: () => Number.POSITIVE_INFINITY };
   }
 
   /** Keys ready to be taken. */
@@ -125,14 +138,27 @@ export class WorkQueue<K extends string> {
 
   /** Gives `key` back; it is ready again at once if it was added meanwhile. */
   done(key: K): void {
-    const startedMs = this.#working.get(key);
-    if (startedMs === undefined) return;
+    const working = this.#working.get(key);
+    if (working === undefined) return;
     this.#working.delete(key);
-    this.#metrics?.worked((this.#clock.monotonicMs() - startedMs) / 1000);
+    const busy = (this.#busy.get(working.group) ?? 1) - 1;
+    if (busy === 0) this.#busy.delete(working.group);
+    else this.#busy.set(working.group, busy);
+    this.#metrics?.worked((this.#clock.monotonicMs() - working.startedMs) / 1000);
     const dirty = this.#dirty.get(key);
     this.#dirty.delete(key);
     if (dirty !== undefined) this.add(key, dirty);
+    this.serve();
     if (this.#working.size === 0) for (const idle of this.#idlers.splice(0)) idle();
+  }
+
+  /** Hands out what may be taken now: the limit of a group may have changed. */
+  serve(): void {
+    while (this.#takers.length > 0) {
+      const item = this.#next();
+      if (!item) return;
+      this.#takers.shift()?.(item);
+    }
   }
 
   /** Drops all waiting keys, answers waiting takers, and resolves when the keys being worked on are done. */
@@ -155,41 +181,48 @@ export class WorkQueue<K extends string> {
       if (priority <= waiting.priority) return;
       waiting.priority = priority; // its entry in the old lane is stale now
     } else {
-      this.#ready.set(key, { priority, sinceMs: this.#clock.monotonicMs() });
+      this.#ready.set(key, { priority, group: this.#groups.of(key), sinceMs: this.#clock.monotonicMs() });
       this.#metrics?.added();
     }
-    let lane = this.#lanes.get(priority);
-    if (!lane) {
-      lane = new Lane<K>();
-      this.#lanes.set(priority, lane);
-    }
-    lane.push(key);
+    this.#laneOf(priority, this.#ready.get(key)?.group ?? "").push(key);
     this.#metrics?.depth(this.#ready.size);
-    const taker = this.#takers.shift();
-    if (!taker) return;
-    taker(this.#next());
+    this.serve();
+  }
+
+  #laneOf(priority: number, group: string): Lane<K> {
+    const lanes = this.#lanes.get(priority) ?? new Map<string, Lane<K>>();
+    this.#lanes.set(priority, lanes);
+    const lane = lanes.get(group) ?? new Lane<K>();
+    lanes.set(group, lane);
+    return lane;
   }
 
   #next(): QueueItem<K> | undefined {
     for (const priority of [...this.#lanes.keys()].sort((a, b) => b - a)) {
-      const lane = this.#lanes.get(priority);
-      for (let key = lane?.shift(); key !== undefined; key = lane?.shift()) {
-        const waiting = this.#ready.get(key);
-        if (waiting?.priority !== priority) continue;
-        return this.#start(key, waiting);
+      const lanes = this.#lanes.get(priority) ?? new Map<string, Lane<K>>();
+      for (const [group, lane] of [...lanes]) {
+        if ((this.#busy.get(group) ?? 0) >= this.#groups.most(group)) continue;
+        lanes.delete(group);
+        for (let key = lane.shift(); key !== undefined; key = lane.shift()) {
+          const waiting = this.#ready.get(key);
+          if (waiting?.priority !== priority || waiting.group !== group) continue;
+          lanes.set(group, lane); // its next turn comes after all others'
+          return this.#start(key, waiting);
+        }
       }
-      this.#lanes.delete(priority);
+      if (lanes.size === 0) this.#lanes.delete(priority);
     }
     return undefined;
   }
 
-  #start(key: K, waiting: Ready): QueueItem<K> {
+  #start(key: K, { priority, group, sinceMs }: Ready): QueueItem<K> {
     const nowMs = this.#clock.monotonicMs();
     this.#ready.delete(key);
-    this.#working.set(key, nowMs);
+    this.#working.set(key, { group, startedMs: nowMs });
+    this.#busy.set(group, (this.#busy.get(group) ?? 0) + 1);
     this.#metrics?.depth(this.#ready.size);
-    this.#metrics?.waited((nowMs - waiting.sinceMs) / 1000);
-    return { key, priority: waiting.priority };
+    this.#metrics?.waited((nowMs - sinceMs) / 1000);
+    return { key, priority };
   }
 }
 
