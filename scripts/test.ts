@@ -7,7 +7,7 @@ import { Glob } from "bun";
 import { ensurePackages } from "../test/support/apt.ts";
 import { unavailableTier } from "../test/support/cluster/tiers.ts";
 import { runChecks } from "./check.ts";
-import { checkRights, RIGHTS_TIERS } from "./tiers/rights.ts";
+import { checkRights, partOfRights, RIGHTS_TIERS } from "./tiers/rights.ts";
 import { runShown } from "./tiers/run.ts";
 import { add, closingLine, NOTHING, type Tally, tallyOf } from "./tiers/tally.ts";
 import { FAST_TIERS, NIGHTLY_TIERS, TIERS, type Tier } from "./tiers/tiers.ts";
@@ -58,17 +58,6 @@ async function runTier(tier: Tier): Promise<Tally> {
   const { exitCode, stderr, seconds } = await runShown(command, root);
   process.stderr.write(`${tier.name}: ${seconds.toFixed(1)} s\n`);
   return tallyOf(stderr, exitCode);
-}
-
-/** Why the tiers that ran do not show which rights are never used, or undefined. */
-function partOfRights(tallies: ReadonlyMap<string, Tally>): string | undefined {
-  for (const name of RIGHTS_TIERS) {
-    const tally = tallies.get(name);
-    if (!tally || tally.passed === 0) return `the tier ${name} did not run`;
-    if (tally.failed > 0) return `tests of the tier ${name} failed`;
-    if (tally.skipped > 0) return `tests of the tier ${name} were skipped`;
-  }
-  return undefined;
 }
 
 const plan = planOf(process.argv.slice(2));

@@ -20,6 +20,17 @@ export type RightsOfCluster = { readonly used: readonly RightUse[]; readonly den
 /** The tiers that together use every right. */
 export const RIGHTS_TIERS: readonly string[] = ["control-plane", "node"];
 
+/** Why the tiers that ran do not show which rights are never used, or undefined. */
+export function partOfRights(tallies: ReadonlyMap<string, Tally>): string | undefined {
+  for (const name of RIGHTS_TIERS) {
+    const tally = tallies.get(name);
+    if (!tally || tally.passed === 0) return `the tier ${name} did not run`;
+    if (tally.failed > 0) return `tests of the tier ${name} failed`;
+    if (tally.skipped > 0) return `tests of the tier ${name} were skipped`;
+  }
+  return undefined;
+}
+
 /** What the list of rights grants, one verb each. */
 export const granted = (): readonly RightUse[] =>
   RIGHTS.flatMap(({ kinds, subresource, verbs }) =>

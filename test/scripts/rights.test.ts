@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RIGHTS } from "@nexus/operator/kube/rights.ts";
-import { checkRights, granted, judgeRights, readRights } from "../../scripts/tiers/rights.ts";
+import { checkRights, granted, judgeRights, partOfRights, readRights } from "../../scripts/tiers/rights.ts";
 import type { AuditEvent } from "../support/cluster/audit.ts";
 import { denyOnPurpose, recordRights, rightsOf } from "../support/cluster/rights-log.ts";
 
@@ -113,6 +113,19 @@ test("a cluster's own log and its announced denials make the summary that the ch
   expect(cluster?.used).toEqual([right("get", "deployments")]);
   expect(cluster?.denied.map(({ verb, resource }) => [verb, resource])).toEqual([["list", "pods"]]);
   expect(checkRights(folder, "only one tier").failed).toBe(1);
+});
+
+test("unused rights are judged only when both tiers ran whole, and the reason is said otherwise", () => {
+  const ran = (passed: number, failed = 0, skipped = 0) => ({ passed, failed, skipped });
+  const part = (controlPlane: ReturnType<typeof ran> | undefined, node: ReturnType<typeof ran> | undefined) =>
+    partOfRights(
+      new Map([...(controlPlane ? [["control-plane", controlPlane] as const] : []), ...(node ? [["node", node] as const] : [])]),
+    );
+  expect(part(ran(9), ran(9))).toBeUndefined();
+  expect(part(ran(9), undefined)).toBe("the tier node did not run");
+  expect(part(ran(0, 0, 4), ran(9))).toBe("the tier control-plane did not run");
+  expect(part(ran(9, 1), ran(9))).toBe("tests of the tier control-plane failed");
+  expect(part(ran(9), ran(9, 0, 1))).toBe("tests of the tier node were skipped");
 });
 
 test("the list holds no wildcard, no verb that hands out rights, and each right once", () => {
