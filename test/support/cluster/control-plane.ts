@@ -32,6 +32,8 @@ export type ControlPlane = ClusterApi &
     start(component: ComponentName): Promise<void>;
     /** Pids on this machine by component. */
     pids(): Record<string, number>;
+    /** `http://address:port` of etcd, and the folder of its data. */
+    readonly etcd: { readonly server: string; readonly data: string };
   };
 
 const SERVICE_RANGE = "10.241.0.0/24";
@@ -63,7 +65,8 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
         schedulerCommand(binaries as Record<(typeof SCHEDULER_TOOLS)[number], string>, layout, credentials),
       );
     }
-    return { ...api, ...lifecycle(parts), [Symbol.asyncDispose]: () => close(run, layout) };
+    const etcd = { server: `http://127.0.0.1:${layout.ports.etcd}`, data: join(directory, "etcd") };
+    return { ...api, ...lifecycle(parts), etcd, [Symbol.asyncDispose]: () => close(run, layout) };
   } catch (error) {
     await run.close();
     throw error;

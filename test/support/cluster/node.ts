@@ -18,7 +18,7 @@ import { chooseNodeNumber, connectNode, createCgroups, type NodeAddresses, nodeA
 import { Run } from "./run.ts";
 import { NODE_TOOLS } from "./tools.ts";
 
-export type NodeCluster = Omit<ControlPlane, "stop" | "start"> & {
+export type NodeCluster = Omit<ControlPlane, "stop" | "start" | "etcd"> & {
   /** Number, host address (the machine as pods see it), node address, Pod and Service ranges, node name, cgroup, link. */
   readonly addresses: NodeAddresses;
   /** Kills a component (SIGKILL); pods keep running. */

@@ -1,0 +1,26 @@
+// Why: rows of the table in which operators are started, stopped, cut off and exchanged. Each has its own operators, which watch
+// its namespace alone and compete for a Lease of its own; so they run at once on one API server.
+import { afterAll, beforeAll, setDefaultTimeout, test } from "bun:test";
+import { type Stage, startStage } from "../../../support/operator.ts";
+import { type Ground, ground, openPlace } from "./place.ts";
+import { CONNECTION } from "./rows/connection.ts";
+import { UPGRADE } from "./rows/upgrade.ts";
+import { testName } from "./scenario.ts";
+
+setDefaultTimeout(200_000);
+
+let stage: Stage;
+let shared: Ground;
+
+beforeAll(async () => {
+  stage = await startStage();
+  shared = await ground(stage);
+});
+afterAll(async () => await stage?.[Symbol.asyncDispose]());
+
+for (const scenario of [...CONNECTION, ...UPGRADE]) {
+  test.concurrent(testName(scenario), async () => {
+    await using place = await openPlace(shared, scenario.source);
+    await scenario.run(place);
+  });
+}
