@@ -67,7 +67,7 @@ function fleetDeps(cluster: NexusCluster, memory: MemoryCluster, context: Render
     events: { record: () => undefined, flush: async () => undefined },
     certificates: { createAuthority, issueLeaf, needsRenewal: () => false, isPair: () => true, isIssuedBy: () => true },
     context,
-    wallMs: () => systemClock.wallMs(),
+    wallMs: () => 0, // same files, same bytes: what is rendered holds the time at which a password was made
   };
 }
 
