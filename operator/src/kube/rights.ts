@@ -51,7 +51,7 @@ export const RIGHTS: readonly Right[] = [
     reach: "Watched",
     kinds: [KINDS.Secret],
     verbs: [...OWN, "update"],
-    why: "reads the Secrets that users name; lists and watches only its own and those labelled nexus.dev/watch; writes boot copies, API keys, certificates and passwords; deletes only its own, such as a key that was taken out of a Tenant",
+    why: "reads the Secrets that users name; lists and watches only its own and those labelled nexus.dev/watch; writes boot copies, API keys, certificates and passwords; deletes a key that was taken out of a Tenant; an admission policy lets it write only its own",
   },
   { reach: "Watched", kinds: [KINDS.Deployment], verbs: MADE, why: "the servers" },
   { reach: "Watched", kinds: [KINDS.Deployment], subresource: "scale", verbs: ["patch"], why: "the number of servers" },
