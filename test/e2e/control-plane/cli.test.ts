@@ -187,6 +187,86 @@ test.skipIf(reason !== undefined)("without an operator, rights or a cluster, the
   expect(context).toMatchObject({ code: 1, err: expect.stringContaining("context elsewhere") });
 });
 
+test.skipIf(reason !== undefined)("drain evicts a server pod, waits for the next one, and touches nothing else", async () => {
+  const ns = await namespace("drained");
+  await stage.plane.apply(cluster(ns));
+  await using kubelet = fakeKubelet(stage, ns, "live");
+  await kubelet.runPods(1);
+  await stage.until("nexuscluster/live", ns, { type: "Ready", status: "True" });
+  const names = async () => (await stage.kubectl("get", "pods", "-n", ns, "-o", "name")).trim().split("\n");
+  const [pod = ""] = await names();
+  await eventually("the budget is known", async () => (await cli(["drain", pod, "-n", ns, "--dry-run"])).code === 0);
+  expect(await names()).toEqual([pod]);
+  const draining = cli(["drain", pod, "-n", ns, "--timeout", "15"]);
+  await eventually("another pod is there", async () => !(await names()).includes(pod));
+  await kubelet.runPods(1);
+  const { code, out, err } = await draining;
+  expect(out).toContain(`Pod ${ns}/${pod.replace("pod/", "")} drained\n1 of 1 pods drained.`);
+  expect(err).toContain("gone, waiting until the fleet is whole");
+  expect(code).toBe(0);
+  expect(await cli(["drain", "--node", "nowhere"])).toMatchObject({ code: 1, err: "nexus: Node nowhere does not exist\n" });
+});
+
+test.skipIf(reason !== undefined)("a support bundle holds what helps and none of the secrets that were planted", async () => {
+  const ns = await namespace("bundle");
+  const planted = (where: string) => `PLANTED-${where}-9f8e7d`;
+  await stage.kubectl("create", "secret", "generic", "jwt", "-n", ns, `--from-literal=key=${planted("secret")}-${"k".repeat(32)}`);
+  await stage.kubectl("create", "configmap", "stranger", "-n", ns, `--from-literal=x=${planted("configmap")}`);
+  const env = [
+    { name: "DATABASE", value: planted("variable") },
+    { name: "MODE", valueFrom: { secretKeyRef: { name: "jwt", key: "key" } } },
+  ];
+  const annotations = { "example.com/password": planted("annotation"), "example.com/url": `https://u:${planted("url")}@x` };
+  await stage.plane.apply([
+    cluster(ns, "live", { pods: { env, annotations } }),
+    tenant(ns, "acme", {
+      auth: {
+        apiKeys: [{ name: "backend", scopes: ["publish"] }],
+        issuers: [{ name: "i", algorithms: ["HS256"], secretRef: { name: "jwt" } }],
+      },
+    }),
+    // Somebody wrote the value of a Secret where it does not belong.
+    template(ns, "hello", { payload: { text: `Bearer ${planted("secret")}-${"k".repeat(32)}` } }),
+    template(ns, "bad", { engine: "Liquid", payload: { a: "{% if %}" } }),
+  ]);
+  await using kubelet = fakeKubelet(stage, ns, "live");
+  await kubelet.runPods(1);
+  await stage.until("tenant/acme", ns, { type: "Ready", status: "True" });
+  await stage.until("template/bad", ns, { type: "Ready", status: "False" });
+  const before = (await stage.plane.auditEvents()).length;
+  const file = join(stage.plane.directory, "bundle.tar.gz");
+  const { code, err } = await cli(["support-bundle", "-n", ns, "-o", file]);
+  expect(code).toBe(0);
+  const text = Buffer.from(Bun.gunzipSync(await Bun.file(file).bytes())).toString("latin1");
+  const secrets = JSON.parse(await stage.kubectl("get", "secrets", "-n", ns, "-o", "json")) as {
+    items: { data?: Record<string, string> }[];
+  };
+  const values = secrets.items.flatMap(({ data = {} }) =>
+    Object.values(data).flatMap((value) => [value, Buffer.from(value, "base64").toString("latin1")]),
+  );
+  expect(values.length).toBeGreaterThan(8);
+  for (const value of values) expect(text.includes(value.trim()), "a value of a Secret is in the bundle").toBe(false);
+  expect(text).not.toContain("PLANTED");
+  for (const part of [
+    "nexusclusters.yaml",
+    "tenants.yaml",
+    "templates.yaml",
+    "children/deployments.yaml",
+    "events.txt",
+    "explain/template-bad.txt",
+    "secrets.yaml",
+    "versions.yaml",
+    "operator/leases.yaml",
+  ])
+    expect(text).toContain(`/${part}`);
+  expect(text).toContain("First broken link: Template bundle/bad");
+  expect(err).toContain("left out: live-server-");
+  const wrote = (await stage.plane.auditEvents())
+    .slice(before)
+    .filter((event) => isWrite(event) && event.user.username.includes("admin") && event.objectRef?.namespace === ns);
+  expect(wrote).toEqual([]);
+});
+
 test.skipIf(reason !== undefined)("kubectl nexus is the same program", async () => {
   const { kubectl } = await ensureBinaries(["kubectl"]);
   const folder = mkdtempSync(join(tmpdir(), "nexus-kubectl-"));
