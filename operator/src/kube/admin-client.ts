@@ -1,20 +1,11 @@
 // Why: the operator dials pods by address, and checks that the certificate carries the cluster's admin name under the
 // cluster's own CA. It must never send the token to anybody else: no redirect, no proxy, no other CA, no other name.
 import { constants, zstdCompressSync } from "node:zlib";
-import {
-  ADMIN_PATHS,
-  AdminStatus,
-  PushMismatch,
-  type PushRequest,
-  PushResult,
-  PushStale,
-  type ShedRequest,
-  ShedResult,
-} from "@nexus/protocol/admin.ts";
+import { ADMIN_PATHS, AdminStatus, PushMismatch, PushResult, PushStale, type ShedRequest, ShedResult } from "@nexus/protocol/admin.ts";
 import type { Static, TSchema } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { type Clock, systemClock } from "../loop/clock.ts";
-import { type AdminCall, AdminError, type AdminPort, type AdminTarget } from "../loop/push-ports.ts";
+import { type AdminCall, AdminError, type AdminPort, type AdminTarget, type PushText } from "../loop/push-ports.ts";
 import type { LoadPort } from "../loop/scaling/ports.ts";
 
 export type AdminClientOptions = { readonly userAgent: string; readonly clock?: Clock };
@@ -75,8 +66,8 @@ export function createAdminClient({ userAgent, clock = systemClock }: AdminClien
   }
 
   return {
-    async push(target, request: PushRequest, call) {
-      const { status, text } = await exchange(target, ADMIN_PATHS.bundle, call, JSON.stringify(request));
+    async push(target, request, call) {
+      const { status, text } = await exchange(target, ADMIN_PATHS.bundle, call, textOf(request));
       const where = `${ADMIN_PATHS.bundle} of ${target.ip}`;
       if (status === 200) return { kind: "taken", result: read(PushResult, text, where) };
       if (status === 409) return { kind: "mismatch", mismatch: read(PushMismatch, text, where) };
@@ -105,6 +96,12 @@ function certificatesOf(pem: string): string[] {
   const found = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g);
   if (!found) throw new AdminError("Network", "the cluster's CA holds no certificate");
   return found;
+}
+
+/** The body of a push, as the contract wants it. */
+function textOf({ buckets, ...head }: PushText): string {
+  const texts = buckets.map(({ entriesJson, ...bucket }) => `${JSON.stringify(bucket).slice(0, -1)},"entries":${entriesJson}}`);
+  return `${JSON.stringify(head).slice(0, -1)},"buckets":[${texts.join()}]}`;
 }
 
 const hostOf = ({ ip, port }: AdminTarget): string => `${ip.includes(":") ? `[${ip}]` : ip}:${port}`;

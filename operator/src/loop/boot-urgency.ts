@@ -13,10 +13,7 @@ export function urgencyOf(book: BundleBook, { put = [], remove = [] }: BundleCha
     const key = entryKey(entry);
     const mark = book.mark(key);
     if (!mark || mark.digest === entry.digest) continue;
-    const before = book
-      .bucket(bucketOfKey(key))
-      .entries()
-      .find((one) => entryKey(one) === key);
+    const before = book.bucket(bucketOfKey(key)).entry(key);
     if (!before || takesAway(before, entry)) return "urgent";
   }
   return "calm";

@@ -2,6 +2,7 @@
 // by lists, so that a list that failed cannot be taken for deletions; replacing it whole is the caller's explicit word.
 import { BUCKET_COUNT, type Bucket, type BundleEntry, bucketOf, bundleDigest, entryKey } from "@nexus/protocol/bundle.ts";
 import { BucketBook, type Mark } from "./push-bucket.ts";
+import { PushTexts } from "./push-texts.ts";
 
 export type BundleChange = {
   readonly put?: Iterable<BundleEntry>;
@@ -13,7 +14,8 @@ export type BundleChange = {
 export const bucketOfKey = (key: string): number => bucketOf(key.slice(key.indexOf(":") + 1));
 
 export class BundleBook {
-  readonly #buckets: readonly BucketBook[] = Array.from({ length: BUCKET_COUNT }, () => new BucketBook());
+  readonly #texts = new PushTexts();
+  readonly #buckets: readonly BucketBook[] = Array.from({ length: BUCKET_COUNT }, (_, index) => new BucketBook(index, this.#texts));
   #digest: string | undefined;
 
   digest(): string {

@@ -2,6 +2,7 @@
 // 100,000 templates as objects would not fit. It knows what changed since earlier states, so that pods can be sent deltas.
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { type BundleEntry, bucketDigest, entryKey } from "@nexus/protocol/bundle.ts";
+import { PushTexts } from "./push-texts.ts";
 
 /**
  * An entry as known without its content. `rev` is the bucket's revision that brought this content. `acknowledged` is the
@@ -16,7 +17,8 @@ export type Mark = {
 };
 
 export type BucketChange = { readonly put: readonly BundleEntry[]; readonly remove: readonly string[] };
-export type BucketDelta = { readonly entries: readonly BundleEntry[]; readonly removed: readonly string[] };
+/** `entriesJson`: the text of a JSON array of entries. */
+export type BucketDelta = { readonly entriesJson: string; readonly removed: readonly string[] };
 
 /** Earlier states a delta can start from. */
 const REMEMBERED_STATES = 64;
@@ -38,6 +40,14 @@ export class BucketBook {
   #oldestDelta = 0;
   #rev = 0;
   #digest: string | undefined;
+  readonly #index: number;
+  readonly #texts: PushTexts;
+
+  /** `texts` may be shared by buckets of other indexes. */
+  constructor(index = 0, texts = new PushTexts()) {
+    this.#index = index;
+    this.#texts = texts;
+  }
 
   /** Grows by one per change that changed something. */
   get rev(): number {
@@ -114,7 +124,7 @@ export class BucketBook {
     const removed: string[] = [];
     for (const [key, rev] of this.#removedAt) if (rev > from) removed.push(key);
     if (keys.length * 2 > this.#marks.size && keys.length > OVERLAY) return undefined; // the whole bucket is hardly more
-    return { entries: this.#read(keys), removed };
+    return { entriesJson: this.#texts.get(`${this.#index}/${this.#rev}/${from}`, () => this.#json(keys)), removed };
   }
 
   /** The JSON text of every entry, sorted by key. */
@@ -123,13 +133,28 @@ export class BucketBook {
     return this.#lines();
   }
 
+  /** All entries as the text of a JSON array, sorted by key. */
+  entriesJson(): string {
+    return this.#texts.get(
+      `${this.#index}/${this.#rev}/all`,
+      () =>
+        `[${this.lines()
+          .map(({ json }) => json)
+          .join()}]`,
+    );
+  }
+
   entries(): readonly BundleEntry[] {
     return this.lines().map(({ json }) => parsed(json));
   }
 
-  #read(keys: readonly string[]): readonly BundleEntry[] {
+  entry(key: string): BundleEntry | undefined {
+    return this.#marks.has(key) ? (JSON.parse(this.#json([key])) as BundleEntry[])[0] : undefined; // written by us
+  }
+
+  #json(keys: readonly string[]): string {
     const stored = keys.every((key) => this.#overlay.has(key)) ? undefined : new Map(this.#lines().map(({ key, json }) => [key, json]));
-    return keys.map((key) => parsed(this.#overlay.get(key) ?? stored?.get(key) ?? ""));
+    return `[${keys.map((key) => this.#overlay.get(key) ?? stored?.get(key) ?? "").join()}]`;
   }
 
   #lines(): { key: string; json: string }[] {

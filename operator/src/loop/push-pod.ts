@@ -1,6 +1,5 @@
 // Why: brings one pod to the bundle and keeps it there: one request at a time, the smallest push first, back-off when it does
 // not answer, a look at its digests every minute. It must never start a push without the lead, and never touch another pod.
-import type { PushRequest } from "@nexus/protocol/admin.ts";
 import { BUNDLE_FORMAT, bundleDigest } from "@nexus/protocol/bundle.ts";
 import { type BackoffLimits, backoffDelayMs } from "./backoff.ts";
 import type { Cancel, Clock, Random } from "./clock.ts";
@@ -16,6 +15,7 @@ import {
   type AdminTarget,
   type PushObserver,
   type PushPod,
+  type PushText,
 } from "./push-ports.ts";
 
 export const PUSH_TIMES = {
@@ -238,7 +238,7 @@ export class PodPusher {
     const pair = fence.next();
     if (!pair) return "standby";
     const reset = this.#resetNext ? { reset: true } : {};
-    const request: PushRequest = { format: BUNDLE_FORMAT, ...pair, ...reset, digest: plan.digest, buckets: [...plan.buckets] };
+    const request: PushText = { format: BUNDLE_FORMAT, ...pair, ...reset, digest: plan.digest, buckets: plan.buckets };
     const startedMs = this.#shared.clock.monotonicMs();
     const timeoutMs = Math.min(this.#shared.times.requestMs, fence.budgetMs());
     const answer = await admin.push(target, request, { timeoutMs, signal: this.#stop.signal });

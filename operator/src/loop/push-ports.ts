@@ -1,6 +1,6 @@
 // Why: what the pusher needs from the outside, as interfaces with their guarantees: the admin port of pods, and somebody who
 // hears what happened. `kube/admin-client.ts` implements the port; tests put in-process pods behind it.
-import type { AdminStatus, PushMismatch, PushRequest, PushResult, PushStale } from "@nexus/protocol/admin.ts";
+import type { AdminStatus, BucketPush, PushMismatch, PushRequest, PushResult, PushStale } from "@nexus/protocol/admin.ts";
 
 /** The port every server's admin listener has. */
 export const ADMIN_PORT = 9091;
@@ -32,11 +32,15 @@ export type PushAnswer =
   | { readonly kind: "mismatch"; readonly mismatch: PushMismatch }
   | { readonly kind: "stale"; readonly stale: PushStale };
 
+/** A push whose entries are JSON text already: all pods of a cluster share it. `entriesJson`: a JSON array. */
+export type BucketText = Omit<BucketPush, "entries"> & { readonly entriesJson: string };
+export type PushText = Omit<PushRequest, "buckets"> & { readonly buckets: readonly BucketText[] };
+
 export type AdminCall = { readonly timeoutMs: number; readonly signal?: AbortSignal };
 
 /** Rejects with {@link AdminError} and nothing else. Nothing is sent twice, nothing goes through a proxy. */
 export interface AdminPort {
-  push(target: AdminTarget, request: PushRequest, call: AdminCall): Promise<PushAnswer>;
+  push(target: AdminTarget, request: PushText, call: AdminCall): Promise<PushAnswer>;
   status(target: AdminTarget, call: AdminCall): Promise<AdminStatus>;
 }
 

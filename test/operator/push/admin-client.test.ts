@@ -1,8 +1,8 @@
 // Why: the token opens every server of a cluster; it may only ever reach one that proves to be it.
 import { describe, expect, test } from "bun:test";
 import { createAdminClient } from "@nexus/operator/kube/admin-client.ts";
-import type { AdminTarget } from "@nexus/operator/loop/push-ports.ts";
-import { adminServerName, type PushRequest } from "@nexus/protocol/admin.ts";
+import type { AdminTarget, PushText } from "@nexus/operator/loop/push-ports.ts";
+import { adminServerName } from "@nexus/protocol/admin.ts";
 import { bucketOf, bundleDigest, EMPTY_BUCKET, makeBucket } from "@nexus/protocol/bundle.ts";
 import { createAuthority } from "../../support/cluster/pki.ts";
 import { adminAuthority, startFakePod } from "../../support/fake-pod.ts";
@@ -24,13 +24,13 @@ async function stage(ip = "127.0.0.1", serverName?: string) {
   return { pod, target, [Symbol.asyncDispose]: () => pod[Symbol.asyncDispose]() };
 }
 
-const pushOf = (count: number): PushRequest => {
+const pushOf = (count: number): PushText => {
   const entries = Array.from({ length: 2000 }, (_, index) => entryOf(`t${index}`))
     .filter((entry) => bucketOf(entry.id) === 5)
     .slice(0, count);
   const bucket = makeBucket(5, entries);
   const digests = Array.from({ length: 64 }, (_, index) => (index === 5 ? bucket.digest : EMPTY_BUCKET));
-  const push = { index: 5, from: EMPTY_BUCKET, to: bucket.digest, full: false, entries, removed: [] };
+  const push = { index: 5, from: EMPTY_BUCKET, to: bucket.digest, full: false, entriesJson: JSON.stringify(entries), removed: [] };
   return { format: 1, term: "1", sequence: 1, digest: bundleDigest(digests), buckets: [push] };
 };
 

@@ -29,10 +29,10 @@ class Holder {
     for (let round = 0; round < 100; round++) {
       const { buckets } = planPush(book, this.digests(), new Set());
       if (buckets.length === 0) return;
-      for (const { index, full, entries, removed } of buckets) {
+      for (const { index, full, entriesJson, removed } of buckets) {
         if (full) for (const [key, entry] of this.entries) if (bucketOf(entry.id) === index) this.entries.delete(key);
         for (const key of removed) this.entries.delete(key);
-        for (const entry of entries) this.entries.set(entryKey(entry), entry);
+        for (const entry of JSON.parse(entriesJson) as BundleEntry[]) this.entries.set(entryKey(entry), entry);
       }
     }
     throw new Error("the plans do not come to an end");
