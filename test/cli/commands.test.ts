@@ -145,3 +145,20 @@ test("a server process loads neither the operator nor its Kubernetes client", as
   const { stdout } = Bun.spawnSync([process.execPath, "-e", probe], { cwd: join(import.meta.dir, "../..") });
   expect(JSON.parse(stdout.toString())).toEqual({ foreign: [], own: true, main: "function" });
 });
+
+test("every command has help with an example, for kubectl too, and a place in docs/cli.md", async () => {
+  const root = join(import.meta.dir, "../..");
+  const docs = await Bun.file(join(root, "docs/cli.md")).text();
+  const { out } = await nexus(["help"]);
+  const names = [...out.matchAll(/^ {2}([a-z-]+) {2,}/gm)].map(([, name = ""]) => name);
+  expect(names.length).toBeGreaterThan(12);
+  for (const name of names) expect(docs).toContain(`\`${name}\``);
+  const plain = ["server", "operator", "version"];
+  for (const name of names.filter((one) => !plain.includes(one))) {
+    const help = (await nexus([name, "--help"])).out;
+    expect(help).toContain(`Usage: nexus ${name} `.trimEnd());
+    expect(help).toMatch(new RegExp(`Examples:\\n  nexus ${name}\\b`));
+  }
+  const plugin = Bun.spawnSync([process.execPath, join(root, "cli/bin/kubectl-nexus.ts"), "help", "plan"], { cwd: root });
+  expect(plugin.stdout.toString()).toContain("\n  kubectl nexus plan deploy/ -n shop\n");
+});

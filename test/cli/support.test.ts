@@ -39,6 +39,8 @@ describe("texts", () => {
       "https://idp.example.com/jwks",
       "PodsAcknowledged: 3/3 pods have it",
       "Secret jwt with key key is missing",
+      "automountServiceAccountToken: false",
+      "volumes:\n  - secret:\n      name: live-admin-token\n",
       "connected to redis:6379",
     ])
       expect(text(input)).toBe(input);

@@ -50,7 +50,10 @@ class Collection {
   async all(): Promise<void> {
     const { namespace } = this.#connection;
     // First of all: what their values are, so that they are found wherever they were copied to.
+    const before = this.#leftOut.length;
     await this.#part("Secrets", () => this.#secrets(namespace));
+    if (this.#leftOut[before]?.startsWith("Secrets: the content") !== true)
+      this.#leftOut.push("Secrets were not read: their values are not known, and only what looks like a secret was taken out");
     await this.#part("versions", () => this.#versions());
     for (const kind of OURS) await this.#part(servedKind(kind).resource, () => this.#ours(kind));
     const pods: KubeObject[] = [];

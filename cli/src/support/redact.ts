@@ -17,7 +17,7 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/\b(requirepass|masterauth)\s+\S+/gi, `$1 ${REDACTED}`],
   [/([?&](?:token|access_token|ticket|key|api_key|apikey|password|secret)=)[^&\s"']+/gi, `$1${REDACTED}`],
   [
-    /((?:password|passwd|passphrase|secret|token|api[-_]?key|private[-_]?key|authorization|cookie)["']?\s*[:=]\s*)("[^"]*"|'[^']*'|[^\s,;}&]+)/gi,
+    /((?:password|passwd|passphrase|secret|token|api[-_]?key|private[-_]?key|authorization|cookie)["']?[ \t]*[:=][ \t]*)(?!(?:true|false|null)\b)("[^"]*"|'[^']*'|[^\s,;}&]+)/gi,
     `$1${REDACTED}`,
   ],
 ];
