@@ -17,6 +17,7 @@ export const plan = command(
       { name: "--output", short: "-o", value: "FORMAT", about: "text (default) or json." },
       { name: "--field-manager", value: "NAME", about: "Who will apply, server-side; absent: as the object was applied before." },
       { name: "--server-image", value: "IMAGE", about: "The operator's image of the servers; absent: read from its Deployment." },
+      { name: "--redis-image", value: "IMAGE", about: "The operator's image of a managed Redis; absent: read from its Deployment." },
       { name: "--operator-id", value: "ID", about: "The operator's id; absent: read from its Deployment." },
     ],
     examples: ["plan deploy/ -n shop", "plan --context staging -o json cluster.yaml", "plan - < cluster.yaml || test $? = 2"],

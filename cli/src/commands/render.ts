@@ -16,6 +16,7 @@ export const render = command(
     options: [
       { name: "--namespace", short: "-n", value: "NAME", about: "Where objects belong that name no namespace (default)." },
       { name: "--server-image", value: "IMAGE", about: `Image of the servers, as the operator's own flag (${DEFAULT_IMAGE}).` },
+      { name: "--redis-image", value: "IMAGE", about: "Image of a managed Redis, as the operator's own flag." },
       { name: "--operator-id", value: "ID", about: "Id of the operator, as its own flag (default)." },
       { name: "--operator-namespace", value: "NAME", about: "Where the operator runs, for NetworkPolicies (nexus-system)." },
     ],
@@ -31,9 +32,11 @@ export const render = command(
     const set = await readFileSet(args.words, { namespace: args.get("--namespace") ?? "default", input: io.input });
     for (const problem of set.problems) io.err(problemText(problem));
     if (set.problems.length > 0) return 1;
+    const redisImage = args.get("--redis-image");
     const context = {
       operatorId: args.get("--operator-id") ?? "default",
       defaultImage: args.get("--server-image") ?? DEFAULT_IMAGE,
+      ...(redisImage === undefined ? {} : { redisImage }),
       operatorPods: { namespace: args.get("--operator-namespace") ?? "nexus-system", labels: OPERATOR_LABELS },
     };
     const { objects, notes } = await renderObjects(

@@ -26,6 +26,7 @@ export async function operatorContext({ api }: Connection, args: Arguments): Pro
     [
       ["--server-image", "--server-image"],
       ["--operator-id", "--id"],
+      ["--redis-image", "--redis-image"],
     ].flatMap(([from = "", to = ""]) => {
       const value = args.get(from);
       return value === undefined ? [] : [[to, value] as const];
@@ -40,6 +41,7 @@ export async function operatorContext({ api }: Connection, args: Arguments): Pro
   const context = {
     operatorId: options.operatorId,
     defaultImage: options.serverImage,
+    ...(options.redisImage === undefined ? {} : { redisImage: options.redisImage }),
     ...(options.pods ? { operatorPods: options.pods } : {}),
   };
   return {
