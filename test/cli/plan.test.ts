@@ -1,6 +1,7 @@
 // Why: what a plan says is decided by plain values: leaf differences, kubectl's own patch, and what a field's change does.
 import { describe, expect, test } from "bun:test";
 import { changesBetween, valueAt } from "@nexus/cli/plan/changes.ts";
+import { brokerNotes } from "@nexus/cli/plan/children.ts";
 import { threeWayPatch } from "@nexus/cli/plan/dry-run.ts";
 import { effectOf } from "@nexus/cli/plan/effects.ts";
 import { changeText } from "@nexus/cli/plan/plan.ts";
@@ -64,4 +65,14 @@ test.each([
   ["Tenant", "metadata.labels.a", undefined],
 ] as const)("%s %s: %s", (kind, path, effect) => {
   expect(effectOf(kind, path)).toBe(effect);
+});
+
+test("a new pod template of the broker is told of, a new label of its Service is not", () => {
+  const change = (object: string, path: string) => ({ object, action: "change" as const, changes: [{ path, after: 1 }] });
+  expect(brokerNotes([change("StatefulSet a/live-redis", "spec.template.spec.x")])).toEqual([
+    expect.stringContaining("StatefulSet a/live-redis: the broker's pod is replaced"),
+  ]);
+  expect(brokerNotes([change("Service a/live-redis", "spec.template.x"), change("StatefulSet a/live-redis", "metadata.labels.x")])).toEqual(
+    [],
+  );
 });

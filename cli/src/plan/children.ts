@@ -60,8 +60,15 @@ export async function planFleet(
     notes.push(
       `${differsAlready} fields of objects in the cluster differ already from what this version renders of the spec as it is: an older or newer operator, or a drift it is about to put back`,
     );
+  notes.push(...brokerNotes(objects));
   return { objects, rollsPods: before !== undefined && inputsOf(usual) !== inputsOf(wanted), notes };
 }
+
+/** A changed pod template of the broker's is a restart of the broker. Pure. */
+export const brokerNotes = (objects: readonly ObjectPlan[]): readonly string[] =>
+  objects
+    .filter(({ object, changes }) => object.startsWith("StatefulSet ") && changes.some(({ path }) => path.startsWith("spec.template.")))
+    .map(({ object }) => `${object}: the broker's pod is replaced; publishes fail for the seconds it takes, sessions stay`);
 
 type Item = { readonly kind: Kind; readonly manifest: Manifest };
 type Items = Map<string, Item>;
