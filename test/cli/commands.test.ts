@@ -169,3 +169,9 @@ test("every command has help with an example, for kubectl too, and a place in do
       expect(text).toMatch(new RegExp(`Examples:\\n  ${program} ${name}\\b`));
     }
 });
+
+test("without a kubeconfig, commands that ask a cluster say what is missing", async () => {
+  const home = { HOME: "/nonexistent", KUBECONFIG: "", KUBERNETES_SERVICE_HOST: "" };
+  const err = "nexus: no cluster to talk to: there is no kubeconfig (--kubeconfig, KUBECONFIG or ~/.kube/config)\n";
+  expect(await nexus(["status"], home)).toEqual({ code: 1, out: "", err });
+});

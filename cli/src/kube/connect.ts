@@ -32,9 +32,14 @@ export class ClusterFailure extends Error {
   }
 }
 
+/** What client-node answers when it finds no kubeconfig anywhere, as kubectl once did. */
+const NOBODY = "http://localhost:8080";
+
 /** @throws ClusterFailure when there is no usable kubeconfig. Asks nothing yet. */
 export async function connect(args: Arguments, io: Io): Promise<Connection> {
   const access = await accessOf(args, io);
+  if (access.server === NOBODY && args.get("--kubeconfig") === undefined)
+    throw new ClusterFailure("no cluster to talk to: there is no kubeconfig (--kubeconfig, KUBECONFIG or ~/.kube/config)");
   const transport = createTransport({ access, userAgent: `nexus-cli/${version}`, timeoutMs: 30_000 });
   return {
     api: createKubeApi({ transport }),
