@@ -1,10 +1,12 @@
 // Why: autoscalers ask `custom.metrics.k8s.io` what pods carry, and in production an adapter over Prometheus answers. This is
 // the smallest such adapter: real enough for Kubernetes' own controller, with the numbers a test sets.
+import { eventually } from "../eventually.ts";
 import type { ClusterApi } from "./api.ts";
 import { createAuthority } from "./pki.ts";
 
 const GROUP = "custom.metrics.k8s.io";
 const VERSION = "v1beta1";
+const LOCAL = "localhost";
 const SERVICE = { name: "pod-metrics", namespace: "default" };
 
 /** Value of a metric of one pod; undefined: nobody knows. */
@@ -13,17 +15,12 @@ export type PodMetric = (namespace: string, pod: string, metric: string) => numb
 export type PodMetrics = AsyncDisposable & { readonly asked: number };
 
 /** Serves `metrics` for all pods and registers with the API server. `host`: where the API server reaches this machine. */
-export async function servePodMetrics(
-  api: ClusterApi,
-  metrics: readonly string[],
-  read: PodMetric,
-  host = "localhost",
-): Promise<PodMetrics> {
+export async function servePodMetrics(api: ClusterApi, metrics: readonly string[], read: PodMetric, host = LOCAL): Promise<PodMetrics> {
   const authority = await createAuthority("pod metrics");
   const { certPem, keyPem } = await authority.issue({ commonName: "pod-metrics", hosts: ["localhost"] });
   let asked = 0;
   const server = Bun.serve({
-    hostname: host === "localhost" ? "127.0.0.1" : host,
+    hostname: host === LOCAL ? "127.0.0.1" : host,
     port: 0,
     tls: { cert: certPem, key: keyPem },
     async fetch(request) {
@@ -39,22 +36,20 @@ export async function servePodMetrics(
   });
   const { port } = server;
   await api.apply([
-    {
-      apiVersion: "v1",
-      kind: "Service",
-      metadata: SERVICE,
-      spec: { type: "ExternalName", externalName: host, ports: [{ port, protocol: "TCP" }] },
-    },
+    ...(host === LOCAL ? byName(port) : byAddress(host, port)),
     {
       apiVersion: "apiregistration.k8s.io/v1",
       kind: "APIService",
       metadata: { name: `${VERSION}.${GROUP}` },
       spec: {
         ...{ group: GROUP, version: VERSION, groupPriorityMinimum: 100, versionPriority: 100, insecureSkipTLSVerify: true },
-        service: { ...SERVICE, port },
+        service: { ...SERVICE, port: host === LOCAL ? port : 443 },
       },
     },
   ]);
+  await eventually("the API server passes questions on", async () => (await api.request(`/apis/${GROUP}/${VERSION}`)).ok, {
+    timeoutMs: 30_000,
+  });
   return {
     get asked() {
       return asked;
@@ -64,6 +59,26 @@ export async function servePodMetrics(
     },
   };
 }
+
+const port443 = (targetPort: number | undefined) => [{ name: "https", port: 443, ...(targetPort === undefined ? {} : { targetPort }) }];
+
+/** On loopback, which no endpoint may be: a name. */
+const byName = (port: number | undefined) => [
+  { apiVersion: "v1", kind: "Service", metadata: SERVICE, spec: { type: "ExternalName", externalName: LOCAL, ports: [{ port }] } },
+];
+
+/** An API server that routes to endpoints itself knows no names. */
+const byAddress = (address: string, port: number | undefined) => [
+  { apiVersion: "v1", kind: "Service", metadata: SERVICE, spec: { ports: port443(port) } },
+  {
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    metadata: { name: `${SERVICE.name}-1`, namespace: SERVICE.namespace, labels: { "kubernetes.io/service-name": SERVICE.name } },
+    addressType: "IPv4",
+    ports: [{ name: "https", port }],
+    endpoints: [{ addresses: [address], conditions: { ready: true } }],
+  },
+];
 
 const resources = (metrics: readonly string[]) => ({
   ...{ kind: "APIResourceList", apiVersion: "v1", groupVersion: `${GROUP}/${VERSION}` },
