@@ -76,12 +76,23 @@ async function sweep(): Promise<RunRecord[]> {
   const living: RunRecord[] = [];
   for (const name of readdirSync(cachePath("cluster-runs"))) {
     if (!name.endsWith(".json")) continue;
-    // Our own file, renamed into place whole.
-    const record = JSON.parse(readFileSync(recordPath(name), "utf8")) as RunRecord;
+    const record = readRecord(name);
+    if (!record) continue;
     if (isRunning(record.owner)) living.push(record);
     else await removeTraces(record);
   }
   return living;
+}
+
+/** Undefined: its own run ended while we looked, and took it away. */
+function readRecord(name: string): RunRecord | undefined {
+  try {
+    // Our own file, renamed into place whole.
+    return JSON.parse(readFileSync(recordPath(name), "utf8")) as RunRecord;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 async function removeTraces(record: RunRecord): Promise<void> {
