@@ -180,6 +180,7 @@ export async function allowLeases({ plane }: Stage, namespace: string, account =
   const roleRef = { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: "leases" };
   const subjects = [{ kind: "ServiceAccount", ...account }];
   denyOnPurpose(plane, { resource: "leases", namespace }); // the right goes with the namespace
+  denyOnPurpose(plane, { verb: "get", resource: "namespaces" }); // a scope of namespaces under the rights of all of them
   for (const [path, body] of [
     ["roles", { metadata, rules }],
     ["rolebindings", { metadata, roleRef, subjects }],

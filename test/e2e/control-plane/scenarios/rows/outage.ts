@@ -197,6 +197,8 @@ export const OUTAGE: readonly Scenario[] = [
       await Promise.all([plane.start("etcd"), plane.start("apiserver")]); // either is ready when both are
       // Another leader, in the timeline that will not have been: its term is later than any in the backup.
       await first.stop();
+      const busy = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "busy", namespace: place.ns } };
+      for (let round = 0; round < 400; round++) await place.apply({ ...busy, data: { round: String(round) } });
       const second = await place.operator();
       await place.eventually("it leads", leads(second));
       for (let round = 0; round < 20; round++) await place.apply(edited(place, `never was ${round}`));
