@@ -5,10 +5,11 @@ import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { keyOfObject, namespaceOf } from "../desired/acceptance.ts";
 import { childLabels, ownedBy } from "../desired/names.ts";
 import type { KubeObject } from "../plan/object.ts";
+import { ACKNOWLEDGE_MS } from "../status/synced.ts";
 import { BootCopy, type BootState } from "./boot.ts";
 import type { Urgency } from "./boot-pace.ts";
 import { urgencyOf } from "./boot-urgency.ts";
-import { type Clock, type Random, sleep } from "./clock.ts";
+import { type Cancel, type Clock, type Random, sleep } from "./clock.ts";
 import type { ConfigFound } from "./cluster-pass.ts";
 import { type ContentReader, readContent } from "./config/content.ts";
 import { Draft, type Wake } from "./config/draft.ts";
@@ -58,6 +59,7 @@ type Course = {
   isReading: boolean;
   /** Of the first walk: their pods cannot have answered yet. */
   held: Wake[];
+  readonly timers: Set<Cancel>;
 };
 
 export class ConfigPass {
@@ -88,7 +90,7 @@ export class ConfigPass {
   }
 
   stop(): void {
-    for (const { boot } of this.#courses.values()) boot.stop();
+    for (const course of this.#courses.values()) end(course);
     this.#courses.clear();
   }
 
@@ -135,10 +137,22 @@ export class ConfigPass {
   }
 
   #wake(clusterKey: string, course: Course): void {
-    const { pusher, wakeObject } = this.#deps;
+    const { pusher, wakeObject, clock } = this.#deps;
     const hasPods = pusher.hasReadyPods(clusterKey);
-    for (const wake of course.held) wakeObject(wake, hasPods);
+    const unanswered: Wake[] = [];
+    for (const wake of course.held) {
+      if (wake.when === "put" && !hasPods) unanswered.push(wake);
+      else wakeObject(wake, hasPods);
+    }
     course.held = [];
+    if (unanswered.length === 0) return;
+    // The first pods of a fleet are not ready before they were told: their word is waited for before it is said that there are none.
+    const wakeAll = () => {
+      course.timers.delete(cancel);
+      for (const wake of unanswered) wakeObject(wake, false);
+    };
+    const cancel = clock.after(ACKNOWLEDGE_MS, wakeAll);
+    course.timers.add(cancel);
   }
 
   #whole(clusterKey: string, course: Course, urgency: Urgency = "calm"): void {
@@ -190,13 +204,14 @@ export class ConfigPass {
     });
     // Before the book is filled otherwise: what was read back is not written again, and stays where a new version is refused.
     await boot.read((bucket) => pusher.load(key, [bucket]));
-    const course: Course = { uid: cluster.metadata.uid, boot, isWhole: false, isReading: false, held: [] };
+    const course: Course = { uid: cluster.metadata.uid, boot, isWhole: false, isReading: false, held: [], timers: new Set() };
     this.#courses.set(key, course);
     return course;
   }
 
   #forget(clusterKey: string): void {
-    this.#courses.get(clusterKey)?.boot.stop();
+    const course = this.#courses.get(clusterKey);
+    if (course) end(course);
     this.#courses.delete(clusterKey);
     this.#deps.configurations.forget(clusterKey);
     this.#deps.tombstones.forget(clusterKey);
@@ -205,3 +220,8 @@ export class ConfigPass {
 }
 
 const isThere = (cluster: NexusCluster | undefined): boolean => cluster !== undefined && cluster.metadata.deletionTimestamp === undefined;
+
+function end({ boot, timers }: Course): void {
+  boot.stop();
+  for (const cancel of timers) cancel();
+}

@@ -172,7 +172,8 @@ export class ClusterConfiguration {
     const load = async (item: WorkItem) => {
       try {
         for (const tenant of world.tenantsWithId(clusterKey, tenantIdOf(item.key))) {
-          if (acceptTenant(tenant, world).ok) await secrets.load(secretsToRead(tenant));
+          const isFirstLook = this.#tenants.isNew(tenantIdOf(item.key));
+          if (acceptTenant(tenant, world).ok) await secrets.load(secretsToRead(tenant, isFirstLook));
         }
         return item;
       } catch (error) {

@@ -12,10 +12,13 @@ export const secretsOfCluster = (cluster: NexusCluster): readonly SecretName[] =
     key.secretRef?.name ?? childNames(cluster.metadata.name).platformKey(key.name),
   ]);
 
-/** Those that have to be read: what we are about to make comes with a watch, and asking for 10,000 of them first helps nobody. */
-export function secretsToRead(tenant: Tenant): readonly SecretName[] {
-  const isMade = tenant.status?.conditions?.some((one) => one.type === "CredentialsReady" && one.status === "True") ?? false;
-  if (isMade) return secretsOfTenant(tenant);
+/**
+ * Those that have to be read. What we make ourselves comes with a watch: it is asked for only once, and only where it was there
+ * before (somebody may have taken its label), because asking for 10,000 that are about to be made helps nobody.
+ */
+export function secretsToRead(tenant: Tenant, isFirstLook: boolean): readonly SecretName[] {
+  const wasMade = tenant.status?.conditions?.some((one) => one.type === "CredentialsReady" && one.status === "True") ?? false;
+  if (isFirstLook && wasMade) return secretsOfTenant(tenant);
   const { apiKeys = [], ...auth } = tenant.spec.auth;
   return secretsOfTenant({ ...tenant, spec: { ...tenant.spec, auth: { ...auth, apiKeys: apiKeys.filter((key) => key.secretRef) } } });
 }

@@ -9,6 +9,7 @@ import { isPaused } from "../paused.ts";
 import type { BundleBook } from "../push-book.ts";
 import type { Draft } from "./draft.ts";
 import type { Notes } from "./notes.ts";
+import { secretsToRead } from "./secrets.ts";
 import type { WorkItem } from "./work.ts";
 
 export type TenantDeps = {
@@ -36,11 +37,16 @@ export const tenantEntryKey = (tenantId: string): string => `${PREFIX}${tenantId
 export class TenantJudge {
   readonly #deps: TenantDeps;
   readonly #stamps = new Map<string, Stamp>();
-  /** Keys of entries that lack a Secret: it may come without an event. */
+  /** Keys of entries that lack a Secret which may come without an event. */
   readonly waiting = new Set<string>();
 
   constructor(deps: TenantDeps) {
     this.#deps = deps;
+  }
+
+  /** Not looked at since this process began. */
+  isNew(tenantId: string): boolean {
+    return !this.#stamps.has(tenantId);
   }
 
   /** Who has this id in the cluster, if anybody. */
@@ -97,7 +103,7 @@ export class TenantJudge {
       return;
     }
     const { entry, missing, unusable } = compiled;
-    if (missing.length > 0) this.waiting.add(item.key);
+    if (missing.length > 0 && secretsToRead(tenant, false).length > 0) this.waiting.add(item.key);
     const isWhole = missing.length === 0 && unusable.length === 0;
     const result = { kind: "entry", key: item.key, id: tenantId, missing, unusable } as const;
     const isNews = isWhole ? notes.drop("tenant", key) : notes.put("tenant", key, { version, result });
