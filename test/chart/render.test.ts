@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { rulesFor } from "@nexus/operator/kube/rights.ts";
+import { parseOptions } from "@nexus/operator/options.ts";
 import { parseAllDocuments, stringify } from "yaml";
 import { valueRows } from "../../scripts/generate/chart/render.ts";
 import { CHART, type Helm, openHelm, type Rendered, WITH_PROMETHEUS } from "../support/helm.ts";
@@ -31,6 +32,7 @@ const CASES: Readonly<Record<string, { readonly values: object; readonly args?: 
       ...WITHOUT_CRDS,
       image: { repository: "registry.example/nexus", digest: DIGEST, pullPolicy: "Always", pullSecrets: [{ name: "registry" }] },
       serverImage: "registry.example/nexus:server",
+      redisImage: "registry.example/valkey:8",
       replicas: 3,
       operatorId: "blue",
       workers: 16,
@@ -196,6 +198,18 @@ test.each([
   ["no account", { serviceAccount: { create: false } }, "serviceAccount.name must name the one to use"],
 ])("wrong values are refused with what is wrong: %s", async (_what, values, words) => {
   await expect(helm.render(values)).rejects.toThrow(words);
+});
+
+test("the operator reads every setting that the chart passes on", async () => {
+  const objects = await helm.render(CASES.everything?.values ?? {});
+  const names = [
+    ...JSON.stringify([...objects, ...(await helm.render(CASES["listed-namespaces"]?.values ?? {}))]).matchAll(/NEXUS_OPERATOR_([A-Z_]+)/g),
+  ];
+  const flags = new Map(names.map(([, name = ""]) => [`--${name.toLowerCase().replaceAll("_", "-")}`, ""]));
+  expect(flags.size).toBeGreaterThan(10);
+  expect(parseOptions({ env: {}, flags })).toMatchObject({ ok: true });
+  flags.set("--leese-name", "");
+  expect(parseOptions({ env: {}, flags })).toMatchObject({ ok: false });
 });
 
 test("every value does something", async () => {

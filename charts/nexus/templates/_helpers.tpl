@@ -83,6 +83,10 @@ seccompProfile:
 {{- define "nexus.env" -}}
 - name: NEXUS_OPERATOR_SERVER_IMAGE
   value: {{ .Values.serverImage | default (include "nexus.image" .) | quote }}
+{{- with .Values.redisImage }}
+- name: NEXUS_OPERATOR_REDIS_IMAGE
+  value: {{ . | quote }}
+{{- end }}
 - name: NEXUS_OPERATOR_ID
   value: {{ .Values.operatorId | quote }}
 - name: NEXUS_OPERATOR_WORKERS

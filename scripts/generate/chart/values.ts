@@ -38,6 +38,7 @@ export const CHART_VALUES = group("Values of the chart.", {
     }),
   }),
   serverImage: text("Image of the servers that name none; empty: the operator's own image."),
+  redisImage: text("Image of a managed Redis whose NexusCluster names none; empty: the one released with the operator."),
   replicas: whole("Operator pods: one leads, the others stand by with warm watches.", 2, 1, 5),
   operatorId: text(
     "Tells two operators apart that serve different objects of one cluster. Never change it: children carry it.",
