@@ -242,3 +242,28 @@ test("a broker that is not asked for any more goes when no server needs it; its 
   expect(await stage.get("pvc/data-live-redis-0", "leave")).toBeDefined();
   expect(await stage.get("secret/live-redis-auth", "leave")).toBeDefined();
 }, 120_000);
+
+test("another default image of a new operator waits for approval, and restarts nothing before", async () => {
+  await using _kubelet = await runManaged("upgrade", "growing");
+  await redisReady("upgrade", { status: "True", reason: "Available" });
+  const imageOf = (): Promise<string> =>
+    stage.kubectl("get", "statefulset/live-redis", "-n", "upgrade", "-o", "jsonpath={.spec.template.spec.containers[0].image}");
+  const before = await imageOf();
+  await operator[Symbol.asyncDispose]();
+  operator = await stage.operator({ "--redis-image": "nexus.test/valkey:9" });
+  type Pending = { readonly digest: string; readonly reason: string; readonly fields: readonly string[] };
+  const pending = await eventually("the difference is told", async () => {
+    const status = (await stage.get("nexuscluster/live", "upgrade"))?.status;
+    return status?.pendingRollout as Pending | undefined; // as the CRD has it
+  });
+  expect(pending.reason).toContain("managed Redis");
+  expect(pending.fields).toContain("spec.template.spec.containers[name=redis].image");
+  expect(await imageOf()).toBe(before);
+  const approve = JSON.stringify({ spec: { rollout: { approve: pending.digest } } });
+  await stage.kubectl("patch", "nexuscluster/live", "-n", "upgrade", "--type=merge", "-p", approve);
+  await eventually("it is rolled", async () => (await imageOf()) === "nexus.test/valkey:9");
+  await eventually(
+    "nothing is pending",
+    async () => (await stage.get("nexuscluster/live", "upgrade"))?.status?.pendingRollout === undefined,
+  );
+});
