@@ -242,7 +242,7 @@ describe.skipIf(reason !== undefined)("autoscaling with real pods", () => {
       const activeAfter = seconds(beganAt);
       const stop = new AbortController();
       const busy = Array.from({ length: 8 }, () => keepBusy(fleet, stop.signal));
-      await eventually("three pods are ready", async () => (await sessionsOf(fleet)).size === 3, { timeoutMs: 150_000, intervalMs: 500 });
+      await eventually("three pods are ready", async () => (await sessionsOf(fleet)).size === 3, { timeoutMs: 240_000, intervalMs: 500 });
       const grownAfter = seconds(beganAt);
       stop.abort();
       const requests = (await Promise.all(busy)).reduce((sum, one) => sum + one, 0);

@@ -72,7 +72,7 @@ type Looking = { readonly autoscaling: Autoscaling; readonly round: Round; reado
 
 function look(work: FleetWork, { autoscaling, round, size }: Looking) {
   const { staying, leaving } = seenPods(work, round);
-  const ready = staying.filter(({ isReady }) => isReady);
+  const ready = staying.filter(({ isReady, isAsked }) => isReady && isAsked);
   const targets = scaleTargets(work.cluster, autoscaling, amountOf);
   const loads = {
     staying: staying.map(({ said }) => said && loadOf(said)),

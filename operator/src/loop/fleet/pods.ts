@@ -5,14 +5,21 @@ import type { Round, Said } from "../scaling/loads.ts";
 import { isPodEnded, isPodLive, isPodReady, isServerPod, type PodObject } from "../views.ts";
 import type { FleetWork } from "./work.ts";
 
-export type SeenPod = { readonly pod: PodObject; readonly uid: string; readonly isReady: boolean; readonly said: Said | undefined };
+/** `isAsked`: the round asked it; one that came since has not said anything because nobody asked. `said`: undefined: no answer. */
+export type SeenPod = {
+  readonly pod: PodObject;
+  readonly uid: string;
+  readonly isReady: boolean;
+  readonly isAsked: boolean;
+  readonly said: Said | undefined;
+};
 
 /** `staying`: pods that are not being deleted, with or without an address. `leaving`: those that are, and still answer. */
 export function seenPods({ cluster, deps }: Pick<FleetWork, "cluster" | "deps">, round: Round | undefined) {
   const pods = deps.views.pods.byIndex("cluster", keyOfObject(cluster)).filter((pod) => isServerPod(pod) && !isPodEnded(pod.status));
   const seen = pods.map((pod): SeenPod => {
     const uid = pod.metadata.uid ?? "";
-    return { pod, uid, isReady: isPodLive(pod) && isPodReady(pod), said: round?.pods.get(uid) };
+    return { pod, uid, isReady: isPodLive(pod) && isPodReady(pod), isAsked: round?.pods.has(uid) ?? false, said: round?.pods.get(uid) };
   });
   const isLeaving = ({ pod }: SeenPod) => pod.metadata.deletionTimestamp !== undefined;
   return { staying: seen.filter((one) => !isLeaving(one)), leaving: seen.filter((one) => isLeaving(one) && one.said) };

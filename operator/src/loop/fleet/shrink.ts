@@ -33,6 +33,11 @@ export async function mayShrink(work: FleetWork, count: number): Promise<boolean
     return false;
   }
   const { staying } = seenPods(work, round);
+  // One that became ready since the pods were asked: the next round knows it.
+  if (round && staying.some(({ isReady, isAsked }) => isReady && !isAsked)) {
+    work.again(LOOK_MS);
+    return false;
+  }
   const hasWritten = await writeCosts(work, staying, { withUnknown: true });
   const isSeen = staying.every(({ pod, uid }) => {
     const written = memory.costs.get(uid);
