@@ -1,11 +1,13 @@
 // Why: a size that is decided by an old word, or by none, is a wrong size: pods are asked together, at a pace, only while somebody
 // needs it and only by who leads.
 import { expect, test } from "bun:test";
+import { sideBySide } from "@nexus/operator/loop/fleet/pods.ts";
 import { AdminError } from "@nexus/operator/loop/push-ports.ts";
 import type { ClusterTarget } from "@nexus/operator/loop/pusher.ts";
 import { Loads } from "@nexus/operator/loop/scaling/loads.ts";
 import { Scaling } from "@nexus/operator/loop/scaling/memory.ts";
 import type { LoadPort } from "@nexus/operator/loop/scaling/ports.ts";
+import type { PodObject } from "@nexus/operator/loop/views.ts";
 import type { AdminStatus, ShedRequest } from "@nexus/protocol/admin.ts";
 import { ManualClock } from "../../support/kube/manual-clock.ts";
 
@@ -112,6 +114,39 @@ test("a shed reaches its pod; one that is gone or silent is told as such", async
   expect(await loads.shed(KEY, "uid-9", { sessions: 10, perSecond: 2 })).toBe(false);
   down.add("10.0.0.1");
   expect(await loads.shed(KEY, "uid-1", { sessions: 10, perSecond: 2 })).toBe(false);
+});
+
+test("a pod nobody asked yet is told apart from a silent one; Redis pods and ended ones are none; leaving ones that answer count", () => {
+  const labels = { "app.kubernetes.io/component": "server" };
+  const ready = { podIP: "10.0.0.1", conditions: [{ type: "Ready", status: "True" }] };
+  const made = (name: string, change: object = {}, status: object = ready): PodObject => ({
+    ...{ apiVersion: "v1", kind: "Pod", status },
+    metadata: { name, uid: name, labels, ...change },
+  });
+  const said = { sessions: 1, isDraining: false, load: LOAD };
+  const round = {
+    number: 1,
+    atMs: 0,
+    pods: new Map([
+      ["well", said],
+      ["silent", undefined],
+      ["leaving", said],
+    ] as const),
+  };
+  const pods = [
+    ...[made("well"), made("silent"), made("new"), made("starting", {}, {}), made("ended", {}, { ...ready, phase: "Failed" })],
+    made("leaving", { deletionTimestamp: "2026-01-01T00:00:00Z" }),
+    made("gone", { deletionTimestamp: "2026-01-01T00:00:00Z" }),
+    made("redis", { labels: { "app.kubernetes.io/component": "redis" } }),
+  ];
+  const { staying, leaving } = sideBySide(pods, round);
+  expect(staying.map(({ uid, isReady, isAsked, said: word }) => [uid, isReady, isAsked, word?.sessions])).toEqual([
+    ["well", true, true, 1],
+    ["silent", true, true, undefined],
+    ["new", true, false, undefined],
+    ["starting", false, false, undefined],
+  ]);
+  expect(leaving.map(({ uid }) => uid)).toEqual(["leaving"]);
 });
 
 test("a forgotten cluster, and a reader that stopped, ask no more", async () => {

@@ -15,15 +15,20 @@ export type SeenPod = {
 };
 
 /** `staying`: pods that are not being deleted, with or without an address. `leaving`: those that are, and still answer. */
-export function seenPods({ cluster, deps }: Pick<FleetWork, "cluster" | "deps">, round: Round | undefined) {
-  const pods = deps.views.pods.byIndex("cluster", keyOfObject(cluster)).filter((pod) => isServerPod(pod) && !isPodEnded(pod.status));
-  const seen = pods.map((pod): SeenPod => {
-    const uid = pod.metadata.uid ?? "";
-    return { pod, uid, isReady: isPodLive(pod) && isPodReady(pod), isAsked: round?.pods.has(uid) ?? false, said: round?.pods.get(uid) };
-  });
+export function sideBySide(pods: readonly PodObject[], round: Round | undefined) {
+  const seen = pods
+    .filter((pod) => isServerPod(pod) && !isPodEnded(pod.status))
+    .map((pod): SeenPod => {
+      const uid = pod.metadata.uid ?? "";
+      const isReady = isPodLive(pod) && isPodReady(pod);
+      return { pod, uid, isReady, isAsked: round?.pods.has(uid) ?? false, said: round?.pods.get(uid) };
+    });
   const isLeaving = ({ pod }: SeenPod) => pod.metadata.deletionTimestamp !== undefined;
   return { staying: seen.filter((one) => !isLeaving(one)), leaving: seen.filter((one) => isLeaving(one) && one.said) };
 }
+
+export const seenPods = ({ cluster, deps }: Pick<FleetWork, "cluster" | "deps">, round: Round | undefined) =>
+  sideBySide(deps.views.pods.byIndex("cluster", keyOfObject(cluster)), round);
 
 /** In the units the targets are in. */
 export function loadOf({ sessions, load }: Said): PodLoad {
