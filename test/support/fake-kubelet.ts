@@ -92,14 +92,14 @@ export function fakeKubelet(stage: Stage, namespace: string, cluster: string): F
           for (const { metadata, status } of there) if (!pods.has(metadata.name) && status?.podIP === undefined) await start(metadata.name);
           return pods.size >= count;
         },
-        { timeoutMs: 30_000 },
+        { timeoutMs: 60_000 },
       );
       const running = await list();
       await Promise.all(
         running.map(async ({ metadata: { name } }) => {
           const pod = pods.get(name);
           if (!pod) return;
-          await eventually(`pod ${name} was confirmed`, () => pod.confirmed, { timeoutMs: 20_000 });
+          await eventually(`pod ${name} was confirmed`, () => pod.confirmed, { timeoutMs: 60_000 });
           await writeStatus(name, statusOf(pod.ip, true));
         }),
       );

@@ -6,8 +6,10 @@ import { type Ground, ground, openPlace } from "./place.ts";
 import { CONNECTION } from "./rows/connection.ts";
 import { UPGRADE } from "./rows/upgrade.ts";
 import { testName } from "./scenario.ts";
+import { turns } from "./turns.ts";
 
-setDefaultTimeout(200_000);
+// A row waits for its turn inside its time.
+setDefaultTimeout(400_000);
 
 let stage: Stage;
 let shared: Ground;
@@ -18,9 +20,12 @@ beforeAll(async () => {
 });
 afterAll(async () => await stage?.[Symbol.asyncDispose]());
 
+const inTurn = turns(8);
 for (const scenario of [...CONNECTION, ...UPGRADE]) {
-  test.concurrent(testName(scenario), async () => {
-    await using place = await openPlace(shared, scenario.source);
-    await scenario.run(place);
-  });
+  test.concurrent(testName(scenario), () =>
+    inTurn(async () => {
+      await using place = await openPlace(shared, scenario.source);
+      await scenario.run(place);
+    }),
+  );
 }

@@ -10,8 +10,10 @@ import { DRIFT } from "./rows/drift.ts";
 import { LIFECYCLE } from "./rows/lifecycle.ts";
 import { OWNERSHIP } from "./rows/ownership.ts";
 import { testName } from "./scenario.ts";
+import { turns } from "./turns.ts";
 
-setDefaultTimeout(150_000);
+// A row waits for its turn inside its time.
+setDefaultTimeout(400_000);
 
 let stage: Stage;
 let operator: RunningOperator & AsyncDisposable;
@@ -27,9 +29,12 @@ afterAll(async () => {
   await stage?.[Symbol.asyncDispose]();
 });
 
+const inTurn = turns(10);
 for (const scenario of [...DELETION, ...OWNERSHIP, ...DRIFT, ...ADMISSION, ...LIFECYCLE]) {
-  test.concurrent(testName(scenario), async () => {
-    await using place = await openPlace(shared, scenario.source);
-    await scenario.run(place);
-  });
+  test.concurrent(testName(scenario), () =>
+    inTurn(async () => {
+      await using place = await openPlace(shared, scenario.source);
+      await scenario.run(place);
+    }),
+  );
 }
