@@ -6,7 +6,7 @@ import type { AuditEvent } from "../../support/cluster/audit.ts";
 import { eventually } from "../../support/eventually.ts";
 import { type FakeKubelet, fakeKubelet } from "../../support/fake-kubelet.ts";
 import type { FakePod } from "../../support/fake-pod.ts";
-import { type Stage, startStage } from "../../support/operator.ts";
+import { type Stage, settled, startStage, textOf } from "../../support/operator.ts";
 import { cluster } from "../../support/resources.ts";
 
 setDefaultTimeout(120_000);
@@ -140,6 +140,19 @@ test("an edit of replicas, by hand too, marks the pods first; without autoscalin
   await untilSize("fixed", 2);
   await stage.kubectl("scale", "nexuscluster/live", "-n", "fixed", "--replicas=0");
   await stage.until("nexuscluster/live", "fixed", { type: "Available", status: "False", reason: "ScaledToZero" });
+});
+
+test("a restart writes nothing to a fleet that is scaled and content", async () => {
+  await using live = await fleet("quiet", { autoscaling: scaling() });
+  await untilSize("quiet", 2);
+  carry(live, 100, 90);
+  await stage.until("nexuscluster/live", "quiet", { type: "Ready", status: "True" });
+  await stage.until("nexuscluster/live", "quiet", { type: "AutoscalingActive", status: "True", reason: "ScalingActive" });
+  const ofQuiet = async () => (await settled(stage, 8_000)).filter(({ objectRef }) => objectRef?.namespace === "quiet").map(textOf);
+  const before = await ofQuiet();
+  await operator[Symbol.asyncDispose]();
+  operator = await stage.operator(FLAGS);
+  expect((await ofQuiet()).slice(before.length)).toEqual([]);
 });
 
 test("a new leader, and one whose rules changed, may grow at once and shrinks after a whole window", async () => {
