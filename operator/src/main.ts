@@ -25,6 +25,7 @@ import { systemClock } from "./loop/clock.ts";
 import { Configurations } from "./loop/configuration.ts";
 import { Controller, clusterOfKey, type WorkKey, workKey } from "./loop/controller.ts";
 import { apiVersionOf } from "./loop/kinds.ts";
+import { keepSmall } from "./loop/memory.ts";
 import { NewestObjects } from "./loop/newest.ts";
 import { createPasses } from "./loop/passes.ts";
 import type { WatchHandler } from "./loop/ports.ts";
@@ -124,6 +125,7 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
   const { leadership } = elector;
   const { views } = watches;
 
+  const stopCollecting = keepSmall({ clock, residentBytes: () => process.memoryUsage.rss(), collect: () => Bun.gc(true) });
   let isLeading = false;
   const http = Bun.serve({
     port: options.port,
@@ -283,6 +285,7 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
     ended,
     async stop() {
       isStopping = true;
+      stopCollecting();
       capabilities.stop();
       await stopLoop?.();
       await elector.release();
