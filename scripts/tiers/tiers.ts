@@ -9,7 +9,7 @@ export type Tier = {
   readonly paths: readonly string[];
   /** Upper bound of one test in milliseconds; a test may set its own. */
   readonly timeoutMs: number;
-  /** Test files at once; 1 where they share the machine's cores with a cluster or a browser. */
+  /** Test files at once; 1 where they share the machine's cores with a node or a browser. Control planes mostly wait. */
   readonly parallel: number;
   /** Debian packages the tier uses when it can have them. */
   readonly packages: readonly string[];
@@ -96,7 +96,7 @@ export const TIERS: readonly Tier[] = [
     about: "a real Kubernetes API server, no pods",
     paths: ["test/e2e/control-plane", "test/gitops"],
     timeoutMs: 120_000,
-    parallel: 1,
+    parallel: 3,
     packages: [],
   },
   {
