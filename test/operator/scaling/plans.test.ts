@@ -72,17 +72,18 @@ describe("handing over after growth", () => {
         let weights = list.map(({ sessions, accepts }, index) => weight(String(index), sessions, accepts + 1));
         const total = weights.reduce((sum, one) => sum + one.sessions, 0);
         const mean = total / weights.length;
+        const rounding = 1e-6; // of sums that are added up in another order
         for (let round = 0; round < 12; round++) {
           const orders = shedOrders(weights);
           const budget = weights.filter((one) => one.sessions < mean).reduce((sum, one) => sum + one.acceptsPerSecond, 0);
-          expect(orders.reduce((sum, one) => sum + one.perSecond, 0)).toBeLessThanOrEqual(budget);
-          for (const { pod, sessions } of orders) expect(sessions).toBeLessThanOrEqual((weights[Number(pod)]?.sessions ?? 0) - mean);
+          expect(orders.reduce((sum, one) => sum + one.perSecond, 0)).toBeLessThanOrEqual(budget + rounding);
+          for (const { pod, sessions } of orders) expect(sessions).toBeLessThanOrEqual((weights[Number(pod)]?.sessions ?? 0) - mean + rounding);
           const sent = new Map(orders.map((one) => [one.pod, one.sessions]));
           const back = orders.reduce((sum, one) => sum + one.sessions, 0) / weights.length;
           weights = weights.map((one) => ({ ...one, sessions: one.sessions - (sent.get(one.pod) ?? 0) + back }));
         }
         const fullest = Math.max(...weights.map((one) => one.sessions));
-        expect(fullest).toBeLessThanOrEqual(Math.max(mean * BALANCED, mean + 10) + 1e-6);
+        expect(fullest).toBeLessThanOrEqual(Math.max(mean * BALANCED, mean + 10) + rounding);
       }),
     );
   });
