@@ -87,7 +87,7 @@ const lease = { "--lease-seconds": "15", "--renew-seconds": "10", "--retry-secon
 
 await using stage = await startStage();
 await using fleet = new Fleet(stage);
-const rate = await rawStatusRate(stage, 2_000);
+const rate = await rawStatusRate(stage, 500);
 const isSettled = process.argv.includes("--settled");
 const createdSeconds = await createObjects(stage, size, isSettled);
 const total = size.tenants + size.templates;

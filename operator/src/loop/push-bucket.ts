@@ -26,11 +26,21 @@ const REMEMBERED_REMOVALS = 1024;
 /** Entries that may wait uncompressed, at least. */
 const OVERLAY = 32;
 
+/** JSON texts hold no line breaks. */
+const SEPARATOR = ",\n";
+/** How an entry of ours begins. */
+const HEAD = /^\{"kind":"([a-z]+)","id":"([^"\\]*)"/;
+
+function keyOfText(json: string): string {
+  const [, kind, id] = HEAD.exec(json) ?? [];
+  return kind === undefined ? entryKey(parsed(json)) : `${kind}:${id}`;
+}
+
 const compress = (text: string): Buffer => zstdCompressSync(text, { params: { [constants.ZSTD_c_compressionLevel]: 3 } });
 
 export class BucketBook {
   readonly #marks = new Map<string, Mark>();
-  /** `key TAB json` lines, sorted by key; keys and JSON hold neither tabs nor line breaks. */
+  /** Entries as JSON, sorted by key, with SEPARATOR between them: what stands in the brackets of an array. */
   #compressed: Buffer | undefined;
   /** Newer than `#compressed`; undefined = removed. */
   readonly #overlay = new Map<string, string | undefined>();
@@ -135,13 +145,10 @@ export class BucketBook {
 
   /** All entries as the text of a JSON array, sorted by key. */
   entriesJson(): string {
-    return this.#texts.get(
-      `${this.#index}/${this.#rev}/all`,
-      () =>
-        `[${this.lines()
-          .map(({ json }) => json)
-          .join()}]`,
-    );
+    return this.#texts.get(`${this.#index}/${this.#rev}/all`, () => {
+      this.#compact();
+      return `[${this.#text()}]`;
+    });
   }
 
   entries(): readonly BundleEntry[] {
@@ -158,12 +165,12 @@ export class BucketBook {
   }
 
   #lines(): { key: string; json: string }[] {
-    if (!this.#compressed) return [];
-    const text = zstdDecompressSync(this.#compressed).toString();
-    return text.split("\n").map((line) => {
-      const tab = line.indexOf("\t");
-      return { key: line.slice(0, tab), json: line.slice(tab + 1) };
-    });
+    const text = this.#text();
+    return text === "" ? [] : text.split(SEPARATOR).map((json) => ({ key: keyOfText(json), json }));
+  }
+
+  #text(): string {
+    return this.#compressed ? zstdDecompressSync(this.#compressed).toString() : "";
   }
 
   #compact(): void {
@@ -172,7 +179,7 @@ export class BucketBook {
     for (const [key, json] of this.#overlay) if (json !== undefined) lines.push({ key, json });
     lines.sort((a, b) => (a.key < b.key ? -1 : 1));
     this.#overlay.clear();
-    this.#compressed = lines.length === 0 ? undefined : compress(lines.map(({ key, json }) => `${key}\t${json}`).join("\n"));
+    this.#compressed = lines.length === 0 ? undefined : compress(lines.map(({ json }) => json).join(SEPARATOR));
   }
 
   #noteRemoval(key: string, rev: number): void {

@@ -4,7 +4,7 @@ import type { Stage } from "../../support/operator.ts";
 import { cluster } from "../../support/resources.ts";
 import { many } from "./many.ts";
 import { CLUSTER, NAMESPACE } from "./names.ts";
-import { seed } from "./seed.ts";
+import { seed, seedKeys } from "./seed.ts";
 
 const API = `/apis/nexus.dev/v1alpha1/namespaces/${NAMESPACE}`;
 
@@ -38,6 +38,7 @@ export async function createObjects(stage: Stage, size: Size, isSettled: boolean
     { ...head, kind: "Template", metadata: { name: templateName(0), namespace: NAMESPACE }, spec: templateSpec(0, size) },
   ]);
   const tenants = await seed(stage, { resource: "tenants", count: size.tenants, name: tenantName, spec: () => ({}), isSettled });
+  if (isSettled) await seedKeys(stage, size.tenants, tenantName);
   const spec = (at: number) => templateSpec(at, size);
   return tenants + (await seed(stage, { resource: "templates", count: size.templates, name: templateName, spec, isSettled }));
 }
