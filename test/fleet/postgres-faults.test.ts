@@ -146,6 +146,7 @@ test("no connection free: callers are refused in bounded time, and nothing is le
   const waited = await Promise.all(Array.from({ length: 50 }, (_, n) => refused(() => node.store.unread(inboxOf(`user-${n}`)))));
   expect(Math.max(...waited)).toBeLessThan(2500);
   await admin.unsafe("ROLLBACK");
+  await eventually("it answers again", () => works(() => node.store.unread(inboxOf("jane")))); // connections are made anew
   expect((await node.store.unread(inboxOf("jane"))).entries.length).toBe(1);
   await eventually("no connection is busy", () => node.engine.postgres().idle === 2);
   const [{ count }] = await admin.unsafe("SELECT count(*)::int AS count FROM pg_stat_activity WHERE application_name = 'nexus'");
