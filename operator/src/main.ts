@@ -232,7 +232,7 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
       },
       wallMs: () => clock.wallMs(),
       configurations,
-      content: createTemplateReader({ transport, api, scopes: watches.scopes }),
+      content: createTemplateReader({ transport, api, scopes: watches.scopes, count: () => views.templates.size }),
       statuses: createStatusWriter(api, { metrics: metrics.status, clock }),
       wakeCluster: (cluster) => queue.addAfter(workKey("cluster", cluster), 250),
       wakeConfig: (cluster) => queue.add(workKey("config", cluster)),

@@ -9,6 +9,8 @@ export const PODS_MANAGER = "nexus-operator-pods";
 export const OPERATOR_ID_LABEL = "nexus.dev/operator-id";
 export const INPUTS_ANNOTATION = "nexus.dev/inputs";
 export const BUCKET_ANNOTATION = "nexus.dev/bucket-digest";
+/** On boot Secrets: SHA-256 of their data, for whoever wants to believe them without reading each entry. */
+export const CHECKSUM_ANNOTATION = "nexus.dev/data-sha256";
 /** On boot Secrets: where their entries were seen; see `loop/watch-scope.ts`. */
 export const SCOPE_ANNOTATION = "nexus.dev/watch-scope";
 /** On generated keys: the Tenant they belong to. */

@@ -1,6 +1,7 @@
 // Why: the Secrets that we write look alike, whoever fills them: name, labels, owner, type. Their content comes in as data. Pure.
 import { BOOT_SECRET_KEY } from "@nexus/protocol/bundle.ts";
-import { BUCKET_ANNOTATION, SCOPE_ANNOTATION } from "./names.ts";
+import { sha256 } from "@nexus/protocol/canonical.ts";
+import { BUCKET_ANNOTATION, CHECKSUM_ANNOTATION, SCOPE_ANNOTATION } from "./names.ts";
 
 type Owner = {
   readonly apiVersion: string;
@@ -32,11 +33,11 @@ export const opaqueSecret = (
   data,
 });
 
-/** A bucket of the boot copy: its digest, the scope that was watched when it was written, and its compressed bytes. */
+/** A bucket of the boot copy: its digest, the scope that was watched when it was written, and its compressed bytes with their checksum. */
 export const bootSecret = (
   head: Head,
   { digest, scope, data }: { readonly digest: string; readonly scope: string; readonly data: Uint8Array },
 ) => {
-  const annotations = { [BUCKET_ANNOTATION]: digest, [SCOPE_ANNOTATION]: scope };
+  const annotations = { [BUCKET_ANNOTATION]: digest, [SCOPE_ANNOTATION]: scope, [CHECKSUM_ANNOTATION]: sha256(data) };
   return opaqueSecret(head, { [BOOT_SECRET_KEY]: Buffer.from(data).toString("base64") }, annotations);
 };

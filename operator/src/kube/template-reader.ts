@@ -14,10 +14,12 @@ export type TemplateReaderOptions = {
   readonly api: Pick<KubeApi, "get">;
   /** Where our kinds are watched. */
   readonly scopes: readonly Scope[];
+  readonly count: () => number;
 };
 
-export function createTemplateReader({ transport, api, scopes }: TemplateReaderOptions): TemplateReader {
+export function createTemplateReader({ transport, api, scopes, count }: TemplateReaderOptions): TemplateReader {
   return {
+    count,
     async get(key) {
       const at = key.indexOf("/");
       const found = await api.get<KubeObject>({ kind: KINDS.Template, namespace: key.slice(0, at), name: key.slice(at + 1) });

@@ -1,12 +1,12 @@
 // Why: the last good configuration lies in Secrets, so that pods start while the operator is dead. They are written behind the
 // pushes, rarely, and only where content changed. It must never write what is there already, nor take over a foreign Secret.
-import { BOOT_SECRET_KEY, BUCKET_COUNT, type Bucket } from "@nexus/protocol/bundle.ts";
-import { childNames, MANAGER, SCOPE_ANNOTATION } from "../desired/names.ts";
+import { BOOT_SECRET_KEY, BUCKET_COUNT } from "@nexus/protocol/bundle.ts";
+import { CHECKSUM_ANNOTATION, childNames, MANAGER, SCOPE_ANNOTATION } from "../desired/names.ts";
 import { bootSecret } from "../desired/secrets.ts";
 import type { KubeObject, OwnerReference } from "../plan/object.ts";
 import { foreignReason, type Identity } from "../plan/ownership.ts";
 import { backoffDelayMs } from "./backoff.ts";
-import { packBucket, unpackBucket } from "./boot-bucket.ts";
+import { packBucket, readStored, type StoredBucket } from "./boot-bucket.ts";
 import { nextWriteMs, PACE_MS, type Urgency } from "./boot-pace.ts";
 import type { Cancel, Clock, Random } from "./clock.ts";
 import { KINDS } from "./kinds.ts";
@@ -115,7 +115,7 @@ export class BootCopy {
    * all at once would be the whole bundle in the clear. Rejects with `KubeError`: without an answer nothing may be concluded. A
    * Secret that does not hold a bucket counts as none.
    */
-  async read(each: (bucket: Bucket) => void): Promise<void> {
+  async read(each: (bucket: StoredBucket) => void): Promise<void> {
     const indexes = this.#slots.keys();
     let found = 0;
     const reader = async () => {
@@ -183,7 +183,7 @@ export class BootCopy {
     this.#timer?.();
   }
 
-  async #readOne(index: number): Promise<Bucket | undefined> {
+  async #readOne(index: number): Promise<StoredBucket | undefined> {
     const { api, owner, book } = this.#options;
     const slot = this.#slot(index);
     slot.seenRev = book.bucket(index).rev;
@@ -191,7 +191,8 @@ export class BootCopy {
     // Whoever made a Secret under our name must not configure a fleet by that.
     const isOurs = secret !== undefined && foreignReason(secret, owner.identity) === undefined;
     const data = isOurs ? secret.data?.[BOOT_SECRET_KEY] : undefined;
-    const bucket = data === undefined ? undefined : unpackBucket(index, Buffer.from(data, "base64"));
+    const bucket =
+      data === undefined ? undefined : readStored(index, Buffer.from(data, "base64"), secret?.metadata.annotations?.[CHECKSUM_ANNOTATION]);
     if (bucket) this.#sawIn(scopeFromText(secret?.metadata.annotations?.[SCOPE_ANNOTATION]));
     slot.written = bucket?.digest;
     slot.version = secret?.metadata.resourceVersion;

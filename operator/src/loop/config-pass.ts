@@ -203,7 +203,7 @@ export class ConfigPass {
       ...{ api, applier, clock, random, onError },
     });
     // Before the book is filled otherwise: what was read back is not written again, and stays where a new version is refused.
-    await boot.read((bucket) => pusher.load(key, [bucket]));
+    await boot.read((bucket) => pusher.load(key, bucket));
     const course: Course = { uid: cluster.metadata.uid, boot, isWhole: false, isReading: false, held: [], timers: new Set() };
     this.#courses.set(key, course);
     return course;

@@ -114,6 +114,8 @@ export interface Store<T> {
 /** The content of Templates, which no store keeps. Consistent reads; rejects with `KubeError`. */
 export interface TemplateReader {
   get(key: string): Promise<Template | undefined>;
+  /** How many Templates there are, as far as known. */
+  count(): number;
   /** Every Template in scope, in pages; one may come twice when the list had to begin again. `page` must not keep them. */
   walk(page: (templates: readonly Template[]) => void): Promise<void>;
 }

@@ -1,6 +1,7 @@
 // Why: the live bundle of one cluster as the operator holds it: what every pod should be told. It changes by entries, never
 // by lists, so that a list that failed cannot be taken for deletions; replacing it whole is the caller's explicit word.
-import { BUCKET_COUNT, type Bucket, type BundleEntry, bucketOf, bundleDigest, entryKey } from "@nexus/protocol/bundle.ts";
+import { BUCKET_COUNT, type BundleEntry, bucketOf, bundleDigest, entryKey } from "@nexus/protocol/bundle.ts";
+import type { StoredBucket } from "./boot-bucket.ts";
 import { BucketBook, type Mark } from "./push-bucket.ts";
 import { PushTexts } from "./push-texts.ts";
 
@@ -41,9 +42,11 @@ export class BundleBook {
     for (const bucket of this.#buckets) yield* bucket.keys();
   }
 
-  /** Lays buckets of an earlier process (the boot copy) over an empty book. */
-  load(buckets: readonly Bucket[]): void {
-    for (const bucket of buckets) this.change({ put: bucket.entries });
+  /** Takes over a bucket of an earlier process (the boot copy) where there is nothing yet. */
+  fill({ index, entries }: StoredBucket): void {
+    if (entries.length === 0) return;
+    this.bucket(index).fill(entries);
+    this.#digest = undefined;
   }
 
   /** Answers the keys whose content changed, by bucket. Entries that are the same already cost a look-up. */

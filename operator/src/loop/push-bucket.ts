@@ -2,6 +2,7 @@
 // 100,000 templates as objects would not fit. It knows what changed since earlier states, so that pods can be sent deltas.
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { type BundleEntry, bucketDigest, entryKey } from "@nexus/protocol/bundle.ts";
+import type { StoredEntry } from "./boot-bucket.ts";
 import { PushTexts } from "./push-texts.ts";
 
 /**
@@ -118,6 +119,16 @@ export class BucketBook {
     this.#digest = undefined;
     if (this.#overlay.size > Math.max(OVERLAY, this.#marks.size / 4)) this.#compact();
     return changed;
+  }
+
+  /** Takes over what an earlier process stored; only while it is empty. */
+  fill(entries: readonly StoredEntry[]): void {
+    if (this.#rev > 0) throw new Error("a bucket that has a content is not filled");
+    this.#rev = 1;
+    this.#digest = undefined;
+    for (const { key, uid, generation, digest } of entries) this.#marks.set(key, { digest, uid, generation, rev: 1, acknowledged: false });
+    const sorted = [...entries].sort((a, b) => (a.key < b.key ? -1 : 1));
+    this.#compressed = sorted.length === 0 ? undefined : compress(sorted.map(({ json }) => json).join(SEPARATOR));
   }
 
   /** The revision of a state by its digest; undefined when it is none we remember. */

@@ -1,7 +1,8 @@
 // Why: one cluster's pods, bundle and latches belong together: an answer of a pod moves the `Synced` verdicts of objects.
 // It tells listeners which verdicts moved; it must never tell of objects whose verdict stayed.
-import { BUCKET_COUNT, type BundleEntry } from "@nexus/protocol/bundle.ts";
+import { BUCKET_COUNT } from "@nexus/protocol/bundle.ts";
 import { ACKNOWLEDGE_MS, type Acknowledgement } from "../status/synced.ts";
+import type { StoredBucket } from "./boot-bucket.ts";
 import type { Cancel } from "./clock.ts";
 import { BundleBook, type BundleChange, bucketOfKey } from "./push-book.ts";
 import { Gate } from "./push-gate.ts";
@@ -118,8 +119,8 @@ export class ClusterPusher {
   }
 
   /** Takes over what an earlier process left; nothing is pending by that, and nothing is pushed: pods may know better. */
-  load(entries: readonly BundleEntry[]): void {
-    this.book.change({ put: entries });
+  load(bucket: StoredBucket): void {
+    this.book.fill(bucket);
   }
 
   /** Answers the keys whose content changed. */

@@ -1,7 +1,8 @@
 // Why: tells every server pod of every cluster its configuration, and knows who acknowledged what. It must never push without
 // the lead, never wait for one pod before telling another, and never forget a pod that did not answer.
-import type { Bucket, BundleEntry } from "@nexus/protocol/bundle.ts";
+import type { BundleEntry } from "@nexus/protocol/bundle.ts";
 import type { Acknowledgement } from "../status/synced.ts";
+import type { StoredBucket } from "./boot-bucket.ts";
 import type { Clock, Random } from "./clock.ts";
 import type { Leadership } from "./ports.ts";
 import type { BundleBook, BundleChange } from "./push-book.ts";
@@ -32,7 +33,7 @@ export interface Pusher {
   /** All server pods that have an address, ready or not (a new pod becomes ready by being confirmed). */
   setPods(cluster: string, pods: readonly PushPod[]): void;
   /** What the boot Secrets hold, before anything else is known of the cluster. Not pushed: it may be older than the pods'. */
-  load(cluster: string, buckets: readonly Bucket[]): void;
+  load(cluster: string, bucket: StoredBucket): void;
   /** Changes entries; answers the keys whose content changed. */
   change(cluster: string, change: BundleChange): readonly string[];
   /** Makes these entries the whole bundle, except keys in `keep` (objects whose new version was refused). */
@@ -84,7 +85,7 @@ export function createPusher(options: PusherOptions): Pusher {
     },
     setAccess: (name, access) => of(name).setAccess(access),
     setPods: (name, pods) => of(name).setPods(pods),
-    load: (name, buckets) => of(name).load(buckets.flatMap((bucket) => bucket.entries)),
+    load: (name, bucket) => of(name).load(bucket),
     change: (name, change) => of(name).change(change),
     replace(name, entries, keep) {
       const cluster = of(name);

@@ -4,6 +4,7 @@
 import type { AdminStatus, BrokerWord, PurgedTenant, RejectedEntry } from "@nexus/protocol/admin.ts";
 import { BUCKET_COUNT, type Bucket, type BundleEntry, makeBucket } from "@nexus/protocol/bundle.ts";
 import type { Acknowledgement } from "../status/synced.ts";
+import type { StoredBucket } from "./boot-bucket.ts";
 import type { Clock, Random } from "./clock.ts";
 import type { Leadership } from "./ports.ts";
 import { createPusher as createEngine, type Pusher as Engine } from "./push.ts";
@@ -65,7 +66,7 @@ export interface Pusher {
   /** The bundle is whole from now on: pods may be told. */
   known(cluster: string): void;
   /** What the boot Secrets hold, before the bundle is known. Tells no pod. */
-  load(cluster: string, buckets: readonly Bucket[]): void;
+  load(cluster: string, bucket: StoredBucket): void;
   hasReadyPods(cluster: string): boolean;
   /** Asks the cluster's pods how they are, soon. */
   look(cluster: string): void;
@@ -162,8 +163,8 @@ class ClusterPushes implements Pusher {
     return this.#places.get(cluster)?.pods.some((pod) => pod.ready) ?? false;
   }
 
-  load(cluster: string, buckets: readonly Bucket[]): void {
-    if (!this.#place(cluster).hasEntries) this.#engine.load(cluster, buckets);
+  load(cluster: string, bucket: StoredBucket): void {
+    if (!this.#place(cluster).hasEntries) this.#engine.load(cluster, bucket);
   }
 
   setTarget(target: ClusterTarget): void {

@@ -1,4 +1,5 @@
 // Why: the boot Secrets are written by server-side apply into a real API server, whose audit log says how often.
+
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -10,6 +11,7 @@ import { ContestTracker } from "@nexus/operator/kube/contest.ts";
 import { createKubeApi } from "@nexus/operator/kube/resource.ts";
 import { createTransport } from "@nexus/operator/kube/transport.ts";
 import { BootCopy } from "@nexus/operator/loop/boot.ts";
+import { storedOf } from "@nexus/operator/loop/boot-bucket.ts";
 import { systemClock } from "@nexus/operator/loop/clock.ts";
 import { KINDS } from "@nexus/operator/loop/kinds.ts";
 import type { KubeApi } from "@nexus/operator/loop/ports.ts";
@@ -88,7 +90,7 @@ test("64 Secrets are written once; a restart reads them back and writes nothing;
 
   const second = life("live");
   const buckets = await bucketsOf(second.boot);
-  second.book.load(buckets);
+  for (const bucket of buckets) second.book.fill(storedOf(bucket));
   second.put(entries(1000));
   expect(second.boot.state()).toEqual({ isWritten: true, left: 0, problem: undefined });
   expect(second.book.digest()).toBe(first.book.digest());

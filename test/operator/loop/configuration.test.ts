@@ -89,7 +89,7 @@ function world(book = new BundleBook()) {
           reads++;
           return stored.get(key);
         };
-        await readContent(configuration, { get, walk: async (page) => page([...stored.values()]) }, take);
+        await readContent(configuration, { count: () => stored.size, get, walk: async (page) => page([...stored.values()]) }, take);
       }
       return done;
     },

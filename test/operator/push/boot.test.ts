@@ -3,13 +3,14 @@ import { describe, expect, test } from "bun:test";
 import { compileBundle } from "@nexus/operator/desired/bundle.ts";
 import { childNames } from "@nexus/operator/desired/names.ts";
 import { BootCopy, type BootOptions } from "@nexus/operator/loop/boot.ts";
-import { packBucket, unpackBucket } from "@nexus/operator/loop/boot-bucket.ts";
+import { packBucket, readStored, storedOf, unpackBucket } from "@nexus/operator/loop/boot-bucket.ts";
 import { urgencyOf } from "@nexus/operator/loop/boot-urgency.ts";
 import { KubeError } from "@nexus/operator/loop/kube-error.ts";
 import type { ChildRequest } from "@nexus/operator/loop/ports.ts";
 import { BundleBook } from "@nexus/operator/loop/push-book.ts";
 import type { KubeObject } from "@nexus/operator/plan/object.ts";
-import { BOOT_SECRET_KEY, type BundleEntry, bucketOf, entryKey } from "@nexus/protocol/bundle.ts";
+import { BOOT_SECRET_KEY, type BundleEntry, bucketOf, entryKey, makeBuckets } from "@nexus/protocol/bundle.ts";
+import { sha256 } from "@nexus/protocol/canonical.ts";
 import { ManualClock } from "../../support/kube/manual-clock.ts";
 import { aCluster, accepted, aTenant, secretsOf } from "../bundle/fixtures.ts";
 import { bucketsOf, entryOf, keyOf } from "./stage.ts";
@@ -165,7 +166,7 @@ describe("the boot copy", () => {
     const second = open(first.store);
     const buckets = await bucketsOf(second.boot);
     expect(buckets.flatMap((bucket) => bucket.entries)).toHaveLength(300);
-    second.book.load(buckets);
+    for (const bucket of buckets) second.book.fill(storedOf(bucket));
     second.boot.changed();
     expect(second.boot.state().isWritten).toBe(true);
     second.put(...Array.from({ length: 300 }, (_, index) => entryOf(`t${index}`)));
@@ -277,4 +278,22 @@ describe("urgency", () => {
     await clock.advance(100);
     expect(store.writes).toHaveLength(2);
   });
+});
+
+test("entries are taken as they were written under the right checksum, and read one by one without it", () => {
+  const entries = ["a", "b"].map((id) => entryOf(id));
+  const bucket = makeBuckets(entries).find((one) => one.entries.length > 0);
+  if (!bucket) throw new Error("no bucket has an entry");
+  const lines = bucket.entries.map((entry) => ({ key: entryKey(entry), json: JSON.stringify(entry) }));
+  const { data } = packBucket(bucket.index, lines);
+  expect(readStored(bucket.index, data, sha256(data))).toEqual(storedOf(bucket));
+  expect(readStored(bucket.index, data, undefined)).toEqual(storedOf(bucket));
+  expect(readStored(bucket.index, data, "another")).toEqual(storedOf(bucket));
+  expect(readStored(bucket.index + 1, data, sha256(data))).toBeUndefined();
+  // Somebody changed an entry: the checksum that was written does not fit, and its own digest neither.
+  const forged = packBucket(
+    bucket.index,
+    lines.map(({ key, json }) => ({ key, json: json.replace('"text":"hi"', '"text":"ho"') })),
+  );
+  expect(readStored(bucket.index, forged.data, sha256(data))).toBeUndefined();
 });

@@ -1,5 +1,7 @@
 // Why: every pod must end at the same bundle whatever happens on the way; each way it can go wrong is provoked here.
+
 import { describe, expect, test } from "bun:test";
+import { storedOf } from "@nexus/operator/loop/boot-bucket.ts";
 import { EMPTY_BUCKET, makeBuckets } from "@nexus/protocol/bundle.ts";
 import { eventually } from "../../support/eventually.ts";
 import { ManualClock } from "../../support/kube/manual-clock.ts";
@@ -33,7 +35,7 @@ describe("a bundle reaches every pod", () => {
     const clock = new ManualClock();
     await using stage = await openStage({ pods: 2, isKnown: false, clock });
     for (const pod of stage.pods) pod.restart(many(30));
-    stage.pusher.load(CLUSTER, makeBuckets(many(10)));
+    for (const bucket of makeBuckets(many(10))) stage.pusher.load(CLUSTER, storedOf(bucket));
     stage.pusher.change(CLUSTER, { put: [entryOf("t0", "new", 2)] });
     await clock.advance(120_000);
     expect(stage.pods.map((pod) => [pod.asked, pod.received.length])).toEqual([

@@ -5,7 +5,7 @@ import { type Clock, systemClock } from "@nexus/operator/loop/clock.ts";
 import { createPusher, type Pusher } from "@nexus/operator/loop/push.ts";
 import type { AdminPort, PushEvent, PushPod } from "@nexus/operator/loop/push-ports.ts";
 import { syncedJudgement } from "@nexus/operator/status/synced.ts";
-import { type Bucket, type BundleEntry, entryKey, sealEntry, templateEntryId } from "@nexus/protocol/bundle.ts";
+import { BUNDLE_FORMAT, type Bucket, type BundleEntry, entryKey, sealEntry, templateEntryId } from "@nexus/protocol/bundle.ts";
 import { eventually } from "../../support/eventually.ts";
 import { adminAuthority, type FakePod, startFakePod } from "../../support/fake-pod.ts";
 
@@ -35,7 +35,9 @@ export const keyOf = (id: string): string => entryKey({ kind: "template", id: te
 /** Everything a boot copy reads back, at once. */
 export async function bucketsOf(boot: BootCopy): Promise<readonly Bucket[]> {
   const buckets: Bucket[] = [];
-  await boot.read((bucket) => buckets.push(bucket));
+  await boot.read(({ index, digest, entries }) =>
+    buckets.push({ format: BUNDLE_FORMAT, index, digest, entries: entries.map(({ json }) => JSON.parse(json) as BundleEntry) }),
+  );
   return buckets.sort((a, b) => a.index - b.index);
 }
 

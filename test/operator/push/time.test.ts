@@ -1,9 +1,11 @@
 // Why: what happens by time alone (comparison every minute, 30 s of silence, back-off), with a clock that the test moves.
+
 import { expect, test } from "bun:test";
 import { createAdminClient } from "@nexus/operator/kube/admin-client.ts";
+import { storedOf } from "@nexus/operator/loop/boot-bucket.ts";
 import { createPusher } from "@nexus/operator/loop/push.ts";
 import type { AdminPort, PushEvent } from "@nexus/operator/loop/push-ports.ts";
-import { BUCKET_COUNT, BUNDLE_FORMAT, bundleDigest, EMPTY_BUCKET } from "@nexus/protocol/bundle.ts";
+import { BUCKET_COUNT, BUNDLE_FORMAT, bundleDigest, EMPTY_BUCKET, makeBuckets } from "@nexus/protocol/bundle.ts";
 import { eventually } from "../../support/eventually.ts";
 import { adminAuthority, startFakePod } from "../../support/fake-pod.ts";
 import { ManualClock } from "../../support/kube/manual-clock.ts";
@@ -139,7 +141,7 @@ test("an object whose status said True before a restart of the operator is not a
     random: () => 0.5,
     observe: () => undefined,
   });
-  pusher.load(CLUSTER, [{ format: 1, index: 0, digest: "", entries: [entryOf("a"), entryOf("b")] }]);
+  for (const bucket of makeBuckets([entryOf("a"), entryOf("b")])) pusher.load(CLUSTER, storedOf(bucket));
   pusher.setPods(CLUSTER, [{ uid: "p", name: "p", ip: "127.0.0.1", ready: true }]);
   const ask = (id: string, live?: { status: string; observedGeneration: number }) =>
     pusher.acknowledgement(CLUSTER, { key: keyOf(id), uid: `uid-${id}`, generation: 1, live }).kind;

@@ -77,7 +77,8 @@ describe("handing over after growth", () => {
           const orders = shedOrders(weights);
           const budget = weights.filter((one) => one.sessions < mean).reduce((sum, one) => sum + one.acceptsPerSecond, 0);
           expect(orders.reduce((sum, one) => sum + one.perSecond, 0)).toBeLessThanOrEqual(budget + rounding);
-          for (const { pod, sessions } of orders) expect(sessions).toBeLessThanOrEqual((weights[Number(pod)]?.sessions ?? 0) - mean + rounding);
+          for (const { pod, sessions } of orders)
+            expect(sessions).toBeLessThanOrEqual((weights[Number(pod)]?.sessions ?? 0) - mean + rounding);
           const sent = new Map(orders.map((one) => [one.pod, one.sessions]));
           const back = orders.reduce((sum, one) => sum + one.sessions, 0) / weights.length;
           weights = weights.map((one) => ({ ...one, sessions: one.sessions - (sent.get(one.pod) ?? 0) + back }));

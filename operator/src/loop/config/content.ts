@@ -4,8 +4,9 @@ import type { TemplateReader } from "../ports.ts";
 import type { ClusterConfiguration } from "./cluster-configuration.ts";
 import { Draft } from "./draft.ts";
 
-/** So many are read one by one: a walk costs a page of 500 for each 500 Templates there are. */
+/** So many are read one by one; or one in fifty of all, because a walk costs a page for each 500 Templates there are. */
 const FEW = 64;
+const ONE_IN = 50;
 const READERS = 8;
 
 export type ContentReader = TemplateReader;
@@ -16,7 +17,7 @@ export async function readContent(
   reader: TemplateReader,
   take: (draft: Draft) => Promise<void>,
 ): Promise<void> {
-  if (configuration.unread.size > FEW) {
+  if (configuration.unread.size > Math.max(FEW, reader.count() / ONE_IN)) {
     const waiting: Promise<void>[] = [];
     await reader.walk((templates) => {
       const draft = new Draft();
