@@ -39,6 +39,12 @@ const identity = ({ metadata }: Identified) => ({ uid: metadata.uid ?? "", gener
 const byName = (a: { readonly name: string }, b: { readonly name: string }): number => (a.name < b.name ? -1 : 1);
 const invalid = (message: string): Refused => ({ reason: "InvalidSpec", message });
 
+/**
+ * Raise it with every change after which the same object makes another entry: a start takes entries of a boot copy for right by
+ * the object's uid and generation alone, and only another revision makes it compile them all anew.
+ */
+export const COMPILER_REVISION = "1";
+
 /** Tells the two outcomes of {@link clusterEntry}, {@link tenantEntry} and {@link templateEntry} apart. */
 export const isRefused = (value: BundleEntry | Compiled | Refused): value is Refused => "reason" in value;
 

@@ -13,6 +13,8 @@ export const BUCKET_ANNOTATION = "nexus.dev/bucket-digest";
 export const CHECKSUM_ANNOTATION = "nexus.dev/data-sha256";
 /** On boot Secrets: where their entries were seen; see `loop/watch-scope.ts`. */
 export const SCOPE_ANNOTATION = "nexus.dev/watch-scope";
+/** On boot Secrets: `COMPILER_REVISION` of the operator that made their entries. */
+export const COMPILER_ANNOTATION = "nexus.dev/compiler";
 /** On generated keys: the Tenant they belong to. */
 export const TENANT_LABEL = "nexus.dev/tenant";
 export const ROTATION_ANNOTATION = "nexus.dev/rotation";

@@ -1,7 +1,8 @@
 // Why: the Secrets that we write look alike, whoever fills them: name, labels, owner, type. Their content comes in as data. Pure.
 import { BOOT_SECRET_KEY } from "@nexus/protocol/bundle.ts";
 import { sha256 } from "@nexus/protocol/canonical.ts";
-import { BUCKET_ANNOTATION, CHECKSUM_ANNOTATION, SCOPE_ANNOTATION } from "./names.ts";
+import { COMPILER_REVISION } from "./bundle.ts";
+import { BUCKET_ANNOTATION, CHECKSUM_ANNOTATION, COMPILER_ANNOTATION, SCOPE_ANNOTATION } from "./names.ts";
 
 type Owner = {
   readonly apiVersion: string;
@@ -38,6 +39,11 @@ export const bootSecret = (
   head: Head,
   { digest, scope, data }: { readonly digest: string; readonly scope: string; readonly data: Uint8Array },
 ) => {
-  const annotations = { [BUCKET_ANNOTATION]: digest, [SCOPE_ANNOTATION]: scope, [CHECKSUM_ANNOTATION]: sha256(data) };
+  const annotations = {
+    [BUCKET_ANNOTATION]: digest,
+    [SCOPE_ANNOTATION]: scope,
+    [CHECKSUM_ANNOTATION]: sha256(data),
+    [COMPILER_ANNOTATION]: COMPILER_REVISION,
+  };
   return opaqueSecret(head, { [BOOT_SECRET_KEY]: Buffer.from(data).toString("base64") }, annotations);
 };

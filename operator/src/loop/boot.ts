@@ -1,7 +1,8 @@
 // Why: the last good configuration lies in Secrets, so that pods start while the operator is dead. They are written behind the
 // pushes, rarely, and only where content changed. It must never write what is there already, nor take over a foreign Secret.
 import { BOOT_SECRET_KEY, BUCKET_COUNT } from "@nexus/protocol/bundle.ts";
-import { CHECKSUM_ANNOTATION, childNames, MANAGER, SCOPE_ANNOTATION } from "../desired/names.ts";
+import { COMPILER_REVISION } from "../desired/bundle.ts";
+import { CHECKSUM_ANNOTATION, COMPILER_ANNOTATION, childNames, MANAGER, SCOPE_ANNOTATION } from "../desired/names.ts";
 import { bootSecret } from "../desired/secrets.ts";
 import type { KubeObject, OwnerReference } from "../plan/object.ts";
 import { foreignReason, type Identity } from "../plan/ownership.ts";
@@ -105,6 +106,8 @@ export class BootCopy {
   /** What was looked at for what lies there: entries out of our sight stay in it. */
   #scope: WatchScope | undefined;
   #problem: string | undefined;
+  /** Buckets whose entries another revision of the compiler made. */
+  readonly #outdated = new Set<number>();
 
   constructor(options: BootOptions) {
     this.#options = options;
@@ -165,6 +168,17 @@ export class BootCopy {
     this.#arm();
   }
 
+  /** What was read back was made by another revision of the compiler: the same objects may make other entries now. */
+  isOutdated(): boolean {
+    return this.#outdated.size > 0;
+  }
+
+  /** Every entry was compiled by this revision: the Secrets may say so. */
+  compiled(): void {
+    for (const index of this.#outdated) this.seen(index, "");
+    this.#outdated.clear();
+  }
+
   /** The scope in which all of this was seen, by whoever wrote it and by us. */
   scope(): WatchScope {
     return this.#scope ?? this.#options.scope ?? EVERYTHING;
@@ -194,6 +208,7 @@ export class BootCopy {
     const bucket =
       data === undefined ? undefined : readStored(index, Buffer.from(data, "base64"), secret?.metadata.annotations?.[CHECKSUM_ANNOTATION]);
     if (bucket) this.#sawIn(scopeFromText(secret?.metadata.annotations?.[SCOPE_ANNOTATION]));
+    if (bucket && secret?.metadata.annotations?.[COMPILER_ANNOTATION] !== COMPILER_REVISION) this.#outdated.add(index);
     slot.written = bucket?.digest;
     slot.version = secret?.metadata.resourceVersion;
     // Orphaned, or restored without its owner: nothing else would ever write it again.

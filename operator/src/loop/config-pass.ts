@@ -104,7 +104,10 @@ export class ConfigPass {
     if (!cluster) return DONE;
     if (cluster.metadata.deletionTimestamp || isPaused(cluster)) return DONE;
     const course = await this.#course(cluster);
-    const configuration = configurations.of(clusterKey, !covers(this.#deps.scope, course.boot.scope()));
+    const configuration = configurations.of(clusterKey, {
+      seesLess: !covers(this.#deps.scope, course.boot.scope()),
+      isOutdated: course.boot.isOutdated(),
+    });
     if (tombstones.begin(cluster, configuration)) course.boot.changed("urgent");
     const draft = new Draft();
     try {
@@ -160,6 +163,7 @@ export class ConfigPass {
     course.isWhole = true;
     this.#deps.pusher.known(clusterKey);
     course.boot.changed(urgency);
+    course.boot.compiled();
     this.#wake(clusterKey, course);
     this.#deps.wakeCluster(clusterKey);
   }

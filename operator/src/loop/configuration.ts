@@ -38,14 +38,22 @@ export class Configurations {
 
   /**
    * A cluster's configuration; the first call begins its walk over everything, so its boot copy must be in the book. `seesLess`:
-   * that copy was made by an operator that saw more than this one.
+   * that copy was made by an operator that saw more than this one. `isOutdated`: by another revision of the compiler.
    */
-  of(clusterKey: string, seesLess = false): ClusterConfiguration {
+  of(clusterKey: string, { seesLess = false, isOutdated = false } = {}): ClusterConfiguration {
     const known = this.#clusters.get(clusterKey);
     if (known) return known;
     const { book, ...options } = this.#options;
     const mustPurge = (tenantId: string, heir: Tenant) => options.mustPurge(clusterKey, tenantId, heir);
-    const made = new ClusterConfiguration({ ...options, seesLess, mustPurge, notes: this.#notes, clusterKey, book: book(clusterKey) });
+    const made = new ClusterConfiguration({
+      ...options,
+      seesLess,
+      isOutdated,
+      mustPurge,
+      notes: this.#notes,
+      clusterKey,
+      book: book(clusterKey),
+    });
     this.#clusters.set(clusterKey, made);
     return made;
   }

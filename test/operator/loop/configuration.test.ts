@@ -72,8 +72,8 @@ function world(book = new BundleBook()) {
       configurations.onTemplate(indexer.index(object));
     },
     /** Steps until nothing is left; answers what was put and removed on the way. */
-    async settle(seesLess = false): Promise<{ put: string[]; gone: string[] }> {
-      const configuration = configurations.of(CLUSTER, seesLess);
+    async settle(how: { readonly seesLess?: boolean; readonly isOutdated?: boolean } = {}): Promise<{ put: string[]; gone: string[] }> {
+      const configuration = configurations.of(CLUSTER, how);
       const done = { put: [] as string[], gone: [] as string[] };
       const take = async (draft: Draft) => {
         done.put.push(...draft.put.map(({ kind, id }) => `${kind}:${id}`));
@@ -126,6 +126,19 @@ test("after a restart nothing is read, put or removed", async () => {
   expect(two.reads()).toBe(0);
 });
 
+test("what another revision of the compiler made is compiled anew, and only what differs is put", async () => {
+  const one = world();
+  one.tenant(tenant());
+  for (let at = 0; at < 50; at++) one.see(template(`t${at}`));
+  await one.settle();
+  const two = world(one.book);
+  two.tenant(tenant());
+  for (const object of one.stored.values()) two.see(object);
+  // The same object, but what was made of it then is not what is made of it now.
+  two.see(template("t7", "as it is compiled today"));
+  expect(await two.settle({ isOutdated: true })).toEqual({ put: ["template:acme/t7"], gone: [] });
+});
+
 test("an edit compiles one entry from what the watch brought", async () => {
   const one = world();
   one.tenant(tenant());
@@ -158,9 +171,9 @@ test("an operator that sees less takes nothing for gone but what it saw go", asy
   const two = world(one.book);
   two.tenant(tenant());
   two.see(template("a"));
-  expect(await two.settle(true)).toEqual({ put: [], gone: [] });
+  expect(await two.settle({ seesLess: true })).toEqual({ put: [], gone: [] });
   two.remove(template("a"));
-  expect(await two.settle(true)).toEqual({ put: [], gone: ["template:acme/a"] });
+  expect(await two.settle({ seesLess: true })).toEqual({ put: [], gone: ["template:acme/a"] });
 });
 
 test("the younger of two with one id takes over when the older goes", async () => {

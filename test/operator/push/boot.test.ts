@@ -1,7 +1,7 @@
 // Why: the boot copy is what a fleet lives from while the operator is dead; it must be right, rare and bounded.
 import { describe, expect, test } from "bun:test";
-import { compileBundle } from "@nexus/operator/desired/bundle.ts";
-import { childNames } from "@nexus/operator/desired/names.ts";
+import { COMPILER_REVISION, compileBundle } from "@nexus/operator/desired/bundle.ts";
+import { COMPILER_ANNOTATION, childNames } from "@nexus/operator/desired/names.ts";
 import { BootCopy, type BootOptions } from "@nexus/operator/loop/boot.ts";
 import { packBucket, readStored, storedOf, unpackBucket } from "@nexus/operator/loop/boot-bucket.ts";
 import { urgencyOf } from "@nexus/operator/loop/boot-urgency.ts";
@@ -176,6 +176,29 @@ describe("the boot copy", () => {
     second.put(entryOf("t1"));
     await second.clock.advance(300_000);
     expect(first.store.writes).toHaveLength(written);
+  });
+
+  test("of another revision of the compiler says so until everything was compiled, then is marked anew", async () => {
+    const first = open();
+    await bucketsOf(first.boot);
+    first.put(entryOf("t1"));
+    await first.clock.advance(100);
+    const name = secretOf("t1");
+    const { metadata, ...rest } = first.store.secrets.get(name) ?? { metadata: { name }, apiVersion: "v1", kind: "Secret" };
+    first.store.secrets.set(name, {
+      ...rest,
+      metadata: { ...metadata, annotations: { ...metadata.annotations, [COMPILER_ANNOTATION]: "0" } },
+    });
+
+    const second = open(first.store);
+    for (const bucket of await bucketsOf(second.boot)) second.book.fill(storedOf(bucket));
+    expect(second.boot.isOutdated()).toBe(true);
+    second.boot.compiled();
+    await second.clock.advance(60_000);
+    expect(first.store.secrets.get(name)?.metadata.annotations?.[COMPILER_ANNOTATION]).toBe(COMPILER_REVISION);
+    const third = open(first.store);
+    await bucketsOf(third.boot);
+    expect(third.boot.isOutdated()).toBe(false);
   });
 
   test("tries again after a failure, and does not touch a Secret of somebody else", async () => {

@@ -21,6 +21,8 @@ export type ConfigurationDeps = TemplateDeps & {
   readonly secrets: SecretSource;
   readonly clock: Clock;
   readonly mustPurge: TenantDeps["mustPurge"];
+  /** Entries in the book may differ from what their objects make today. */
+  readonly isOutdated: boolean;
 };
 
 /** What of the cluster's own entry is missing or refused. */
@@ -53,6 +55,8 @@ export class ClusterConfiguration {
     this.#work.later([CLUSTER_KEY]);
     this.#work.later(this.#tenantKeys());
     this.#work.later(this.#bookKeys(), true);
+    // Tenants are compiled at every start.
+    if (deps.isOutdated) for (const key of this.#bookKeys()) if (isTemplateKey(key)) this.#work.force(key);
   }
 
   get own(): OwnFound {
