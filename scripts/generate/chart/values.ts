@@ -100,7 +100,7 @@ export const CHART_VALUES = group("Values of the chart.", {
     labels: names("Labels by which your Prometheus selects both."),
     intervalSeconds: whole("Time between scrapes.", 30, 5, 300),
   }),
-  resources: free("Of the operator's container.", { requests: { cpu: "50m", memory: "96Mi" }, limits: { memory: "512Mi" } }),
+  resources: free("Of the operator's container.", { requests: { cpu: "50m", memory: "96Mi" }, limits: { memory: "2Gi" } }),
   priorityClassName: text("Without the operator servers go on, but nothing new takes effect."),
   nodeSelector: names("Nodes it may run on."),
   tolerations: freeList("Taints it tolerates."),
