@@ -37,7 +37,7 @@ export async function packLayer(files: readonly ImageFile[], directory: string, 
   const tar = pack();
   const inside = new Meter();
   const stored = new Meter();
-  const writing = pipeline(tar, inside, compressor(compression), stored, createWriteStream(unfinished));
+  const writing = pipeline(tar, inside, new Blocks(), compressor(compression), stored, createWriteStream(unfinished));
   await Promise.all([writing, addAll(tar, files)]);
   const file = join(directory, stored.hex());
   renameSync(unfinished, file);
@@ -78,6 +78,33 @@ function parents(files: readonly ImageFile[]): string[] {
     for (let depth = 1; depth <= steps.length; depth++) found.add(`/${steps.slice(0, depth).join("/")}`);
   }
   return [...found].sort();
+}
+
+/** What a compressor makes of the same bytes depends on where its input is cut, and reads end where the machine likes. */
+const BLOCK_BYTES = 1024 * 1024;
+
+/** Passes everything on in blocks of one size, the last one shorter. */
+class Blocks extends Transform {
+  #held: Buffer[] = [];
+  #bytes = 0;
+
+  override _transform(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.#held.push(chunk);
+    this.#bytes += chunk.length;
+    if (this.#bytes >= BLOCK_BYTES) {
+      const all = Buffer.concat(this.#held);
+      const end = all.length - (all.length % BLOCK_BYTES);
+      for (let at = 0; at < end; at += BLOCK_BYTES) this.push(all.subarray(at, at + BLOCK_BYTES));
+      this.#held = [all.subarray(end)];
+      this.#bytes = all.length - end;
+    }
+    done();
+  }
+
+  override _flush(done: () => void): void {
+    if (this.#bytes > 0) this.push(Buffer.concat(this.#held));
+    done();
+  }
 }
 
 /** Counts and digests what flows through. */
