@@ -72,6 +72,9 @@ type Slot = {
   isDoubtful: boolean;
   /** When it was found touched the last time. */
   touchedMs: number | undefined;
+  /** A write of ours is under way: what a watch shows meanwhile may be that write, and is judged when its answer is there. */
+  isApplying: boolean;
+  seenMeanwhile: { readonly version: string | undefined } | undefined;
 };
 
 const READERS = 8;
@@ -98,6 +101,8 @@ export class BootCopy {
     version: undefined,
     isDoubtful: false,
     touchedMs: undefined,
+    isApplying: false,
+    seenMeanwhile: undefined,
   }));
   #timer: Cancel | undefined;
   #isBusy = false;
@@ -158,6 +163,10 @@ export class BootCopy {
   seen(index: number, resourceVersion: string | undefined): void {
     const slot = this.#slots[index];
     if (!slot || this.#isStopped || (resourceVersion !== undefined && resourceVersion === slot.version)) return;
+    if (slot.isApplying) {
+      slot.seenMeanwhile = { version: resourceVersion };
+      return;
+    }
     const nowMs = this.#options.clock.monotonicMs();
     if (resourceVersion === undefined) slot.written = undefined;
     else slot.isDoubtful = true;
@@ -281,7 +290,10 @@ export class BootCopy {
     const isEmptyAndAbsent = bucket.size === 0 && slot.written === undefined;
     if ((packed.digest !== slot.written || slot.isDoubtful) && !isEmptyAndAbsent) {
       slot.isDoubtful = false;
-      const problem = await this.#apply(index, slot, packed);
+      slot.isApplying = true;
+      const problem = await this.#apply(index, slot, packed).finally(() => {
+        slot.isApplying = false;
+      });
       if (problem !== undefined) return problem;
       slot.written = packed.digest;
       slot.lastWriteMs = clock.monotonicMs();
@@ -293,6 +305,9 @@ export class BootCopy {
     }
     slot.urgency = "calm";
     slot.dirtySinceMs = undefined;
+    const { seenMeanwhile } = slot;
+    slot.seenMeanwhile = undefined;
+    if (seenMeanwhile) this.seen(index, seenMeanwhile.version);
     return undefined;
   }
 

@@ -103,6 +103,40 @@ describe("the boot copy", () => {
     expect(boot.state().isWritten).toBe(true);
   });
 
+  test("a watch that is quicker than the answer to our write is no touch of somebody else's", async () => {
+    const store = etcd();
+    const index = bucketOf("acme/a");
+    let shown: (() => string | undefined) | undefined;
+    const { clock, boot, put } = open(store, {
+      applier: {
+        apply: async (request: ChildRequest) => {
+          const outcome = await store.applier.apply(request);
+          if (shown) boot.seen(index, shown());
+          return outcome;
+        },
+      },
+    });
+    await bucketsOf(boot);
+    shown = () => store.secrets.get(secretOf("a"))?.metadata.resourceVersion;
+    put(entryOf("a"));
+    await clock.advance(120_000);
+    expect(store.writes).toHaveLength(1);
+    boot.seen(index, "edited"); // the first touch of all: put back soon
+    await clock.advance(5_000);
+    expect(store.writes).toHaveLength(2);
+
+    await clock.advance(120_000);
+    shown = () => {
+      shown = undefined;
+      return "edited while we wrote";
+    };
+    put(entryOf("a", "changed", 2));
+    await clock.advance(5_000);
+    expect(store.writes).toHaveLength(3);
+    await clock.advance(65_000);
+    expect(store.writes).toHaveLength(4);
+  });
+
   test("ends without a word when its namespace is going", async () => {
     const causes = [{ reason: "NamespaceTerminating", field: "", message: "" }];
     const store = etcd();
