@@ -204,6 +204,10 @@ test.skipIf(reason !== undefined)(
       expect(first.length, name).toBe(items.length);
       applied.push({ name, ns, file, flags, first });
     }
+    // Without pods the operator waits for their first word before it says that there are none.
+    const isLookedAt = ({ status }: Applied) => status?.observedGeneration === 1;
+    const looked = async () => (await Promise.all(applied.map(({ ns }) => read(ns)))).flat().every(isLookedAt);
+    await eventually("everything was looked at", looked, { timeoutMs: 60_000, intervalMs: 500 });
     await settled(stage, 2_000);
     for (const { name, ns, file, flags, first } of applied) {
       const now = await read(ns);
