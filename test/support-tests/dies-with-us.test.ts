@@ -24,6 +24,8 @@ test.skipIf(!Bun.which("setpriv"))("a child ends when its parent is killed, and 
   const parent = Bun.spawn([process.execPath, "-e", program], { stdout: "pipe" });
   const { value } = await parent.stdout.getReader().read();
   const pid = Number(new TextDecoder().decode(value));
+  // The kernel has to be told before the parent goes: setpriv does that, and becomes the program then.
+  await eventually("it is the program", () => readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("sleep"));
   expect(isAlive(pid)).toBe(true);
   parent.kill("SIGKILL");
   await parent.exited;
