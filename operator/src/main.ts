@@ -52,6 +52,8 @@ function log(level: "info" | "warn" | "error", event: string, fields: Fields = {
   process.stdout.write(`${JSON.stringify({ time: new Date().toISOString(), level, event, ...fields })}\n`);
 }
 
+const kindOf = (key: WorkKey): string => key.slice(0, key.indexOf(":"));
+
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 export type RunningOperator = {
@@ -245,8 +247,9 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
     const loop = new Controller({
       ...{ queue, views, secrets, passes, newest, configurations, breakers },
       workers: options.workers,
+      onSuccess: (key) => metrics.reconciled(kindOf(key), false),
       onFailure: (key, error, retryInMs) => {
-        metrics.reconciled(key.slice(0, key.indexOf(":")), true);
+        metrics.reconciled(kindOf(key), true);
         log("warn", "reconcile.failed", { key, message: messageOf(error), retryInMs });
       },
     });

@@ -48,6 +48,7 @@ export type ControllerOptions = {
   readonly newest: NewestObjects;
   readonly workers: number;
   readonly onFailure: (key: WorkKey, error: unknown, retryInMs: number | undefined) => void;
+  readonly onSuccess: (key: WorkKey) => void;
 };
 
 /** Watches call the `on…` handlers; none of them blocks or throws. */
@@ -60,8 +61,8 @@ export class Controller {
 
   /** Runs until the queue is shut down. Call it when every store has its first list and we lead. */
   async run(): Promise<void> {
-    const { queue, workers, onFailure } = this.#options;
-    await runWorkers({ queue, workers, onFailure, reconcile: (key) => this.#reconcile(key) });
+    const { queue, workers, onFailure, onSuccess } = this.#options;
+    await runWorkers({ queue, workers, onFailure, onSuccess, reconcile: (key) => this.#reconcile(key) });
   }
 
   /** Enqueues what a new leader has to look at. What belongs to a cluster is found by its configuration's first walk. */

@@ -133,6 +133,7 @@ test("workers map outcomes: done forgets, again waits, failed backs off, a throw
   };
   const passes: string[] = [];
   const failures: string[] = [];
+  const successes: string[] = [];
   const running = runWorkers({
     queue,
     workers: 2,
@@ -144,6 +145,7 @@ test("workers map outcomes: done forgets, again waits, failed backs off, a throw
       return step;
     },
     onFailure: (key, _error, retryInMs) => failures.push(`${key}:${retryInMs ?? "never"}`),
+    onSuccess: (key) => successes.push(key),
   });
   for (const key of Object.keys(script)) queue.add(key);
   await clock.advance(59_999);
@@ -152,6 +154,8 @@ test("workers map outcomes: done forgets, again waits, failed backs off, a throw
   expect(passes.filter((key) => key === "again")).toHaveLength(2);
   expect([...failures].sort()).toEqual(["never:never", "ok:50", "throws:50", "told:7000"]);
   expect(queue.failures("ok")).toBe(0);
+  // Every pass is one or the other.
+  expect(successes.length + failures.length).toBe(passes.length);
   await queue.shutDown();
   await running;
 });
