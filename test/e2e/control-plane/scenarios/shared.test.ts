@@ -5,6 +5,7 @@ import type { RunningOperator } from "@nexus/operator/main.ts";
 import { type Stage, startStage } from "../../../support/operator.ts";
 import { type Ground, ground, openPlace } from "./place.ts";
 import { ADMISSION } from "./rows/admission.ts";
+import { CONTEST } from "./rows/contest.ts";
 import { DELETION } from "./rows/deletion.ts";
 import { DRIFT } from "./rows/drift.ts";
 import { LIFECYCLE } from "./rows/lifecycle.ts";
@@ -30,7 +31,7 @@ afterAll(async () => {
 });
 
 const inTurn = turns(10);
-for (const scenario of [...DELETION, ...OWNERSHIP, ...DRIFT, ...ADMISSION, ...LIFECYCLE]) {
+for (const scenario of [...DELETION, ...OWNERSHIP, ...DRIFT, ...CONTEST, ...ADMISSION, ...LIFECYCLE]) {
   test.concurrent(testName(scenario), () =>
     inTurn(async () => {
       await using place = await openPlace(shared, scenario.source);

@@ -1,6 +1,7 @@
 // Why: the whole table in one place, for the page that is written from it and for whoever wants to count.
 import { ADMISSION } from "./rows/admission.ts";
 import { CONNECTION } from "./rows/connection.ts";
+import { CONTEST } from "./rows/contest.ts";
 import { DELETION } from "./rows/deletion.ts";
 import { DRIFT } from "./rows/drift.ts";
 import { LIFECYCLE } from "./rows/lifecycle.ts";
@@ -18,7 +19,7 @@ export type Chapter = { readonly heading: string; readonly test: string; readonl
 export const TABLE: readonly Chapter[] = [
   { heading: "Deleting", test: "shared.test.ts", rows: DELETION },
   { heading: "Whose an object is", test: "shared.test.ts", rows: OWNERSHIP },
-  { heading: "What others change", test: "shared.test.ts", rows: DRIFT },
+  { heading: "What others change", test: "shared.test.ts", rows: [...DRIFT, ...CONTEST] },
   { heading: "What the API server refuses", test: "shared.test.ts", rows: ADMISSION },
   { heading: "Zero, paused, forgetful pods", test: "shared.test.ts", rows: LIFECYCLE },
   { heading: "Another operator", test: "own.test.ts", rows: UPGRADE },
