@@ -19,6 +19,7 @@ export function cachePath(...parts: readonly string[]): string {
 export async function withLock<T>(path: string, work: () => Promise<T>, onWait: () => void = () => undefined): Promise<T> {
   mkdirSync(dirname(path), { recursive: true });
   using lock = new Database(path, { create: true });
+  // A lock of another process tells nobody when it is free: it is tried again.
   for (let told = false; !acquired(lock); await Bun.sleep(100)) {
     if (!told) onWait();
     told = true;

@@ -156,7 +156,7 @@ export function loadOf({ live, readiness }: Pick<Parts, "live" | "readiness">, n
   return nodeLoad({ traffic: node.traffic(), machine: machine.use(), room, isAccepting });
 }
 
-/** What the operator asks to be sent elsewhere. A drain sends everybody, whatever was asked before. */
+/** What the operator asks to be sent elsewhere, at a pace: the waits are that pace. A drain sends everybody, whatever was asked before. */
 export function shedOf({ live, log }: Pick<Parts, "live" | "log">, { sessions }: App["node"]): Shed {
   const reconnectJitterSeconds = () => live.cluster().delivery.reconnectJitterSeconds;
   return createShed({ ...{ clock, log, random: Math.random, sessions, reconnectJitterSeconds }, wait: (ms) => Bun.sleep(ms) });

@@ -25,7 +25,7 @@ export async function watchFiles(paths: readonly string[], since: string, onChan
     isBusy = true;
     try {
       for (let now = await fingerprint(paths); now !== known && !isClosed; now = await fingerprint(paths)) {
-        await Bun.sleep(QUIET_MS);
+        await Bun.sleep(QUIET_MS); // an editor writes in several steps: only files that stay the same are read
         if ((await fingerprint(paths)) !== now) continue; // still being written
         known = now;
         await onChange();
