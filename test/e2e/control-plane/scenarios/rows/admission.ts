@@ -151,7 +151,7 @@ export const ADMISSION: readonly Scenario[] = [
       await place.eventually("the edit is live", () =>
         [...kubelet.pods.values()].every((pod) => JSON.stringify(pod.entry("template:acme/hello")).includes("edited beside")),
       );
-      expect((await place.condition(NexusCluster, "live", "Ready"))?.status).toBe("True");
+      await place.until(NexusCluster, "live", { type: "Ready", status: "True" });
     },
   },
   {

@@ -101,7 +101,7 @@ export const CONTEST: readonly Scenario[] = [
       await place.quiet(3_000);
       expect(place.writes().length - before).toBeLessThan(3);
       expect((await place.condition(NexusCluster, "live", "Foreign"))?.message).toBe("round 4");
-      expect((await place.condition(NexusCluster, "live", "Ready"))?.status).toBe("True");
+      await place.until(NexusCluster, "live", { type: "Ready", status: "True" });
     },
   },
   {

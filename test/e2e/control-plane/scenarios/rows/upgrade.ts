@@ -45,7 +45,7 @@ export const UPGRADE: readonly Scenario[] = [
       const live = await place.get(Deployment, "live-server");
       expect(live?.metadata.annotations?.["deployment.kubernetes.io/revision"]).toBe("1");
       expect((await owned()).length).toBe(1);
-      expect((await place.condition(NexusCluster, "live", "Ready"))?.status).toBe("True");
+      await place.until(NexusCluster, "live", { type: "Ready", status: "True" });
       // Made, its template taken over, its rest: all of the first operator. One that met another version is no write.
       const writes = place.writes().filter(({ objectRef, responseStatus }) => {
         return objectRef?.resource === "deployments" && objectRef.subresource === undefined && (responseStatus?.code ?? 0) < 300;
