@@ -9,7 +9,7 @@ import { unavailableTier } from "../test/support/cluster/tiers.ts";
 import { runChecks } from "./check.ts";
 import { checkRights, partOfRights, RIGHTS_TIERS } from "./tiers/rights.ts";
 import { runShown } from "./tiers/run.ts";
-import { add, closingLine, NOTHING, type Tally, tallyOf } from "./tiers/tally.ts";
+import { add, closingLine, failuresOf, NOTHING, type Tally, tallyOf } from "./tiers/tally.ts";
 import { FAST_TIERS, NIGHTLY_TIERS, TIERS, type Tier } from "./tiers/tiers.ts";
 
 const root = new URL("..", import.meta.url).pathname;
@@ -57,6 +57,7 @@ async function runTier(tier: Tier): Promise<Tally> {
   const command = [process.execPath, "test", `--timeout=${tier.timeoutMs}`, ...parallel, ...files];
   const { exitCode, stderr, seconds } = await runShown(command, root);
   process.stderr.write(`${tier.name}: ${seconds.toFixed(1)} s\n`);
+  for (const name of failuresOf(stderr)) failures.push(`${tier.name}: ${name}`);
   return tallyOf(stderr, exitCode);
 }
 
@@ -65,6 +66,8 @@ if (process.argv.includes("--nightly")) process.env.NEXUS_FUZZ_STEPS ??= NIGHTLY
 const started = performance.now();
 let total = NOTHING;
 const rows: string[] = [];
+/** Said once more at the end: above it lie an hour of lines. */
+const failures: string[] = [];
 const note = (name: string, tally: Tally) => {
   total = add(total, tally);
   rows.push(`${name.padEnd(14)} ${closingLine(tally)}`);
@@ -88,5 +91,6 @@ if (RIGHTS_TIERS.some((name) => tallies.has(name))) {
 rmSync(rights, { recursive: true, force: true });
 say(`all in ${((performance.now() - started) / 1000).toFixed(0)} s`);
 process.stderr.write(`${rows.join("\n")}\n\n`);
+for (const name of failures) process.stderr.write(`✗ ${name}\n`);
 process.stdout.write(`${closingLine(total)}\n`);
 process.exit(total.failed === 0 ? 0 : 1);

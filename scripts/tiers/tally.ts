@@ -22,5 +22,15 @@ export function tallyOf(text: string, exitCode: number): Tally {
   return { passed: count("pass"), failed: failed === 0 && exitCode !== 0 ? 1 : failed, skipped: count("skip") + count("todo") };
 }
 
+/** What failed, as the run named it, each once: test names, and errors that belong to no test. */
+export function failuresOf(text: string): readonly string[] {
+  const plain = Bun.stripANSI(text);
+  const named = [...plain.matchAll(/^\(fail\) (.*?)(?: \[[\d.]+ms\])?$/gm)].map(([, name = ""]) => name);
+  const between = [...plain.matchAll(/^# Unhandled error between tests\n-+\n(?:\s*\d+ \|.*\n|\s*\^\n)*(.*)/gm)].map(
+    ([, error = ""]) => `between tests: ${error}`,
+  );
+  return [...new Set([...named, ...between])];
+}
+
 /** The closing line that CI reads. */
 export const closingLine = (tally: Tally): string => `${tally.passed} passed, ${tally.failed} failed, ${tally.skipped} skipped`;

@@ -1,6 +1,6 @@
 // Why: a runner that counts wrong makes every other test worthless.
 import { describe, expect, test } from "bun:test";
-import { add, closingLine, tallyOf } from "../../scripts/tiers/tally.ts";
+import { add, closingLine, failuresOf, tallyOf } from "../../scripts/tiers/tally.ts";
 
 describe("tallyOf", () => {
   test("reads the counts of a coloured run", () => {
@@ -32,4 +32,20 @@ test("the closing line adds tiers up", () => {
   expect(closingLine(add({ passed: 1, failed: 0, skipped: 2 }, { passed: 3, failed: 1, skipped: 0 }))).toBe(
     "4 passed, 1 failed, 2 skipped",
   );
+});
+
+test("what failed is named once, also what belongs to no test", () => {
+  const text = [
+    "(pass) a test [1.00ms]",
+    "\u001b[31m(fail)\u001b[0m the store > keeps what it has [12.50ms]",
+    "(fail) the store > keeps what it has [12.50ms]",
+    "# Unhandled error between tests",
+    "-------------------------------",
+    "22 |     const outcome = await attempt(probe);",
+    "                                  ^",
+    "error: waited 10.0 s for: redis-server answers",
+    "",
+  ].join("\n");
+  expect(failuresOf(text)).toEqual(["the store > keeps what it has", "between tests: error: waited 10.0 s for: redis-server answers"]);
+  expect(failuresOf(" 3 pass\n 0 fail\n")).toEqual([]);
 });

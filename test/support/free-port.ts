@@ -1,12 +1,36 @@
-// Why: programs that take no port 0 are given one that was free a moment ago. Whoever can listen on port 0 does that instead.
+// Why: programs that take no port 0 are given one that was free a moment ago. The system hands out ports of its ephemeral range
+// to every connection, so one of those is easily taken between the look and the start: these lie below it.
+// Whoever can listen on port 0 does that instead.
 import { createServer } from "node:net";
 
-/** On loopback. */
+/** Below the ephemeral range (32768 on Linux) and below Kubernetes' node ports (30000). */
+const FIRST = 20_000;
+const COUNT = 10_000;
+
+/** Where this process goes on looking: never twice the same, and seldom where another process looks. */
+let next = Math.floor(Math.random() * COUNT);
+
+/** Free TCP ports on loopback, all different: also for programs that must come back on their old one. @throws as {@link freePort} */
+export async function freePorts(count: number): Promise<number[]> {
+  const found: number[] = [];
+  while (found.length < count) found.push(await freePort());
+  return found;
+}
+
+/** On loopback. @throws Error when all are taken */
 export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < COUNT; tries++) {
+    const port = FIRST + next;
+    next = (next + 1) % COUNT;
+    if (await isFree(port)) return port;
+  }
+  throw new Error(`no free port from ${FIRST} to ${FIRST + COUNT - 1}`);
+}
+
+function isFree(port: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
   const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
+  server.once("error", () => resolve(false));
+  server.listen({ host: "127.0.0.1", port, exclusive: true }, () => server.close(() => resolve(true)));
+  return promise;
 }

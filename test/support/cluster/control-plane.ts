@@ -2,13 +2,13 @@
 // can judge: CEL, defaulting, server-side apply, RBAC, watches, garbage collection. It needs no root. It must never listen
 // beyond loopback, touch the user's kubeconfig, or leave anything behind.
 import { join } from "node:path";
+import { freePorts } from "../free-port.ts";
 import { type ClusterApi, createApi, writeJson } from "./api.ts";
 import { AUDIT_POLICY } from "./audit.ts";
 import { ensureBinaries } from "./binaries.ts";
 import { apiServerCommand, controllerManagerCommand, etcdCommand, type Layout, schedulerCommand } from "./commands.ts";
 import { Components } from "./components.ts";
 import { type Credentials, createCredentials } from "./credentials.ts";
-import { freePorts } from "./ports.ts";
 import { announceRights, recordRights } from "./rights-log.ts";
 import { Run } from "./run.ts";
 import { CONTROL_PLANE_TOOLS, SCHEDULER_TOOLS } from "./tools.ts";

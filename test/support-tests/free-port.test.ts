@@ -1,0 +1,19 @@
+// Why: a port that the system may give to any connection is taken, now and then, before the program it was meant for starts.
+import { expect, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
+import { freePorts } from "../support/free-port.ts";
+
+const RANGE = "/proc/sys/net/ipv4/ip_local_port_range";
+
+test("ports are different, free, and none the system hands out by itself", async () => {
+  const ports = await freePorts(50);
+  expect(new Set(ports).size).toBe(50);
+  const [lowest = 0] = existsSync(RANGE) ? readFileSync(RANGE, "utf8").trim().split(/\s+/).map(Number) : [49_152];
+  expect(ports.every((port) => port >= 20_000 && port < Math.min(lowest, 30_000))).toBe(true);
+});
+
+test("one that somebody listens on is passed over", async () => {
+  const [port = 0] = await freePorts(1);
+  using taken = Bun.listen({ hostname: "127.0.0.1", port: port + 1, socket: { data: () => undefined } });
+  expect(await freePorts(3)).not.toContain(taken.port);
+});
