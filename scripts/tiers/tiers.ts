@@ -76,6 +76,14 @@ export const TIERS: readonly Tier[] = [
     packages: ["redis-server", "postgresql-15"],
   },
   {
+    name: "monitoring",
+    about: "alerts and dashboards in a real Prometheus, faults provoked",
+    paths: ["test/monitoring"],
+    timeoutMs: 120_000,
+    parallel: 2,
+    packages: ["prometheus", "redis-server"],
+  },
+  {
     name: "foreign",
     about: "clients that others wrote: Node, Python, a browser, curl",
     paths: ["test/foreign"],
