@@ -1,16 +1,16 @@
 // Why: a pod of several processes is scraped as one: what each counted becomes one text, by the rule each metric has in
 // the table. A sum must never fall because a process ended: what it had counted stays.
 import { AggregatorRegistry, type Registry } from "prom-client";
-import { type Across, METRICS, type MetricRow, RUNTIME_METRICS } from "./metrics-table.ts";
+import type { Across, ServerMetricRow } from "./metrics/row.ts";
+import { METRICS, RUNTIME_METRICS } from "./metrics-table.ts";
 
 /** All metrics of one process, as data that can travel between processes. */
 export type MetricsReport = Awaited<ReturnType<Registry["getMetricsAsJSON"]>>;
 
 const AGGREGATORS: Readonly<Record<Across, string>> = { sum: "sum", min: "min", max: "max", parent: "first" };
-const ROWS: Readonly<Record<string, MetricRow>> = METRICS;
-const RUNTIME: Readonly<Record<string, Across>> = RUNTIME_METRICS;
+const ROWS: Readonly<Record<string, ServerMetricRow>> = { ...METRICS, ...RUNTIME_METRICS };
 
-const acrossOf = (name: string): Across => RUNTIME[name] ?? ROWS[name]?.across ?? "sum";
+const acrossOf = (name: string): Across => ROWS[name]?.across ?? "sum";
 const isCount = (name: string): boolean => name.endsWith("_total") || ROWS[name]?.type === "histogram";
 
 function summed(reports: readonly MetricsReport[]): Registry {

@@ -2,12 +2,14 @@
 // the hot path counts every publish. It must never let a peer choose a label's value.
 import { FAILURES } from "@nexus/protocol/failures.ts";
 import { CLIENT_FRAMES } from "@nexus/protocol/frames.ts";
+import { labelNames } from "@nexus/protocol/metric-row.ts";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { BrokerHealth } from "../core/fleet-ports.ts";
 import type { Metrics } from "../core/ports.ts";
 import type { JwksOutcome } from "./jwks-fetch.ts";
+import type { ServerMetricRow } from "./metrics/row.ts";
 import type { MetricsReport } from "./metrics-sum.ts";
-import { METRICS, type MetricName, type MetricRow, RUNTIME_METRICS } from "./metrics-table.ts";
+import { METRICS, type MetricName, RUNTIME_METRICS } from "./metrics-table.ts";
 import type { BusCounts } from "./redis/bus-counts.ts";
 import type { TriggerCount } from "./redis/trigger-use.ts";
 
@@ -185,12 +187,12 @@ export function createMetrics({ version }: { version: string }): ServerMetrics {
 
 const BREAKER_STATES = { closed: 0, half_open: 1, open: 2 } as const;
 
-const row = (name: MetricName): MetricRow => METRICS[name];
+const row = (name: MetricName): ServerMetricRow => METRICS[name];
 
 const optionsOf = (registry: Registry, name: MetricName) => ({
   name,
   help: row(name).help,
-  labelNames: [...(row(name).labels ?? [])],
+  labelNames: [...labelNames(row(name))],
   registers: [registry],
 });
 
@@ -204,7 +206,7 @@ function counterOf(registry: Registry, name: MetricName): (labels: Readonly<Reco
       for (const { labels, count } of counts.values()) this.inc(labels, count);
     },
   });
-  const order = row(name).labels ?? [];
+  const order = labelNames(row(name));
   return (labels, by = 1) => {
     let key = "";
     for (const label of order) key += `${labels[label] ?? ""}|`;
