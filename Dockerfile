@@ -8,6 +8,7 @@ WORKDIR /src
 # The lock file and the manifests first: a change of our code does not install again.
 COPY package.json bun.lock bunfig.toml ./
 COPY protocol/package.json protocol/
+COPY tracing/package.json tracing/
 COPY server/package.json server/
 COPY operator/package.json operator/
 COPY client/package.json client/

@@ -21,7 +21,16 @@ export const TIERS: readonly Tier[] = [
   {
     name: "unit",
     about: "rules and edges, real sockets on loopback",
-    paths: ["test/architecture", "test/client", "test/operator", "test/protocol", "test/scripts", "test/server", "test/support-tests"],
+    paths: [
+      "test/architecture",
+      "test/client",
+      "test/operator",
+      "test/protocol",
+      "test/scripts",
+      "test/server",
+      "test/support-tests",
+      "test/tracing",
+    ],
     timeoutMs: 15_000,
     parallel: 3,
     packages: [],

@@ -7,7 +7,7 @@ const root = new URL("../..", import.meta.url).pathname;
 
 async function sources(): Promise<readonly string[]> {
   const found: string[] = [];
-  for await (const path of new Glob("{protocol,server,operator,client,cli}/**/*.ts").scan({ cwd: root })) {
+  for await (const path of new Glob("{protocol,tracing,server,operator,client,cli}/**/*.ts").scan({ cwd: root })) {
     if (!path.includes("node_modules/")) found.push(path);
   }
   return found.sort();

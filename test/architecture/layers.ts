@@ -38,10 +38,11 @@ const RANKS: Readonly<Record<string, Readonly<Record<string, number>>>> = { serv
 /** Which other products a product may import. */
 const MAY: Readonly<Record<string, readonly string[]>> = {
   protocol: [],
-  server: ["protocol"],
-  operator: ["protocol"],
+  tracing: [],
+  server: ["protocol", "tracing"],
+  operator: ["protocol", "tracing"],
   client: ["protocol"],
-  cli: ["protocol", "server", "operator", "client"],
+  cli: ["protocol", "tracing", "server", "operator", "client"],
 };
 
 export function layerOf(path: string): Layer | undefined {
@@ -54,7 +55,7 @@ export function layerOf(path: string): Layer | undefined {
 export function allowed(from: Layer, to: Layer): boolean {
   if (from.product !== to.product) return MAY[from.product]?.includes(to.product) ?? false;
   const ranks = RANKS[from.product];
-  if (!ranks) return true; // protocol, client, cli have no layers of their own
+  if (!ranks) return true; // protocol, tracing, client, cli have no layers of their own
   if (from.name === to.name) return true;
   const [lower = Number.NaN, higher = Number.NaN] = [ranks[to.name], ranks[from.name]];
   return lower < higher;
