@@ -8,6 +8,7 @@ import { chartReadme } from "./generate/chart/readme.ts";
 import { crdTemplate, crdTemplatePath, valuesSchema, valuesYaml } from "./generate/chart/render.ts";
 import { configReference } from "./generate/config-reference.ts";
 import { crdYaml } from "./generate/crd.ts";
+import { logReference } from "./generate/log-reference.ts";
 import { plainRoles, rightsFile, rightsReference } from "./generate/rbac.ts";
 import { resourceReference } from "./generate/resource-reference.ts";
 import { failureReference, restReference, socketReference } from "./generate/wire-reference.ts";
@@ -23,6 +24,7 @@ export const GENERATED: readonly Generated[] = [
   { path: "docs/reference/websocket.md", render: socketReference },
   { path: "docs/reference/failures.md", render: failureReference },
   { path: "docs/reference/configuration.md", render: configReference },
+  { path: "docs/reference/logs.md", render: logReference },
   { path: "docs/reference/rights.md", render: rightsReference },
   { path: "operator/deploy/rbac.yaml", render: plainRoles },
   { path: "operator/deploy/admission-policy.yaml", render: plainPolicies },

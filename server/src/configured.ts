@@ -29,7 +29,8 @@ export async function loadBootCopy(live: LiveConfig, directory: string, log: Lev
       if (report.skipped.length === 0) took?.(bucket);
     },
   });
-  log.info("boot.loaded", { buckets, failed: failed + skipped, ...live.counts() });
+  const { tenants, templates, rejected } = live.counts();
+  log.info("boot.loaded", { buckets, failed: failed + skipped, tenants, templates, rejected });
 }
 
 /** What the cluster says wins while it says something. */

@@ -9,7 +9,7 @@ import { systemClock } from "@nexus/server/adapters/clock.ts";
 import { createLog } from "@nexus/server/adapters/log.ts";
 import { type RunningServer, type StartOptions, startServer } from "@nexus/server/server.ts";
 import { createAuthority } from "./cluster/pki.ts";
-import type { LogLine } from "./log-lines.ts";
+import { type LogLine, logLineOf } from "./log-lines.ts";
 
 export const ADMIN_NAME = "admin.nexus.default.nexus";
 export const ADMIN_TOKEN = "a-token-for-the-admin-port";
@@ -36,7 +36,7 @@ export async function startRealServer({ entries = [], env = {}, extra }: RealSer
   const parsed = parseConfig({ env, defaults: { http: LOOPBACK, ops: LOOPBACK, admin: LOOPBACK, drain: { propagationSeconds: 0 } } });
   if (!parsed.ok) throw new Error(parsed.errors.join("\n"));
   const lines: LogLine[] = [];
-  const log = createLog({ level: "debug", clock: systemClock, write: (line) => lines.push(JSON.parse(line) as LogLine) }); // our own lines
+  const log = createLog({ level: "debug", clock: systemClock, write: (line) => lines.push(logLineOf(line)) });
   const server = await startServer(parsed.config, extra ? { log, extra } : { log });
   if (entries.length > 0) server.live.load(makeBuckets(entries));
   const expected = new Set<string>();

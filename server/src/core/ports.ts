@@ -4,7 +4,9 @@ import type { ClusterSettings, TemplateSettings, TenantSettings } from "@nexus/p
 import type { Position } from "@nexus/protocol/cursor.ts";
 import type { Refusal } from "@nexus/protocol/failures.ts";
 import type { Audience, NotificationMetadata } from "@nexus/protocol/frames.ts";
+import type { TypedLog } from "@nexus/protocol/log-line.ts";
 import type { KeyScope } from "@nexus/protocol/resources/credentials.ts";
+import type { LogEvents } from "./log-events.ts";
 
 /** `now` is wall time in milliseconds since 1970; `monotonic` only grows and measures durations, in milliseconds. */
 export type Clock = { now(): number; monotonic(): number };
@@ -12,13 +14,8 @@ export type Clock = { now(): number; monotonic(): number };
 /** `uuid`: UUIDv7. `epoch`: 1-16 of `[A-Za-z0-9_-]`, never the same twice. */
 export type Ids = { uuid(): string; epoch(): string };
 
-/** `event` is a constant such as `session.closed`; fields are facts, never payloads, tokens or headers. */
-export type Log = {
-  debug(event: string, fields?: Readonly<Record<string, unknown>>): void;
-  info(event: string, fields?: Readonly<Record<string, unknown>>): void;
-  warn(event: string, fields?: Readonly<Record<string, unknown>>): void;
-  error(event: string, fields?: Readonly<Record<string, unknown>>): void;
-};
+/** Takes the events, levels and fields of the catalogue only; fields are facts, never payloads, tokens or headers. Never throws. */
+export type Log = TypedLog<LogEvents>;
 
 /** Everything delivered is an entry of a stream. Wire names: `user`, `broadcast`, `channel:<name>`. */
 export type StreamId =

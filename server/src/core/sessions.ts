@@ -3,6 +3,7 @@
 
 import { type ClosingCode, FAILURES, Failure, type FailureCode, isClosing, type Refusal } from "@nexus/protocol/failures.ts";
 import { SHUTDOWN_REASON } from "@nexus/protocol/frames.ts";
+import type { FieldsOf } from "@nexus/protocol/log-line.ts";
 import type { Defer } from "./defer.ts";
 import { Endings } from "./endings.ts";
 import type { Engine } from "./engine.ts";
@@ -11,6 +12,7 @@ import { controlFrame, errorFrame, type Frame, HEARTBEAT } from "./frame.ts";
 import { Hub } from "./hub.ts";
 import { Inbound } from "./inbound.ts";
 import { Joining } from "./joining.ts";
+import type { LogEvents } from "./log-events.ts";
 import { Marks } from "./marks.ts";
 import { type OpeningDeps, open, reserve } from "./opening.ts";
 import type { Outlet } from "./outlet.ts";
@@ -45,7 +47,7 @@ export class Sessions {
   readonly #hub: Hub;
   readonly #opening: OpeningDeps & SubscribeDeps;
   readonly #inbound: Inbound;
-  readonly #openFailed: (fields: object) => void;
+  readonly #openFailed: (fields: FieldsOf<LogEvents, "session.open_failed">) => void;
   #ordinal = 0;
   /** What silence was judged by so far. */
   #staleSeconds: number;
@@ -57,7 +59,7 @@ export class Sessions {
     const { store, bus, directory } = deps.engine;
     const sendQueueBytes = () => tenants.cluster().limits.sendQueueBytes;
     const end = (session: Session, code: ClosingCode) => this.end(session, code);
-    this.#openFailed = createSeldom({ log, clock }, "session.open_failed");
+    this.#openFailed = createSeldom(clock, ({ count, ...first }) => log.warn("session.open_failed", { ...first, count }));
     this.#marks = new Marks(store, log, defer);
     this.#flusher = new Flusher({ clock, metrics, defer, marks: this.#marks, sendQueueBytes, end, gatherWindowMs: deps.gatherWindowMs });
     const overflow = (session: Session) => this.end(session, "slow_consumer");

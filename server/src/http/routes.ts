@@ -1,11 +1,13 @@
 // Why: the public REST port: one route per declared operation, in Elysia, and the few answers that belong to no operation.
 // It must never let an error's own words out, and never log a URL: query strings may hold tokens.
 import { FAILURES, type Refusal } from "@nexus/protocol/failures.ts";
+import type { FieldsOf } from "@nexus/protocol/log-line.ts";
 import type { Operation } from "@nexus/protocol/rest/operation.ts";
 import { OPERATIONS, type OperationId } from "@nexus/protocol/rest/operations.ts";
 import { Elysia } from "elysia";
 import type { AddressOf, PeerListener } from "../core/client-address.ts";
 import type { Engine } from "../core/engine.ts";
+import type { LogEvents } from "../core/log-events.ts";
 import type { Clock, Ids, Log, Metrics, Tenants, TokenVerifier } from "../core/ports.ts";
 import { problemResponse, refusalOf } from "../core/problem.ts";
 import type { Publisher } from "../core/publish.ts";
@@ -53,7 +55,9 @@ export type Http = { fetch(request: Request, listener: PeerListener): Response |
 
 export function createHttp(deps: HttpDeps): Http {
   const { clock, ids, log, metrics, tenants } = deps;
-  const brokerAway = createSeldom({ log, clock }, "http.broker_unavailable");
+  const brokerAway = createSeldom<FieldsOf<LogEvents, "http.broker_unavailable">>(clock, ({ count, ...first }) =>
+    log.warn("http.broker_unavailable", { ...first, count }),
+  );
   let listener: PeerListener | undefined;
   const auth: AuthDeps = { ...deps, rates: deps.engine.rates, addressOf: (request) => deps.addressOf(request, listener) };
   const handlers: Partial<Record<OperationId, Handler>> = {

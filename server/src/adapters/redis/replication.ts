@@ -157,8 +157,9 @@ class Confirmer {
   }
 
   #note(isShort: boolean): void {
-    if (isShort !== this.#short)
-      this.#options.log.warn(isShort ? "redis.replicas_missing" : "redis.replicas_back", { wanted: this.#options.replicas });
+    const { log, replicas: wanted } = this.#options;
+    if (isShort && !this.#short) log.warn("redis.replicas_missing", { wanted });
+    if (!isShort && this.#short) log.info("redis.replicas_back", { wanted });
     this.#short = isShort;
   }
 }
