@@ -1,0 +1,80 @@
+// Why: what pages tell a reader to type or to look for has to exist: expressions, metric names, commands, log events. Pure.
+import type { Catalogue } from "./catalogue.ts";
+import { fencesOf, promqlIn } from "./page.ts";
+import { readExpression, selectorsIn } from "./promql/read.ts";
+import { REFERENCE, RUNBOOKS, type World } from "./world.ts";
+
+/** What stands for the reader's own names in expressions of runbooks. */
+const PLACEHOLDERS: Readonly<Record<string, string>> = {
+  namespace: "NAMESPACE",
+  nexus_namespace: "NAMESPACE",
+  nexus_cluster: "CLUSTER",
+  pod: "POD",
+  tenant: "TENANT",
+};
+
+/** Expressions and names in the text of all pages. */
+export function complaintsOfProse({ metrics, pages, commands, logEvents }: World, catalogue: Catalogue): readonly string[] {
+  const families = new Set(metrics.map(({ name }) => name));
+  const labels = new Set([...metrics.flatMap((metric) => metric.labels), "nexus_cluster", "nexus_namespace"]);
+  return [...pages].flatMap(([path, text]) => {
+    const wrong: string[] = [];
+    for (const expr of promqlIn(text)) {
+      for (const complaint of readExpression(expr, catalogue).complaints) wrong.push(`"${expr}" ${complaint}`);
+      if (path.startsWith(RUNBOOKS)) wrong.push(...complaintsOfPlaceholders(expr));
+    }
+    if (path !== REFERENCE)
+      for (const name of metricWords(text))
+        if (!families.has(name) && !catalogue.has(name) && !labels.has(name)) wrong.push(`names ${name}, which no registry exports`);
+    if (path.startsWith(RUNBOOKS)) wrong.push(...complaintsOfCommands(text, commands), ...complaintsOfEvents(text, logEvents));
+    return wrong.map((complaint) => `${path}: ${complaint}`);
+  });
+}
+
+const METRIC_PREFIXES = ["nexus_", "controller_runtime_", "workqueue_", "rest_client_", "leader_election_", "reflector_", "nodejs_"];
+
+/** Words in backticks that look like a metric: `nexus_sessions`, `nexus_triggers_total{form}`. */
+function metricWords(text: string): readonly string[] {
+  const outside = text.replace(/^ *```[\s\S]*?^ *```/gm, "");
+  return [...outside.matchAll(/`([a-z]+[_:][a-z0-9_:]*[a-z0-9])(?:\{[^`]*\})?`/g)]
+    .map(([, name = ""]) => name)
+    .filter((name) => name.startsWith("nexus:") || METRIC_PREFIXES.some((prefix) => name.startsWith(prefix)));
+}
+
+function complaintsOfPlaceholders(expr: string): readonly string[] {
+  return selectorsIn(expr).flatMap(({ matchers }) =>
+    matchers.flatMap(({ label, value }) => {
+      const wanted = PLACEHOLDERS[label];
+      return wanted === undefined || value === wanted || value === "" ? [] : [`"${expr}" says ${label}="${value}" and not "${wanted}"`];
+    }),
+  );
+}
+
+const shellLines = (text: string) =>
+  fencesOf(text)
+    .filter(({ language }) => language === "sh")
+    .flatMap(({ text: block }) => block.split("\n"));
+
+function complaintsOfCommands(text: string, commands: readonly string[]): readonly string[] {
+  const asked = [
+    ...shellLines(text).flatMap((line) => [...line.matchAll(/(?:^|[|&;(]\s*)(?:kubectl )?nexus ([a-z-]+)/g)]),
+    ...text.matchAll(/`(?:kubectl )?nexus ([a-z-]+)/g),
+  ];
+  return asked
+    .map(([, command = ""]) => command)
+    .filter((command) => !commands.includes(command))
+    .map((command) => `tells to run nexus ${command}, which does not exist`);
+}
+
+/** `grep session.closed` in a block, and `log event `session.closed`` in the text. */
+function complaintsOfEvents(text: string, events: readonly string[]): readonly string[] {
+  const asked = [
+    ...shellLines(text).flatMap((line) => [...line.matchAll(/\bgrep (?:-\w+ )*'?"?([a-z_.|\\]+\.[a-z_.|\\]+)/g)]),
+    ...text.matchAll(/\blog events? `([a-z_.]+)`/g),
+  ];
+  return asked
+    .flatMap(([, names = ""]) => names.split(/\\?\|/))
+    .map((name) => name.replaceAll("\\", ""))
+    .filter((name) => name !== "" && !events.includes(name))
+    .map((name) => `looks for log event ${name}, which nobody writes`);
+}
