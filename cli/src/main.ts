@@ -47,6 +47,9 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   },
 };
 
+/** What `nexus <command>` knows; pages name no other. */
+export const COMMAND_NAMES: readonly string[] = Object.keys(COMMANDS);
+
 export async function main(argv: readonly string[], io: Io): Promise<number> {
   const [name, ...rest] = argv;
   if (name === undefined || name === "help" || name === "--help" || name === "-h") return await help(rest, io);

@@ -1,36 +1,18 @@
 // Why: a check that never complains is no check. Each is given a small world with exactly one fault and has to say exactly that;
 // the world without a fault has to pass.
 import { describe, expect, test } from "bun:test";
-import { renderGroups } from "@nexus/operator/desired/monitoring/rules/render.ts";
+import type { Alert, Recording } from "@nexus/operator/desired/monitoring/rules/model.ts";
 import { catalogueOf } from "../../scripts/check/monitoring/catalogue.ts";
 import { complaintsOf } from "../../scripts/check/monitoring/check.ts";
 import { readExpression } from "../../scripts/check/monitoring/promql/read.ts";
 import type { Panel } from "../../scripts/check/monitoring/world.ts";
-import { aPage, aWorld, BASE, METRICS, RULES } from "./monitoring-world.ts";
+import { aPage, aWorld, BASE, METRICS, RULES, ruleFile } from "./monitoring-world.ts";
 
 const withPage = (path: string, text: string) => aWorld({ pages: new Map([...aWorld().pages, [path, text]]) });
 const withoutPage = (path: string) => aWorld({ pages: new Map([...aWorld().pages].filter(([name]) => name !== path)) });
-/** The world whose alert is changed. */
-const withAlert = (change: Partial<(typeof RULES)["alert"]>, more: readonly (typeof RULES)["alert"][] = []) =>
-  aWorld({
-    rules: [
-      {
-        from: "fleet",
-        scope: RULES.scope,
-        groups: renderGroups([{ name: "g", rules: [RULES.recording, { ...RULES.alert, ...change }, ...more] }], BASE),
-      },
-    ],
-  });
-const withRecording = (change: Partial<(typeof RULES)["recording"]>) =>
-  aWorld({
-    rules: [
-      {
-        from: "fleet",
-        scope: RULES.scope,
-        groups: renderGroups([{ name: "g", rules: [{ ...RULES.recording, ...change }, RULES.alert] }], BASE),
-      },
-    ],
-  });
+/** The world whose alert, or recording rule, is changed. */
+const withAlert = (change: Partial<Alert>) => aWorld({ rules: [ruleFile([RULES.recording, { ...RULES.alert, ...change }])] });
+const withRecording = (change: Partial<Recording>) => aWorld({ rules: [ruleFile([{ ...RULES.recording, ...change }, RULES.alert])] });
 const withPanel = (change: Partial<Panel>) =>
   aWorld({
     dashboards: aWorld().dashboards.map((dashboard) => ({
@@ -97,10 +79,7 @@ describe("an alert without page or tests", () => {
   });
 
   test("an alert whose runbook_url leads elsewhere", () => {
-    const [file] = aWorld().rules;
-    const rules = file
-      ? [{ ...file, groups: renderGroups([{ name: "g", rules: [RULES.recording, RULES.alert] }], "https://other.example") }]
-      : [];
+    const rules = [ruleFile([RULES.recording, RULES.alert], "https://other.example")];
     expect(complaintsOf(aWorld({ rules }))).toEqual([
       "fleet: NexusBusy has the runbook_url https://other.example/NexusBusy, which does not lead to its page",
     ]);
@@ -144,6 +123,18 @@ describe("a rule that cannot work", () => {
     ["no label to route by", `sum by (namespace) (nexus_sessions{${SCOPE}}) > 1`, "loses label nexus_cluster, by which alerts are routed"],
   ])("an alert with %s", (_what, expr, complaint) => {
     expect(complaintsOf(withAlert({ expr, summary: "Busy" }))).toEqual([`fleet: NexusBusy ${complaint}`]);
+  });
+
+  test("an alert about some clusters has all labels by which they are routed, one about none has none of them", () => {
+    const world = (expr: string) => {
+      const [some] = withAlert({ expr, summary: "Busy" }).rules;
+      const rules = some ? [{ ...some, routing: { ...some.routing, always: false } }] : [];
+      return complaintsOf(aWorld({ rules, dashboards: [] }));
+    };
+    expect(world(`sum(nexus_sessions{${SCOPE}}) > 1`)).toEqual([]);
+    expect(world(`sum by (namespace) (nexus_sessions{${SCOPE}}) > 1`)).toEqual([
+      "fleet: NexusBusy loses label nexus_cluster, by which alerts are routed",
+    ]);
   });
 
   test("a recording rule with a metric no registry exports is blamed, the alert on it is not", () => {

@@ -2,7 +2,7 @@
 import type { Alert, Recording } from "@nexus/operator/desired/monitoring/rules/model.ts";
 import { renderGroups } from "@nexus/operator/desired/monitoring/rules/render.ts";
 import type { Metric } from "../../scripts/check/monitoring/catalogue.ts";
-import type { World } from "../../scripts/check/monitoring/world.ts";
+import type { RuleFile, World } from "../../scripts/check/monitoring/world.ts";
 
 export const BASE = "https://runbooks.example";
 
@@ -24,6 +24,13 @@ const RECORDING: Recording = {
   expr: 'sum by (namespace, nexus_cluster, pod) (nexus_sessions{namespace="prod",nexus_cluster="live"})',
 };
 export const RULES = { alert: ALERT, recording: RECORDING, scope: { namespace: "prod", nexus_cluster: "live" } };
+const ROUTING = { labels: ["namespace", "nexus_cluster"], always: true };
+
+/** The rules as one file of a fleet. */
+export const ruleFile = (rules: readonly (Alert | Recording)[], base: string = BASE): RuleFile => ({
+  ...{ from: "fleet", scope: RULES.scope, routing: ROUTING },
+  groups: renderGroups([{ name: "g", rules }], base),
+});
 
 /** A page with everything a page needs. */
 export const aPage = (name: string): string => `# ${name}
@@ -72,7 +79,7 @@ const OTHER = "# Other\n\n## When a pod stops\n\n## `nexus.dev/paused`:  [true](
 export function aWorld(change: Partial<World> = {}): World {
   return {
     metrics: METRICS,
-    rules: [{ from: "fleet", scope: RULES.scope, groups: renderGroups([{ name: "g", rules: [ALERT, RECORDING] }], BASE) }],
+    rules: [ruleFile([ALERT, RECORDING])],
     cases: [{ alert: "NexusBusy", fires: [1], silent: [1], boundary: [1], missing: [1] }],
     dashboards: [
       {

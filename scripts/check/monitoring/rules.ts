@@ -51,7 +51,7 @@ export function withRecordings(catalogue: Catalogue, files: readonly RuleFile[])
 
 /** Expressions and texts of every rule. */
 export function complaintsOfRules({ rules, runbookBase, pages }: World, catalogue: Catalogue): readonly string[] {
-  return rules.flatMap(({ from, groups, scope }) =>
+  return rules.flatMap(({ from, groups, scope, routing }) =>
     rulesOf(groups).flatMap((rule) => {
       const name = `${from}: ${isAlert(rule) ? rule.alert : rule.record}`;
       const { labels, complaints } = readExpression(rule.expr, catalogue);
@@ -59,8 +59,7 @@ export function complaintsOfRules({ rules, runbookBase, pages }: World, catalogu
       if (isRecording(rule) && !/^nexus(:[a-z0-9_]+)+$/.test(rule.record)) wrong.push("is not named nexus:<what>:<how>");
       if (isAlert(rule)) {
         wrong.push(...complaintsOfTexts(rule, labels?.possible));
-        for (const label of Object.keys(scope).filter((one) => labels && !labels.always.has(one)))
-          wrong.push(`loses label ${label}, by which alerts are routed`);
+        if (labels) wrong.push(...complaintsOfRouting(labels.always, routing));
         const page = `${RUNBOOKS}${rule.alert}.md`;
         if (rule.annotations.runbook_url !== `${runbookBase}/${rule.alert}`)
           wrong.push(`has the runbook_url ${rule.annotations.runbook_url}, which does not lead to its page`);
@@ -69,6 +68,12 @@ export function complaintsOfRules({ rules, runbookBase, pages }: World, catalogu
       return wrong.map((complaint) => `${name} ${complaint}`);
     }),
   );
+}
+
+function complaintsOfRouting(labels: ReadonlySet<string>, { labels: wanted, always }: RuleFile["routing"]): readonly string[] {
+  const missing = wanted.filter((label) => !labels.has(label));
+  if (missing.length === 0 || (!always && missing.length === wanted.length)) return [];
+  return missing.map((label) => `loses label ${label}, by which alerts are routed`);
 }
 
 function outOfScope(expr: string, scope: RuleFile["scope"]): readonly string[] {

@@ -11,6 +11,8 @@ export type RuleFile = {
   readonly groups: readonly RenderedGroup[];
   /** Matchers every selector has to carry: without them a Prometheus of many clusters would mix them. */
   readonly scope: Readonly<Record<string, string>>;
+  /** Labels that an alert has all of, or none: what routes match on. `always`: each alert has them. */
+  readonly routing: { readonly labels: readonly string[]; readonly always: boolean };
 };
 
 /** The four ways in which promtool is asked about each alert; a list or text that is empty counts as missing. */

@@ -89,14 +89,17 @@ function readSelector(node: SyntaxNode, reader: Reader): Value {
     reader.complain(`names ${name}, which no registry exports`);
     return UNKNOWN;
   }
-  for (const matcher of matchersOf(node, reader)) {
-    if (matcher.label === "__name__") continue;
-    if (!series.labels) continue;
-    if (!series.labels.possible.has(matcher.label)) reader.complain(`asks for label ${matcher.label}, which ${name} does not have`);
+  if (!series.labels) return UNKNOWN;
+  const { always, possible } = series.labels;
+  const matchers = matchersOf(node, reader).filter(({ label }) => label !== "__name__");
+  for (const matcher of matchers) {
+    if (!possible.has(matcher.label)) reader.complain(`asks for label ${matcher.label}, which ${name} does not have`);
     else if (!canMatch(matcher, series.values[matcher.label]))
       reader.complain(`asks for ${matcher.label}${matcher.operator}"${matcher.value}", which ${name} never says`);
   }
-  return { scalar: false, labels: series.labels };
+  const named = matchers.filter(({ operator, value }) => operator === "=" && value !== "").map(({ label }) => label);
+  // A label that only some series of the name have is a label of all that pass a matcher of it.
+  return vector([...always, ...named], [...possible, ...named]);
 }
 
 /** Operators whose result is some of the series they were given, labels and all. */
