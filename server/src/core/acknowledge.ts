@@ -4,9 +4,10 @@ import type { Refusal } from "@nexus/protocol/failures.ts";
 import type { ClientFrameOf } from "@nexus/protocol/frames.ts";
 import type { Flusher } from "./flusher.ts";
 import { controlFrame } from "./frame.ts";
-import type { StreamId, StreamStore, Tenants } from "./ports.ts";
+import type { Page, StreamId, StreamStore, Tenants } from "./ports.ts";
 import type { Receipts } from "./record-ports.ts";
 import type { Session } from "./session.ts";
+import { type DeliveryTraces, MAX_ACK_SPANS } from "./trace-delivery.ts";
 
 /** The most a cumulative ACK is noted for in delivery status; an inbox keeps fewer as a rule. */
 const MAX_NOTED = 1000;
@@ -16,6 +17,7 @@ export type AcknowledgeDeps = {
   readonly tenants: Tenants;
   readonly store: Pick<StreamStore, "has" | "acknowledge" | "setMark" | "top" | "page">;
   readonly receipts: Pick<Receipts, "acknowledged" | "find">;
+  readonly traces?: DeliveryTraces | undefined;
 };
 
 /** Answers `acked`, or returns `invalid_ack` for the caller to answer. */
@@ -29,8 +31,10 @@ export async function acknowledge(
   const echo = id === undefined ? {} : { id };
   if ("notification_id" in payload) {
     const { notification_id } = payload;
+    const span = deps.traces?.isOn ? deps.traces.ack(session.tenant, session.user, notification_id) : undefined;
     const known =
       (await deps.store[isAcked ? "acknowledge" : "has"](inbox, notification_id)) || (await wasHeard(deps, session, notification_id));
+    span?.end({}, known ? undefined : "invalid_ack");
     if (!known) return { code: "invalid_ack", detail: "No such notification in this user's inbox" };
     deps.receipts.acknowledged(session.tenant, notification_id, session.user);
     deps.flusher.reply(session, controlFrame({ type: "acked", notification_id, ...echo }));
@@ -44,8 +48,15 @@ export async function acknowledge(
   const { entries } = await deps.store.page(inbox, { before: up_to.offset + 1, limit: MAX_NOTED });
   for (const { entry } of entries) deps.receipts.acknowledged(session.tenant, entry.notification.id, session.user);
   if (isAcked) await deps.store.setMark(inbox, up_to);
+  if (deps.traces?.isOn) traceAcks(deps.traces, session, entries);
   deps.flusher.reply(session, controlFrame({ type: "acked", up_to, ...echo }));
   return undefined;
+}
+
+/** The place of a cumulative ACK says nothing of when each was seen: its spans have no length. */
+function traceAcks(traces: DeliveryTraces, { tenant, user }: Session, entries: Page["entries"]): void {
+  const followed = entries.filter(({ entry }) => entry.notification.trace !== undefined);
+  for (const { entry } of followed.slice(0, MAX_ACK_SPANS)) traces.ack(tenant, user, entry.notification.id)?.end();
 }
 
 /** Whether it went to something this session listens to beside its inbox. */

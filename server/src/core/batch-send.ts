@@ -2,10 +2,11 @@
 // It must never send an item twice under one key.
 import type { Refusal } from "@nexus/protocol/failures.ts";
 import { NIL_UUID } from "@nexus/protocol/rest/content.ts";
+import type { Span } from "@nexus/tracing/span.ts";
 import { type BatchItem, isMany, type SentItem } from "./batch-items.ts";
 import type { IdempotencyClaim } from "./ports.ts";
 import { refusalOf } from "./problem.ts";
-import { append } from "./publish-append.ts";
+import { append, MOST_TRACED } from "./publish-append.ts";
 import { type Prepared, type PublisherDeps, prepare, takeQuota, tenantOf } from "./publish-content.ts";
 import { partOf } from "./publish-keys.ts";
 import { sendTo } from "./publish-many.ts";
@@ -16,14 +17,14 @@ export type SendItem = (item: BatchItem, index: number) => Promise<SentItem>;
 /** Who publishes; `source` is what an item's own overrides. */
 export type Publishing = { readonly tenant: string; readonly source: string };
 
-/** `isQuotaTaken`: the tenant's publish quota is not asked again. */
-type Sending = { readonly claim: IdempotencyClaim | undefined; readonly isQuotaTaken: boolean };
+/** `isQuotaTaken`: the tenant's publish quota is not asked again. `span`: of the whole batch. */
+type Sending = { readonly claim: IdempotencyClaim | undefined; readonly isQuotaTaken: boolean; readonly span: Span | undefined };
 
 /**
  * Sends for real. An item is refused with what a publish is refused with, and `limit_exceeded`. When the engine breaks
  * before anything was sent it throws; later that is the item's failure.
  */
-export function sender(deps: PublisherDeps, { tenant, source }: Publishing, { claim, isQuotaTaken }: Sending): SendItem {
+export function sender(deps: PublisherDeps, { tenant, source }: Publishing, { claim, isQuotaTaken, span }: Sending): SendItem {
   let sent = 0;
   let broken = 0;
   async function prepared({ target, content }: BatchItem): Promise<Prepared | Refusal> {
@@ -35,7 +36,8 @@ export function sender(deps: PublisherDeps, { tenant, source }: Publishing, { cl
   return async (item, index) => {
     try {
       const ready = await prepared(item);
-      const result = "code" in ready ? refused(ready) : await sendItem(deps, ready, { item, claim: claim && partOf(claim, index) });
+      const placed: Placed = { item, claim: claim && partOf(claim, index), span: index < MOST_TRACED ? span : undefined };
+      const result = "code" in ready ? refused(ready) : await sendItem(deps, ready, placed);
       if (result.kind === "published") sent++;
       else failed(deps, tenant, item);
       return result;
@@ -55,19 +57,19 @@ function failed({ engine, metrics }: PublisherDeps, tenant: string, { target: { 
   metrics.published(kind === "broadcast" ? "broadcast" : kind.startsWith("user") ? "inbox" : "channel", "refused");
 }
 
-type Placed = { readonly item: BatchItem; readonly claim: IdempotencyClaim | undefined };
+type Placed = { readonly item: BatchItem; readonly claim: IdempotencyClaim | undefined; readonly span?: Span | undefined };
 
-async function sendItem(deps: PublisherDeps, prepared: Prepared, { item: { target }, claim }: Placed): Promise<SentItem> {
+async function sendItem(deps: PublisherDeps, prepared: Prepared, { item: { target }, claim, span }: Placed): Promise<SentItem> {
   const id = deps.ids.uuid();
   if (isMany(target)) {
     const streams = streamsOf(prepared.tenantId, target);
     if (streams.size === 0) return { kind: "published", notificationId: NIL_UUID, deliveredTo: 0, queued: false };
-    const outcome = await sendTo(deps, prepared, { streams, id, claim });
+    const outcome = await sendTo(deps, prepared, { streams, id, claim, span });
     if ("code" in outcome) return refused(outcome);
     const { notificationId, deliveredTo, queued } = outcome;
     return { kind: "published", notificationId, deliveredTo, queued };
   }
-  const outcome = await append(deps, prepared, { stream: streamOf(prepared.tenantId, target), id, claim });
+  const outcome = await append(deps, prepared, { stream: streamOf(prepared.tenantId, target), id, claim, span });
   if ("code" in outcome) return refused(outcome);
   const { notificationId, deliveredTo, queued } = outcome.record;
   return { kind: "published", notificationId, deliveredTo, queued };

@@ -1,21 +1,23 @@
 // Why: up to a hundred publishes in one request, in order, each with its own result. It must never send an item twice under
 // one key, nor answer a replay otherwise than it answered first.
 import type { FailureCode, Refusal } from "@nexus/protocol/failures.ts";
+import type { Span } from "@nexus/tracing/span.ts";
 import { type BatchItem, type BatchItemResult, duplicateKey } from "./batch-items.ts";
 import { recaller, type SendItem, sender } from "./batch-send.ts";
 import type { IdempotencyClaim } from "./ports.ts";
-import { type PublisherDeps, tenantOf } from "./publish-content.ts";
+import { type PublisherDeps, type Traced, tenantOf } from "./publish-content.ts";
 import { bindKey, CONFLICT, claimOf, IN_FLIGHT, type Keyed, type KeyHead } from "./publish-keys.ts";
 
 /** `items` are those of `batchItems`. */
-export type BatchInput = Keyed & {
-  readonly items: readonly BatchItem[];
-  /** Stop at the first item that reached nobody, whatever the reason. */
-  readonly stopOnError: boolean;
-  /** Skip an item with the target and event type of an earlier one that was published. */
-  readonly deduplicate: boolean;
-  readonly source: string;
-};
+export type BatchInput = Keyed &
+  Traced & {
+    readonly items: readonly BatchItem[];
+    /** Stop at the first item that reached nobody, whatever the reason. */
+    readonly stopOnError: boolean;
+    /** Skip an item with the target and event type of an earlier one that was published. */
+    readonly deduplicate: boolean;
+    readonly source: string;
+  };
 
 /** `results`: one per item, in order. `occurredAt`: of the batch, in milliseconds since 1970. */
 export type BatchSuccess = {
@@ -26,13 +28,13 @@ export type BatchSuccess = {
   readonly replayed: boolean;
 };
 
-/** See `Publisher.batch`. */
-export async function publishBatch(deps: PublisherDeps, input: BatchInput): Promise<BatchSuccess | Refusal> {
+/** See `Publisher.batch`. `span`: of the batch, where its trace is recorded. */
+export async function publishBatch(deps: PublisherDeps, input: BatchInput, span?: Span): Promise<BatchSuccess | Refusal> {
   const tenant = tenantOf(deps, input.tenant);
   if ("code" in tenant) return tenant;
   const claim = claimOf(input);
-  if (claim) return await keyedBatch(deps, input, claim);
-  const results = await walk(input, sender(deps, input, { claim, isQuotaTaken: false }), published(deps, input));
+  if (claim) return await keyedBatch(deps, input, { claim, span });
+  const results = await walk(input, sender(deps, input, { claim, isQuotaTaken: false, span }), published(deps, input));
   return { kind: "batch", batchId: deps.ids.uuid(), occurredAt: deps.clock.now(), results, replayed: false };
 }
 
@@ -40,7 +42,11 @@ export async function publishBatch(deps: PublisherDeps, input: BatchInput): Prom
  * Each item's record lies beside its streams; which items were refused lies in the engine's records of writes, once the
  * batch was answered. A batch that was cut off has no such record: asked again, it sends what has no record yet.
  */
-async function keyedBatch(deps: PublisherDeps, input: BatchInput, claim: IdempotencyClaim): Promise<BatchSuccess | Refusal> {
+async function keyedBatch(
+  deps: PublisherDeps,
+  input: BatchInput,
+  { claim, span }: { readonly claim: IdempotencyClaim; readonly span: Span | undefined },
+): Promise<BatchSuccess | Refusal> {
   const { writes } = deps.engine;
   const head = await bindKey(deps, input.tenant, claim);
   if ("code" in head) return head;
@@ -56,7 +62,7 @@ async function keyedBatch(deps: PublisherDeps, input: BatchInput, claim: Idempot
   let isOver = false;
   try {
     // The quota of a batch that was cut off was taken when it was first asked.
-    const results = await walk(input, sender(deps, input, { claim, isQuotaTaken: !head.isNew }), published(deps, input));
+    const results = await walk(input, sender(deps, input, { claim, isQuotaTaken: !head.isNew, span }), published(deps, input));
     if (!results.some((result) => result.kind === "refused" && RETRIED.has(result.refusal.code))) {
       await writes.finish(scope, claim.key, { status: 200, body: toRemember(results) });
       isOver = true;

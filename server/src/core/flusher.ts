@@ -8,6 +8,7 @@ import type { Marks } from "./marks.ts";
 import type { Clock, Metrics } from "./ports.ts";
 import type { Session } from "./session.ts";
 import { makeRoom } from "./slow-consumer.ts";
+import type { DeliveryTrace } from "./trace-delivery.ts";
 
 const MAX_WINDOW_MS = 2;
 /** Smaller frames cost more to compress than they save, also where the client asked for it. */
@@ -33,6 +34,8 @@ export class Flusher {
   #dirty: Session[] = [];
   /** When the entries of this pass were published. */
   #published: number[] = [];
+  /** Entries of this pass whose traces are recorded. */
+  #traced: DeliveryTrace[] | undefined;
   #scheduled = false;
   #windowMs = 0;
   #endedAt = 0;
@@ -45,7 +48,11 @@ export class Flusher {
 
   /** An entry is about to be enqueued for its listeners: its latency is measured when the pass is over. */
   published(frame: Frame): void {
-    if (frame.entry) this.#published.push(frame.entry.occurredAt);
+    if (!frame.entry) return;
+    this.#published.push(frame.entry.occurredAt);
+    if (!frame.entry.trace) return;
+    this.#traced ??= [];
+    this.#traced.push(frame.entry.trace);
   }
 
   /** Adds a frame to a session's queue; it leaves with the next pass. */
@@ -121,6 +128,7 @@ export class Flusher {
       if (entry) {
         this.#written[session.transport]++;
         if (entry.marks && entry.position) this.#deps.marks.note(entry.fan, entry.position);
+        if (entry.trace) entry.trace.written(session);
       }
       if (result < 0) {
         session.blocked = true;
@@ -159,8 +167,14 @@ export class Flusher {
     if (sse > 0) metrics.delivered("sse", sse);
     const now = clock.now();
     if (websocket + sse > 0) for (const at of published) metrics.deliveryLatency(now - at);
+    if (this.#traced) this.#endTraces(this.#traced);
     this.#adapt(startedAt, clock.monotonic());
   };
+
+  #endTraces(traced: readonly DeliveryTrace[]): void {
+    this.#traced = undefined;
+    for (const trace of traced) trace.passed();
+  }
 
   #schedule(): void {
     if (this.#scheduled) return;

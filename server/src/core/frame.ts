@@ -7,6 +7,7 @@ import { type FrameId, PRIORITIES, type ServerFrame } from "@nexus/protocol/fram
 import type { ChannelRule } from "@nexus/protocol/resources/settings.ts";
 import type { Fan } from "./fan.ts";
 import type { Entry } from "./ports.ts";
+import type { DeliveryTrace } from "./trace-delivery.ts";
 
 /** What a frame that carries an entry is judged by. Times in milliseconds since 1970; `rank` is the priority's index, Low is 0. */
 export type EntryFacts = {
@@ -18,6 +19,8 @@ export type EntryFacts = {
   readonly expiresAt: number;
   /** Writing it moves the user's mark. */
   readonly marks: boolean;
+  /** Told of every write, where the entry's trace is recorded. */
+  readonly trace?: DeliveryTrace | undefined;
 };
 
 /** Where a session stands in a stream from this frame on. */
@@ -76,7 +79,7 @@ export function expiryOf({ notification }: Entry): number {
 }
 
 /** Encodes an entry. The payload is JSON text already and is placed as it is. */
-export function entryFrame(entry: Entry, fan: Fan, how: Pick<EntryFacts, "policy" | "marks">): Frame {
+export function entryFrame(entry: Entry, fan: Fan, how: Pick<EntryFacts, "policy" | "marks" | "trace">): Frame {
   const { notification, position } = entry;
   const { id, occurredAt, eventType, payloadJson, metadata } = notification;
   const offset = position ? `,"offset":${position.offset}` : "";
@@ -88,6 +91,10 @@ export function entryFrame(entry: Entry, fan: Fan, how: Pick<EntryFacts, "policy
     type: "notification",
     text,
     bytes: Buffer.byteLength(text),
-    entry: { fan, position, rank, occurredAt, expiresAt: expiryOf(entry), ...how },
+    entry: { fan, position, rank, occurredAt, expiresAt: expiryOf(entry), policy: how.policy, marks: how.marks, trace: how.trace },
   };
 }
+
+/** The same frame, and who is told of its writes: for one session, where the frame itself is shared. */
+export const followed = (frame: Frame, trace: DeliveryTrace | undefined): Frame =>
+  trace && frame.entry ? { ...frame, entry: { ...frame.entry, trace } } : frame;

@@ -12,6 +12,7 @@ import { LiveFan } from "./live-fan.ts";
 import type { Bus, BusListener, Clock, Entry, Log, StreamId, StreamStore, Tenants } from "./ports.ts";
 import type { Held, Session } from "./session.ts";
 import { retentionOf, slowConsumerPolicy, streamKey } from "./streams.ts";
+import type { DeliveryTrace, DeliveryTraces } from "./trace-delivery.ts";
 
 /** How long a stream without listeners stays subscribed, in milliseconds: reconnecting clients find it ready. */
 const LINGER_MS = 5000;
@@ -31,6 +32,7 @@ export type HubDeps = {
   readonly defer: Defer;
   readonly sendQueueBytes: () => number;
   readonly overflow: (session: Session) => void;
+  readonly traces?: DeliveryTraces | undefined;
 };
 
 export class Hub {
@@ -137,12 +139,12 @@ export class Hub {
   }
 
   /** Encodes an entry for one stream; the policy is looked up once for all listeners. */
-  encode(entry: Entry, fan: Fan): Frame | undefined {
+  encode(entry: Entry, fan: Fan, trace?: DeliveryTrace): Frame | undefined {
     const cluster = this.#deps.tenants.cluster();
     const tenant = this.#deps.tenants.tenant(fan.stream.tenant);
     if (!tenant) return undefined; // removed while the entry was on its way
     const marks = fan.stream.kind === "inbox" && tenant.quotas.inbox.mode === "Delivered";
-    return entryFrame(entry, fan, { policy: slowConsumerPolicy(fan.stream, cluster, tenant), marks });
+    return entryFrame(entry, fan, { policy: slowConsumerPolicy(fan.stream, cluster, tenant), marks, trace });
   }
 
   /** As {@link encode}, for entries that many sessions read after each other: the same entry is encoded once. */
@@ -195,19 +197,23 @@ export class Hub {
   #fanOut(fan: LiveFan | undefined, entry: Entry): void {
     if (!fan) return;
     const { position } = entry;
-    const frame = this.encode(entry, fan);
+    const { flusher, traces } = this.#deps;
+    const trace = entry.notification.trace !== undefined && traces?.isOn ? traces.fanOut(entry) : undefined;
+    const frame = this.encode(entry, fan, trace?.delivery);
     if (!frame) return;
-    const { flusher } = this.#deps;
     const { audience } = entry.notification.metadata;
     flusher.published(frame);
+    let handed = 0;
     for (const session of fan.members) {
       const held = session.joining?.get(fan);
       if (!held && fan.hasHad(session, position)) continue;
       if (held && position) held.first ??= position;
       if (audience && !isAddressed(audience, session)) continue;
+      handed++;
       if (held) this.#hold(session, held, frame);
       else flusher.enqueue(session, frame);
     }
+    trace?.end(handed);
     flusher.urge(frame);
   }
 

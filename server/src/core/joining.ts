@@ -5,12 +5,13 @@ import type { StreamState } from "@nexus/protocol/frames.ts";
 import { isAddressed } from "./audience.ts";
 import type { Fan } from "./fan.ts";
 import type { Flusher } from "./flusher.ts";
-import { NOWHERE, type Place } from "./frame.ts";
+import { type Frame, followed, NOWHERE, type Place } from "./frame.ts";
 import type { Hub } from "./hub.ts";
 import type { Marks } from "./marks.ts";
 import type { Entry, ReadResult, StreamStore, Tenants } from "./ports.ts";
 import type { Session } from "./session.ts";
 import { retentionOf } from "./streams.ts";
+import type { DeliveryTraces } from "./trace-delivery.ts";
 
 /** What is written at once while catching up, in bytes. */
 const CHUNK_BYTES = 65_536;
@@ -22,6 +23,7 @@ export type JoiningDeps = {
   readonly tenants: Tenants;
   readonly store: Pick<StreamStore, "top" | "read" | "unread">;
   readonly sendQueueBytes: () => number;
+  readonly traces?: DeliveryTraces | undefined;
 };
 
 /** Where a session stands in a stream it has just joined. `state.offset` is the place before the first of `entries`. */
@@ -71,7 +73,7 @@ export class Joining {
     const { hub, flusher } = this.#deps;
     const chunkBytes = Math.min(CHUNK_BYTES, this.#deps.sendQueueBytes());
     for (const entry of entries) {
-      const frame = hub.encodeKept(entry, fan);
+      const frame = this.#frameOf(entry, fan);
       if (!frame) continue;
       if (session.queuedBytes + frame.bytes > chunkBytes) flusher.write(session);
       if (session.blocked) await new Promise<void>((resolve) => (session.onDrained = resolve));
@@ -80,6 +82,13 @@ export class Joining {
     }
     hub.release(session, fan, from);
     flusher.write(session);
+  }
+
+  #frameOf(entry: Entry, fan: Fan): Frame | undefined {
+    const { hub, traces } = this.#deps;
+    const frame = hub.encodeKept(entry, fan);
+    if (entry.notification.trace === undefined || !traces?.isOn || !frame) return frame;
+    return followed(frame, traces.catchUp(entry));
   }
 
   #read(fan: Fan, since: Position): Promise<ReadResult> {

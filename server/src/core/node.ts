@@ -2,6 +2,7 @@
 // It must never open a port.
 
 import { Failure, type Refusal } from "@nexus/protocol/failures.ts";
+import type { Tracer } from "@nexus/tracing/tracer.ts";
 import { type AdmissionDeps, admit, type Candidate } from "./admission.ts";
 import type { Defer } from "./defer.ts";
 import type { Engine } from "./engine.ts";
@@ -26,6 +27,7 @@ export type NodeDeps = {
   readonly ids: Ids;
   readonly defer: Defer;
   readonly gatherWindowMs?: number;
+  readonly tracer?: Tracer | undefined;
 };
 
 export type NexusNode = {

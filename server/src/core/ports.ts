@@ -33,6 +33,8 @@ export type Notification = {
   readonly eventType: string;
   readonly payloadJson: string;
   readonly metadata: NotificationMetadata;
+  /** Its place in a trace that is recorded (`carry` of `@nexus/tracing`); engines keep and announce it, clients never see it. */
+  readonly trace?: string;
 };
 
 /** `position` is absent on a stream that keeps no history (live only). */

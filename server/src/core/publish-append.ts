@@ -1,13 +1,15 @@
 // Why: a prepared publish gets its place in one stream or in many, under one notification id, and is counted once.
 // It must never hold the event loop for a long list, nor leave an append running behind its answer.
 import type { Refusal } from "@nexus/protocol/failures.ts";
-import type { IdempotencyClaim, PublishRecord, StreamId } from "./ports.ts";
+import type { Span } from "@nexus/tracing/span.ts";
+import type { IdempotencyClaim, PublishOutcome, PublishRecord, PublishRequest, StreamId } from "./ports.ts";
 import type { Prepared, PublisherDeps } from "./publish-content.ts";
 import { CONFLICT } from "./publish-keys.ts";
 import { retentionOf } from "./streams.ts";
+import { traced, tracedStore } from "./trace-publish.ts";
 
-/** `id`: of the notification, unless a record of the claim has another. */
-export type Naming = { readonly id: string; readonly claim: IdempotencyClaim | undefined };
+/** `id`: of the notification, unless a record of the claim has another. `span`: of the publish, where its trace is recorded. */
+export type Naming = { readonly id: string; readonly claim: IdempotencyClaim | undefined; readonly span?: Span | undefined };
 
 /** `replayed`: an earlier append under the same claim answered; nothing was sent now. */
 export type Appended = { readonly record: PublishRecord; readonly replayed: boolean };
@@ -20,6 +22,8 @@ export type AppendedAll = {
   readonly replayed: boolean;
 };
 
+/** Of a publish to many, so many streams are followed by its trace: each has spans on every node. */
+export const MOST_TRACED = 16;
 /** How many appends run at once; between two such lots the event loop gets its turn. */
 const LOT = 256;
 
@@ -27,15 +31,14 @@ const LOT = 256;
 export async function append(
   deps: PublisherDeps,
   { tenantId, cluster, tenant, content, metadata }: Prepared,
-  { stream, id, claim }: Naming & { readonly stream: StreamId },
+  { stream, id, claim, span }: Naming & { readonly stream: StreamId },
 ): Promise<Appended | Refusal> {
   const { engine, metrics } = deps;
   const { eventType, payloadJson } = content;
   const notification = { id, occurredAt: deps.clock.now(), eventType, payloadJson, metadata };
   const retention = retentionOf(stream, cluster, tenant);
-  const outcome = await engine.store.publish(
-    claim ? { stream, notification, retention, idempotency: claim } : { stream, notification, retention },
-  );
+  const request = claim ? { stream, notification, retention, idempotency: claim } : { stream, notification, retention };
+  const outcome = await (span ? storeTraced(deps, request, span) : engine.store.publish(request));
   if (outcome.kind === "conflict") return CONFLICT;
   const { kind, record } = outcome;
   metrics.published(stream.kind, kind);
@@ -59,7 +62,7 @@ export async function append(
 export async function appendAll(
   deps: PublisherDeps,
   prepared: Prepared,
-  { streams, id, claim }: Naming & { readonly streams: ReadonlyMap<string, StreamId> },
+  { streams, id, claim, span }: Naming & { readonly streams: ReadonlyMap<string, StreamId> },
 ): Promise<AppendedAll | Refusal> {
   const all = [...streams];
   const records = new Map<string, PublishRecord>();
@@ -70,7 +73,10 @@ export async function appendAll(
     if (start > 1) await nextTurn(deps);
     start += lot.length;
     const naming: Naming = { id: first?.notificationId ?? id, claim };
-    for (const [name, outcome] of await settled(lot, (stream) => append(deps, prepared, { stream, ...naming }))) {
+    let traces = span ? MOST_TRACED - records.size : 0;
+    for (const [name, outcome] of await settled(lot, (stream) =>
+      append(deps, prepared, { stream, ...naming, span: traces-- > 0 ? span : undefined }),
+    )) {
       if ("code" in outcome) return outcome;
       first ??= outcome.record;
       replayed &&= outcome.replayed;
@@ -78,6 +84,12 @@ export async function appendAll(
     }
   }
   return { notificationId: first?.notificationId ?? id, occurredAt: first?.occurredAt ?? deps.clock.now(), records, replayed };
+}
+
+async function storeTraced({ engine, tracer }: PublisherDeps, request: PublishRequest, span: Span): Promise<PublishOutcome> {
+  const notification = traced(request.notification, span);
+  const store = () => engine.store.publish({ ...request, notification });
+  return tracer ? await tracedStore(tracer, { span, notification, stream: request.stream }, store) : await store();
 }
 
 /** All at once; throws what the first failure threw when every one has ended. */

@@ -4,6 +4,8 @@ import type { ClusterSettings, TenantSettings } from "@nexus/protocol/bundle.ts"
 import type { Refusal } from "@nexus/protocol/failures.ts";
 import type { Audience, NotificationMetadata } from "@nexus/protocol/frames.ts";
 import type { Content } from "@nexus/protocol/rest/content.ts";
+import type { RemoteParent } from "@nexus/tracing/context.ts";
+import type { Tracer } from "@nexus/tracing/tracer.ts";
 import { type ResolvedContent, resolveContent } from "./content.ts";
 import type { Defer } from "./defer.ts";
 import type { Engine } from "./engine.ts";
@@ -19,10 +21,14 @@ export type PublisherDeps = {
   readonly metrics: Pick<Metrics, "published">;
   readonly log: Pick<Log, "error">;
   readonly defer: Defer;
+  readonly tracer?: Tracer | undefined;
 };
 
+/** Whoever asked may have begun a trace; `remote` is their word, unchecked. */
+export type Traced = { readonly remote?: RemoteParent | undefined };
+
 /** `source` is what the content's own `source` overrides. `content` has passed its schema. */
-export type PublishContent = { readonly tenant: string; readonly content: Content; readonly source: string };
+export type PublishContent = Traced & { readonly tenant: string; readonly content: Content; readonly source: string };
 
 /** A publish that may be made, with the configuration it was judged by. */
 export type Prepared = {

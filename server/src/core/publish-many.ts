@@ -2,8 +2,9 @@
 // that is wrong anywhere.
 import type { Refusal } from "@nexus/protocol/failures.ts";
 import { NIL_UUID } from "@nexus/protocol/rest/content.ts";
-import type { IdempotencyClaim, PublishRecord, StreamId } from "./ports.ts";
-import { type AppendedAll, appendAll } from "./publish-append.ts";
+import type { Span } from "@nexus/tracing/span.ts";
+import type { PublishRecord, StreamId } from "./ports.ts";
+import { type AppendedAll, appendAll, type Naming } from "./publish-append.ts";
 import { type Prepared, type PublishContent, type PublisherDeps, prepare, takeQuota } from "./publish-content.ts";
 import { bindKey, claimOf, type Keyed } from "./publish-keys.ts";
 import { type PublishTargets, streamsOf, targetsErrors, tooManyTargets, wrongTarget } from "./publish-targets.ts";
@@ -24,7 +25,7 @@ export type PublishManySuccess = {
 const POINTERS = { users: "/target_user_ids", channels: "/channels" } as const;
 
 /** See `Publisher.publishMany`. */
-export async function publishMany(deps: PublisherDeps, input: PublishManyInput): Promise<PublishManySuccess | Refusal> {
+export async function publishMany(deps: PublisherDeps, input: PublishManyInput, span?: Span): Promise<PublishManySuccess | Refusal> {
   const { targets } = input;
   const tooMany = tooManyTargets(targets);
   if (tooMany) return tooMany;
@@ -37,10 +38,10 @@ export async function publishMany(deps: PublisherDeps, input: PublishManyInput):
   if (limited) return limited;
   const claim = claimOf(input);
   if (!claim)
-    return streams.size === 0 ? toNobody(deps.clock.now()) : await sendTo(deps, prepared, { streams, id: deps.ids.uuid(), claim });
+    return streams.size === 0 ? toNobody(deps.clock.now()) : await sendTo(deps, prepared, { streams, id: deps.ids.uuid(), claim, span });
   const head = await bindKey(deps, input.tenant, claim);
   if ("code" in head) return head;
-  if (streams.size > 0) return await sendTo(deps, prepared, { streams, id: head.id, claim });
+  if (streams.size > 0) return await sendTo(deps, prepared, { streams, id: head.id, claim, span });
   return { ...toNobody(head.occurredAt), replayed: !head.isNew };
 }
 
@@ -53,7 +54,7 @@ const toNobody = (occurredAt: number): PublishManySuccess => ({
 export async function sendTo(
   deps: PublisherDeps,
   prepared: Prepared,
-  naming: { readonly streams: ReadonlyMap<string, StreamId>; readonly id: string; readonly claim: IdempotencyClaim | undefined },
+  naming: Naming & { readonly streams: ReadonlyMap<string, StreamId> },
 ): Promise<PublishManySuccess | Refusal> {
   const outcome: AppendedAll | Refusal = await appendAll(deps, prepared, naming);
   if ("code" in outcome) return outcome;

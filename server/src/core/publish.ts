@@ -1,6 +1,7 @@
 // Why: the one way into a stream, for REST, triggers and sockets alike: target, content, quota, append, announce.
 // It must never deliver itself: whoever listens is told by the engine's bus.
 import type { Refusal } from "@nexus/protocol/failures.ts";
+import type { Span } from "@nexus/tracing/span.ts";
 import { type BatchInput, type BatchSuccess, publishBatch } from "./batch.ts";
 import type { IdempotencyClaim, PublishRecord, StreamId } from "./ports.ts";
 import { type Appended, append } from "./publish-append.ts";
@@ -8,6 +9,7 @@ import { type Prepared, type PublishContent, type PublisherDeps, prepare, takeQu
 import { bindKey, claimOf, type Keyed, KeysInFlight } from "./publish-keys.ts";
 import { type PublishManyInput, type PublishManySuccess, publishMany } from "./publish-many.ts";
 import { type PublishTarget, type PublishTargets, streamOf, targetError, wrongTarget } from "./publish-targets.ts";
+import { beginPublish, endPublish, failPublish } from "./trace-publish.ts";
 
 /** `source` is what the content's own `source` overrides, for example `http-api`. `content` has passed its schema. */
 export type PublishInput = PublishContent & Keyed & { readonly target: PublishTarget };
@@ -34,54 +36,84 @@ export function createPublisher(deps: PublisherDeps): Publisher {
   return {
     publish: (input) => keys.hold(input, () => publishOne(deps, input)),
     publishMany: (input) => keys.hold(input, () => publishSeveral(deps, input)),
-    batch: (input) => keys.hold(input, () => publishBatch(deps, input)),
+    batch: (input) => keys.hold(input, () => publishItems(deps, input)),
   };
 }
 
 async function publishOne(deps: PublisherDeps, input: PublishInput): Promise<PublishSuccess | Refusal> {
+  const span = deps.tracer?.isOn
+    ? beginPublish(deps.tracer, { tenant: input.tenant, kind: kindOf(input.target) }, input.remote)
+    : undefined;
   try {
-    const outcome = await attempt(deps, input);
+    const outcome = await attempt(deps, input, span);
+    if (span) endPublish(span, outcome);
     if ("code" in outcome) return refused(deps, input.tenant, { kind: kindOf(input.target), refusal: outcome });
     return { kind: "published", record: outcome.record, replayed: outcome.replayed };
   } catch (thrown) {
+    if (span) failPublish(span, thrown);
     countFailed(deps, input.tenant);
     throw thrown;
   }
 }
 
 /** A promise only from where something has to be waited for. */
-function attempt(deps: PublisherDeps, input: PublishInput): Appended | Refusal | Promise<Appended | Refusal> {
+function attempt(deps: PublisherDeps, input: PublishInput, span: Span | undefined): Appended | Refusal | Promise<Appended | Refusal> {
   const { target } = input;
   const wrong = targetError(target);
   if (wrong) return wrongTarget([wrong]);
   const prepared = prepare(deps, input, target.kind === "broadcast" ? target.audience : undefined);
-  return prepared instanceof Promise ? prepared.then((ready) => place(deps, input, ready)) : place(deps, input, prepared);
+  return prepared instanceof Promise
+    ? prepared.then((ready) => place(deps, input, { prepared: ready, span }))
+    : place(deps, input, { prepared, span });
 }
 
-function place(deps: PublisherDeps, input: PublishInput, prepared: Prepared | Refusal): Refusal | Promise<Appended | Refusal> {
+type Placing = { readonly prepared: Prepared | Refusal; readonly span: Span | undefined };
+
+function place(deps: PublisherDeps, input: PublishInput, { prepared, span }: Placing): Refusal | Promise<Appended | Refusal> {
   if ("code" in prepared) return prepared;
   const limited = takeQuota(deps, prepared);
   if (limited) return limited;
   const stream = streamOf(input.tenant, input.target);
   const claim = claimOf(input);
-  return claim ? placeBound(deps, prepared, { stream, claim }) : append(deps, prepared, { stream, id: deps.ids.uuid(), claim });
+  return claim ? placeBound(deps, prepared, { stream, claim, span }) : append(deps, prepared, { stream, id: deps.ids.uuid(), claim, span });
 }
 
 async function placeBound(
   deps: PublisherDeps,
   prepared: Prepared,
-  { stream, claim }: { readonly stream: StreamId; readonly claim: IdempotencyClaim },
+  { stream, claim, span }: { readonly stream: StreamId; readonly claim: IdempotencyClaim; readonly span: Span | undefined },
 ): Promise<Appended | Refusal> {
   const head = await bindKey(deps, prepared.tenantId, claim);
-  return "code" in head ? head : await append(deps, prepared, { stream, id: head.id, claim });
+  return "code" in head ? head : await append(deps, prepared, { stream, id: head.id, claim, span });
 }
 
 async function publishSeveral(deps: PublisherDeps, input: PublishManyInput): Promise<PublishManySuccess | Refusal> {
+  const { tenant, targets } = input;
+  const names = targets.kind === "users" ? targets.users : targets.channels;
+  const span = deps.tracer?.isOn
+    ? beginPublish(deps.tracer, { tenant, kind: kindOf(targets), targets: names.length }, input.remote)
+    : undefined;
   try {
-    const outcome = await publishMany(deps, input);
-    return "code" in outcome ? refused(deps, input.tenant, { kind: kindOf(input.targets), refusal: outcome }) : outcome;
+    const outcome = await publishMany(deps, input, span);
+    if (span) endPublish(span, outcome);
+    return "code" in outcome ? refused(deps, tenant, { kind: kindOf(targets), refusal: outcome }) : outcome;
   } catch (thrown) {
+    if (span) failPublish(span, thrown);
     countFailed(deps, input.tenant);
+    throw thrown;
+  }
+}
+
+async function publishItems(deps: PublisherDeps, input: BatchInput): Promise<BatchSuccess | Refusal> {
+  const { tenant, items, remote } = input;
+  const span = deps.tracer?.isOn ? beginPublish(deps.tracer, { tenant, kind: "batch", targets: items.length }, remote) : undefined;
+  if (!span) return await publishBatch(deps, input);
+  try {
+    const outcome = await publishBatch(deps, input, span);
+    endPublish(span, outcome);
+    return outcome;
+  } catch (thrown) {
+    failPublish(span, thrown);
     throw thrown;
   }
 }

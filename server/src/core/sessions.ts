@@ -4,6 +4,7 @@
 import { type ClosingCode, FAILURES, Failure, type FailureCode, isClosing, type Refusal } from "@nexus/protocol/failures.ts";
 import { SHUTDOWN_REASON } from "@nexus/protocol/frames.ts";
 import type { FieldsOf } from "@nexus/protocol/log-line.ts";
+import type { Tracer } from "@nexus/tracing/tracer.ts";
 import type { Defer } from "./defer.ts";
 import { Endings } from "./endings.ts";
 import type { Engine } from "./engine.ts";
@@ -22,6 +23,7 @@ import type { Publisher } from "./publish.ts";
 import { createSeldom } from "./seldom.ts";
 import { Session, type SessionStart } from "./session.ts";
 import { channelStream, type SubscribeDeps, subscribe } from "./subscribe.ts";
+import { DeliveryTraces } from "./trace-delivery.ts";
 
 export type SessionsDeps = {
   readonly tenants: Tenants;
@@ -36,6 +38,7 @@ export type SessionsDeps = {
   readonly gatherWindowMs?: number;
   /** A session could not be opened although it was admitted. */
   readonly openFailed?: (code: FailureCode) => void;
+  readonly tracer?: Tracer | undefined;
 };
 
 export class Sessions {
@@ -63,12 +66,13 @@ export class Sessions {
     this.#marks = new Marks(store, log, defer);
     this.#flusher = new Flusher({ clock, metrics, defer, marks: this.#marks, sendQueueBytes, end, gatherWindowMs: deps.gatherWindowMs });
     const overflow = (session: Session) => this.end(session, "slow_consumer");
-    this.#hub = new Hub({ bus, store, tenants, clock, log, flusher: this.#flusher, defer, sendQueueBytes, overflow });
-    const joining = new Joining({ hub: this.#hub, flusher: this.#flusher, marks: this.#marks, tenants, store, sendQueueBytes });
+    const traces = deps.tracer && new DeliveryTraces(deps.tracer);
+    this.#hub = new Hub({ bus, store, tenants, clock, log, flusher: this.#flusher, defer, sendQueueBytes, overflow, traces });
+    const joining = new Joining({ hub: this.#hub, flusher: this.#flusher, marks: this.#marks, tenants, store, sendQueueBytes, traces });
     this.#opening = { engine: deps.engine, hub: this.#hub, flusher: this.#flusher, joining, tenants, directory };
     const { verifier, publisher } = deps;
     const { receipts } = deps.engine;
-    this.#inbound = new Inbound({ ...this.#opening, store, receipts, verifier, publisher, clock, log, metrics, defer, end });
+    this.#inbound = new Inbound({ ...this.#opening, traces, store, receipts, verifier, publisher, clock, log, metrics, defer, end });
   }
 
   /** Sessions of this node, those being opened included. */

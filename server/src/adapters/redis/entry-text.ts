@@ -3,11 +3,12 @@
 import { isEpoch, type Position } from "@nexus/protocol/cursor.ts";
 import type { Entry, Notification, StreamId } from "../../core/ports.ts";
 
-type Header = readonly [occurredAt: number, eventType: string, metadata: Notification["metadata"]];
+/** What follows is not read by older releases. */
+type Header = readonly [occurredAt: number, eventType: string, metadata: Notification["metadata"], trace?: string];
 
-/** `<id>\n<JSON of occurredAt, eventType, metadata>\n<payloadJson>`. An id is a UUID and JSON has no raw line feed before the payload. */
-export function encodeEntry({ id, occurredAt, eventType, metadata, payloadJson }: Notification): string {
-  const header: Header = [occurredAt, eventType, metadata];
+/** `<id>\n<JSON of occurredAt, eventType, metadata, trace?>\n<payloadJson>`. An id is a UUID and JSON has no raw line feed before the payload. */
+export function encodeEntry({ id, occurredAt, eventType, metadata, payloadJson, trace }: Notification): string {
+  const header: Header = trace === undefined ? [occurredAt, eventType, metadata] : [occurredAt, eventType, metadata, trace];
   return `${id}\n${JSON.stringify(header)}\n${payloadJson}`;
 }
 
@@ -45,8 +46,15 @@ function decode(text: string, start: number): Notification | undefined {
   if (endOfHeader < 0) return undefined;
   const header = parsed(text.slice(endOfId + 1, endOfHeader));
   if (!header) return undefined;
-  const [occurredAt, eventType, metadata] = header;
-  return { id: ownText(text.slice(start, endOfId)), occurredAt, eventType, payloadJson: text.slice(endOfHeader + 1), metadata };
+  const [occurredAt, eventType, metadata, trace] = header;
+  const notification = {
+    id: ownText(text.slice(start, endOfId)),
+    occurredAt,
+    eventType,
+    payloadJson: text.slice(endOfHeader + 1),
+    metadata,
+  };
+  return typeof trace === "string" ? { ...notification, trace } : notification;
 }
 
 /** A copy: a piece cut out of a text keeps the whole of it alive, and nodes remember ids and epochs for as long as they listen. */

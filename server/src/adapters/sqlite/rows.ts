@@ -29,13 +29,27 @@ export const NEVER = Number.MAX_SAFE_INTEGER;
 
 export const ENTRY_COLUMNS = "offset, id, acknowledged, occurred_at, event_type, metadata, payload";
 
+type Metadata = Notification["metadata"];
+/** The trace lies in the column of the metadata: one more column would be a new layout of the file. */
+type KeptMetadata = Metadata & { readonly trace?: string };
+
+export const metadataText = ({ metadata, trace }: Notification): string =>
+  JSON.stringify(trace === undefined ? metadata : { ...metadata, trace });
+
 export function entryOf(stream: StreamId, epoch: string, row: EntryRow): Entry {
+  const kept = JSON.parse(row.metadata) as KeptMetadata; // what `metadataText` wrote
   const notification: Notification = {
     id: row.id,
     occurredAt: row.occurred_at,
     eventType: row.event_type,
     payloadJson: row.payload,
-    metadata: JSON.parse(row.metadata) as Notification["metadata"], // what `append` wrote
+    ...split(kept),
   };
   return { stream, notification, position: { epoch, offset: row.offset } };
+}
+
+function split(kept: KeptMetadata): Pick<Notification, "metadata" | "trace"> {
+  if (kept.trace === undefined) return { metadata: kept };
+  const { trace, ...metadata } = kept;
+  return { metadata, trace };
 }

@@ -6,7 +6,7 @@ import { expiryOf } from "../../core/frame.ts";
 import type { Entry, Notification, Page, PageRequest, ReadResult, Retention, StreamId } from "../../core/ports.ts";
 import { streamKey } from "../../core/streams.ts";
 import type { Meta } from "./meta.ts";
-import { ENTRY_COLUMNS, type EntryRow, entryOf, type GoneRow, NEVER, type StreamRow } from "./rows.ts";
+import { ENTRY_COLUMNS, type EntryRow, entryOf, type GoneRow, metadataText, NEVER, type StreamRow } from "./rows.ts";
 
 type Found = { readonly offset: number; readonly acknowledged: number };
 
@@ -25,9 +25,9 @@ export class StreamTable {
     const entry: Entry = { stream, notification, position };
     const until = notification.occurredAt + retention.ttlSeconds * 1000;
     const ownEnd = Math.min(expiryOf(entry), NEVER);
-    const { id, occurredAt, eventType, metadata, payloadJson } = notification;
+    const { id, occurredAt, eventType, payloadJson } = notification;
     const place = [this.#meta.nextSeq(), row.id, position.offset, id] as const;
-    this.#sql.insert.run(...place, Math.min(until, ownEnd), ownEnd, occurredAt, eventType, JSON.stringify(metadata), payloadJson);
+    this.#sql.insert.run(...place, Math.min(until, ownEnd), ownEnd, occurredAt, eventType, metadataText(notification), payloadJson);
     const cut = Math.max(position.offset - retention.entries, row.gone);
     const trimmed = cut > row.gone ? this.#sql.trim.all(row.id, cut) : [];
     const lost = trimmed.reduce((most, one) => (one.own_expires_at > now ? Math.max(most, one.offset) : most), row.lost);

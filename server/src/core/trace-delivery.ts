@@ -1,0 +1,144 @@
+// Why: the trace of an entry goes on wherever it is handed out: on each node, to each of a user's sessions, and back with
+// an ACK. What is remembered for ACKs is bounded. It must never be asked about an entry that carries no trace.
+import { carried, type SpanContext } from "@nexus/tracing/context.ts";
+import type { Attributes, Span } from "@nexus/tracing/span.ts";
+import type { Begin, Tracer } from "@nexus/tracing/tracer.ts";
+import type { Entry, StreamId, Transport } from "./ports.ts";
+import { spanFacts } from "./trace-publish.ts";
+
+/** Told of each write of one entry to a session, and when everybody who could be written at once has been. */
+export type DeliveryTrace = {
+  written(to: { readonly user: string; readonly transport: Transport }): void;
+  passed(): void;
+};
+
+/** The fan-out of one entry on this node: `end` with how many sessions it was handed to. */
+export type FanOutTrace = { readonly delivery: DeliveryTrace; end(sessions: number): void };
+
+/** What happens longer after the publish has a trace of its own, with a link: a trace of days nobody can look at. */
+const SAME_TRACE_MS = 300_000;
+/** Deliveries that an ACK may follow; the oldest are forgotten. */
+const REMEMBERED = 8192;
+/** A cumulative ACK is recorded for so many entries. */
+export const MAX_ACK_SPANS = 16;
+/** One user's sessions are recorded one by one up to so many. */
+const MAX_SESSION_SPANS = 16;
+
+type Delivered = { readonly context: SpanContext; readonly kind: StreamId["kind"]; readonly atMs: number };
+
+export class DeliveryTraces {
+  readonly #tracer: Tracer;
+  readonly #delivered = new Map<string, Delivered>();
+
+  constructor(tracer: Tracer) {
+    this.#tracer = tracer;
+  }
+
+  get isOn(): boolean {
+    return this.#tracer.isOn;
+  }
+
+  /** An announced entry is about to be handed to the sessions of this node. Undefined: it carries nothing anybody can read. */
+  fanOut(entry: Entry): FanOutTrace | undefined {
+    const span = this.#follow(entry, { name: "fan_out", operation: "fan_out" });
+    if (!span) return undefined;
+    return {
+      delivery: this.#delivery(entry, span.context, "live"),
+      end: (sessions) => span.end({ "nexus.sessions": sessions }),
+    };
+  }
+
+  /** An entry is handed to one session that missed it. */
+  catchUp(entry: Entry): DeliveryTrace | undefined {
+    const context = entry.notification.trace === undefined ? undefined : carried(entry.notification.trace);
+    if (!context) return undefined;
+    const isFresh = this.#tracer.now() - entry.notification.occurredAt < SAME_TRACE_MS;
+    return this.#delivery(entry, isFresh ? context : undefined, "catch_up", isFresh ? [] : [context]);
+  }
+
+  /** A user acknowledged it. Ends with what the ACK came to; undefined: nothing of it is known here. */
+  ack(tenant: string, user: string, notificationId: string): Span | undefined {
+    const delivered = this.#delivered.get(keyOf(tenant, user, notificationId)) ?? this.#delivered.get(keyOf(tenant, "", notificationId));
+    if (!delivered) return undefined;
+    const { context, kind, atMs } = delivered;
+    const begin: Begin = {
+      name: `ack ${kind}`,
+      kind: "consumer",
+      attributes: { ...spanFacts("ack", "settle", { tenant, kind }), "messaging.message.id": notificationId },
+    };
+    if (this.#tracer.now() - atMs < SAME_TRACE_MS) return this.#tracer.child(context, begin);
+    return this.#tracer.apart({ ...begin, links: [context] });
+  }
+
+  #follow(entry: Entry, { name, operation }: { readonly name: string; readonly operation: string }): Span | undefined {
+    const { trace, occurredAt } = entry.notification;
+    const context = trace === undefined ? undefined : carried(trace);
+    if (!context) return undefined;
+    const begin: Begin = { name: `${name} ${entry.stream.kind}`, kind: "consumer", attributes: factsOf(entry, operation) };
+    if (this.#tracer.now() - occurredAt < SAME_TRACE_MS) return this.#tracer.child(context, begin);
+    return this.#tracer.apart({ ...begin, links: [context] });
+  }
+
+  /** An inbox's sessions each have a span; of any other stream one span tells how many were written. */
+  #delivery(entry: Entry, parent: SpanContext | undefined, how: "live" | "catch_up", links: readonly SpanContext[] = []): DeliveryTrace {
+    const { kind } = entry.stream;
+    const begin: Begin = {
+      name: `deliver ${kind}`,
+      kind: "consumer",
+      attributes: { ...factsOf(entry, "deliver"), "nexus.delivery": how },
+      startMs: this.#tracer.now(),
+      links,
+    };
+    const open = (): Span => (parent ? this.#tracer.child(parent, begin) : this.#tracer.apart(begin));
+    const isSingle = kind === "inbox" || how === "catch_up";
+    return isSingle ? this.#eachWrite(entry, open) : this.#allWrites(entry, open);
+  }
+
+  #eachWrite(entry: Entry, open: () => Span): DeliveryTrace {
+    let spans = 0;
+    return {
+      written: ({ user, transport }) => {
+        if (spans++ >= MAX_SESSION_SPANS) return;
+        const span = open();
+        span.end({ "nexus.transport": transport });
+        this.#remember(entry, user, span);
+      },
+      passed: () => undefined,
+    };
+  }
+
+  #allWrites(entry: Entry, open: () => Span): DeliveryTrace {
+    let sessions = 0;
+    let span: Span | undefined;
+    return {
+      written: () => {
+        sessions++;
+        span ??= open();
+      },
+      passed: () => {
+        if (!span) return;
+        span.end({ "nexus.sessions": sessions });
+        this.#remember(entry, "", span);
+      },
+    };
+  }
+
+  #remember({ stream: { tenant, kind }, notification }: Entry, user: string, { context }: Span): void {
+    const key = keyOf(tenant, user, notification.id);
+    this.#delivered.delete(key); // the youngest are last
+    this.#delivered.set(key, { context, kind, atMs: this.#tracer.now() });
+    if (this.#delivered.size <= REMEMBERED) return;
+    for (const oldest of this.#delivered.keys()) {
+      this.#delivered.delete(oldest);
+      return;
+    }
+  }
+}
+
+/** No tenant id holds a line break, and no notification id. Without a user: what went to many at once. */
+const keyOf = (tenant: string, user: string, notificationId: string): string => `${tenant}\n${notificationId}\n${user}`;
+
+const factsOf = ({ stream: { tenant, kind }, notification: { id } }: Entry, operation: string): Attributes => ({
+  ...spanFacts(operation, "process", { tenant, kind }),
+  "messaging.message.id": id,
+});
