@@ -8,12 +8,13 @@ export type Alert = {
   /** `Nexus…` in CamelCase; the page is `docs/runbooks/<name>.md`. Names are API: silences and routes hold them. */
   readonly name: string;
   readonly expr: string;
-  /** How long it must be true, in seconds; 0: at once. */
+  /**
+   * How long it must be true, in seconds; 0: at once. Causes that are short have a window in their expression instead of
+   * `keep_firing_for`, which PrometheusRules of older releases drop.
+   */
   readonly forSeconds: number;
-  /** Stays so long after it stopped being true, in seconds; where a cause is short and its trace matters. */
-  readonly keepFiringSeconds?: number;
   readonly severity: Severity;
-  /** One line: what is wrong, and where. Go templates of Prometheus allowed. */
+  /** One line: what is wrong, and where. Of Prometheus' templates `{{ $labels.name }}` and `{{ $value | format }}` alone. */
   readonly summary: string;
   /** Whom it hurts and how much, with the numbers in it (`{{ $value | humanize }}` …). */
   readonly description: string;

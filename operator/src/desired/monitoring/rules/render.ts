@@ -11,7 +11,6 @@ export type RenderedRule =
       readonly alert: string;
       readonly expr: string;
       readonly for?: string;
-      readonly keep_firing_for?: string;
       readonly labels: Readonly<Record<string, string>>;
       readonly annotations: { readonly summary: string; readonly description: string; readonly runbook_url: string };
     };
@@ -36,7 +35,6 @@ const renderAlert = (alert: Alert, runbooks: string): RenderedRule => ({
   alert: alert.name,
   expr: alert.expr,
   ...(alert.forSeconds > 0 ? { for: duration(alert.forSeconds) } : {}),
-  ...(alert.keepFiringSeconds ? { keep_firing_for: duration(alert.keepFiringSeconds) } : {}),
   labels: { severity: alert.severity, ...alert.labels },
   annotations: { summary: alert.summary, description: alert.description, runbook_url: runbookURL(runbooks, alert.name) },
 });
