@@ -11,7 +11,10 @@ import { ContestTracker } from "./kube/contest.ts";
 import { discover } from "./kube/discovery.ts";
 import { createEventRecorder } from "./kube/events.ts";
 import { leaseApi, startElector } from "./kube/lease.ts";
-import { createOperatorMetrics } from "./kube/metrics.ts";
+import { startLocalPort } from "./kube/local-port.ts";
+import { createOperatorLog, LogLevels, logPush, type OperatorLog } from "./kube/log.ts";
+import { controllerOf, createOperatorMetrics } from "./kube/metrics.ts";
+import { startOps } from "./kube/ops.ts";
 import { createKubeApi } from "./kube/resource.ts";
 import { createSchemas, readSchema } from "./kube/schemas.ts";
 import { watchServedCrds } from "./kube/served-crds.ts";
@@ -22,9 +25,12 @@ import { startWatches } from "./kube/watches.ts";
 import { AccessGrace } from "./loop/access-grace.ts";
 import { Breakers } from "./loop/breaker.ts";
 import { systemClock } from "./loop/clock.ts";
+import { SeriesReader } from "./loop/cluster-series.ts";
 import { Configurations } from "./loop/configuration.ts";
 import { Controller, clusterOfKey, type WorkKey, workKey } from "./loop/controller.ts";
+import { stuck } from "./loop/health.ts";
 import { apiVersionOf } from "./loop/kinds.ts";
+import { LiveTimes } from "./loop/live-times.ts";
 import { keepSmall } from "./loop/memory.ts";
 import { NewestObjects } from "./loop/newest.ts";
 import { createPasses } from "./loop/passes.ts";
@@ -42,39 +48,34 @@ import { type OperatorOptions, parseOptions } from "./options.ts";
 import { few } from "./status/conditions.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
-type Fields = Readonly<Record<string, unknown>>;
 
 /** Workers that one cluster alone never takes. */
 const OTHERS = 2;
 
-/** One JSON line to stdout; facts only. */
-function log(level: "info" | "warn" | "error", event: string, fields: Fields = {}): void {
-  process.stdout.write(`${JSON.stringify({ time: new Date().toISOString(), level, event, ...fields })}\n`);
-}
-
-const kindOf = (key: WorkKey): string => key.slice(0, key.indexOf(":"));
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
 export type RunningOperator = {
+  /** Of the port for others, and of the one on the loopback address. */
   readonly url: string;
+  readonly localUrl: string;
+  readonly log: OperatorLog;
   /** Resolves when the process should end: 0 after `stop`, 1 when the lead was lost. */
   readonly ended: Promise<number>;
   stop(): Promise<void>;
 };
 
-/** Starts to watch at once, and to write when it leads. @throws Error when no API server is configured or the port is taken */
+/** Starts to watch at once, and to write when it leads. @throws Error when no API server is configured or a port is taken */
 export async function startOperator(options: OperatorOptions, env: Env): Promise<RunningOperator> {
   const clock = systemClock;
   const random = Math.random;
   const metrics = createOperatorMetrics(version);
+  const log = createOperatorLog({ level: options.logLevel, clock, onLine: metrics.logLine });
+  const levels = new LogLevels(log, clock);
   const access = await defaultAccess(env);
   const userAgent = `nexus-operator/${version}`;
   const transport = createTransport({ access, userAgent, metrics: { request: metrics.request } });
   const times = { leaseMs: options.leaseSeconds * 1000, renewMs: options.renewSeconds * 1000, retryMs: options.retrySeconds * 1000 };
   const breakers = new Breakers({
     ...{ clock, random, most: Math.max(1, options.workers - OTHERS), onChange: () => queue.serve(), gauge: metrics.heldBack },
-    onOpen: (cluster, forMs) => log("warn", "cluster.held_back", { cluster, forMs: Math.round(forMs) }),
+    onOpen: (cluster, forMs) => log.warn("cluster.held_back", { cluster, forMs: Math.round(forMs) }),
   });
   const groups = { of: (key: WorkKey) => clusterOfKey(key, watches.views), most: (cluster: string) => breakers.most(cluster) };
   const queue = new WorkQueue<WorkKey>({ clock, random, groups, metrics: metrics.queue });
@@ -94,7 +95,7 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
     metrics: metrics.reflector,
     silenceMs: options.watchSilenceSeconds * 1000,
     onError: (kind, error, retryInMs) =>
-      log("warn", "watch.failed", { kind: kind.kind, reason: error.reason, message: error.message, retryInMs }),
+      log.warn("watch.failed", { kind: kind.kind, reason: error.reason, error: error.message, retryInMs }),
     handlers: {
       onCluster: told((one) => one.onCluster),
       onTenant: told((one) => one.onTenant),
@@ -108,13 +109,13 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
     discover: (signal) => discover(transport, signal),
     ...{ clock, random },
     onChange: (kind, isServed) => {
-      log("info", isServed ? "kind.served" : "kind.absent", { kind: kind.kind, apiVersion: apiVersionOf(kind) });
+      log.info(isServed ? "kind.served" : "kind.absent", { kind: kind.kind, apiVersion: apiVersionOf(kind) });
       if (isServed) watches.watchChildren(kind);
       else watches.unwatchChildren(kind);
       // Without a controller there is nothing to look at yet; it looks at every cluster when it starts.
       if (controller) for (const key of watches.views.clusters.keys()) queue.add(workKey("cluster", key), PRIORITY.resync);
     },
-    onError: (error) => log("warn", "discovery.failed", { message: messageOf(error) }),
+    onError: (error) => log.warn("discovery.failed", { error }),
   });
   const elector = startElector({
     api: leaseApi(transport, times),
@@ -122,43 +123,53 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
     name: options.leaseName,
     identity: options.identity,
     times,
-    onError: (error) => log("warn", "lease.failed", { message: messageOf(error) }),
+    onError: (error) => log.warn("lease.failed", { error }),
+    onSlowPath: metrics.slowPath,
   });
   const { leadership } = elector;
   const { views } = watches;
 
   const stopCollecting = keepSmall({ clock, residentBytes: () => process.memoryUsage.rss(), collect: () => Bun.gc(true) });
   let isLeading = false;
-  const http = Bun.serve({
-    port: options.port,
-    fetch: async (request) => {
-      const { pathname } = new URL(request.url);
-      if (pathname === "/metrics")
-        return new Response(await metrics.registry.metrics(), { headers: { "content-type": metrics.registry.contentType } });
-      if (pathname === "/healthz") return new Response("ok\n");
-      if (pathname !== "/readyz") return new Response("not found\n", { status: 404 });
-      const isSynced = views.clusters.hasSynced() && views.tenants.hasSynced() && views.templates.hasSynced();
-      return new Response(isSynced ? `ok\n${isLeading ? "leading" : "standby"}\n` : "watches have no first list yet\n", {
-        status: isSynced ? 200 : 503,
-      });
+  let series: SeriesReader | undefined;
+  metrics.observe({
+    isLeading: () => isLeading,
+    workers: options.workers,
+    *underWay() {
+      for (const { key, forMs } of queue.underWay()) yield { controller: controllerOf(key), forMs };
     },
+    heardMs: () => watches.heardMs(),
+    renewedMs: () => elector.renewedMs(),
+    series: () => (isLeading ? series?.read() : undefined),
   });
+  const ops = startOps({
+    port: options.port,
+    metrics,
+    isLeading: () => isLeading,
+    isSynced: () => views.clusters.hasSynced() && views.tenants.hasSynced() && views.templates.hasSynced(),
+    stuck: () =>
+      stuck({
+        underWay: queue.underWay(),
+        leaseTriedMs: leadership.lost.aborted ? undefined : clock.monotonicMs() - elector.triedMs(),
+        leaseMs: times.leaseMs,
+      }),
+  });
+  const local = startLocalPort(options.localPort, levels);
 
   const { promise: ended, resolve: end } = Promise.withResolvers<number>();
   let stopLoop: (() => Promise<void>) | undefined;
   let isStopping = false;
   leadership.lost.addEventListener("abort", () => {
-    metrics.leading(false);
+    isLeading = false;
     if (isStopping) return;
-    log("error", "lease.lost", { identity: options.identity });
+    log.error("lease.lost", { identity: options.identity });
     end(1);
   });
 
   void Promise.all([elector.acquired, watches.synced, capabilities.looked]).then(([leads, synced]) => {
     if (!leads || !synced || isStopping) return;
     isLeading = true;
-    metrics.leading(true);
-    log("info", "lease.acquired", { identity: options.identity, term: String(leadership.term()) });
+    log.info("lease.acquired", { identity: options.identity, term: String(leadership.term()) });
     const loop = startLoop();
     stopLoop = loop.stop;
     controller = loop.controller;
@@ -169,13 +180,13 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
     const contests = new ContestTracker(clock);
     const applier = createApplier({ api, contests, metrics: metrics.apply });
     const secrets = new SecretSource({ api, stores: [views.ownSecrets, views.watchedSecrets], clock });
-    const onError = (error: unknown) => log("warn", "boot.failed", { message: messageOf(error) });
+    const onError = (error: unknown) => log.warn("boot.failed", { error });
     const events = createEventRecorder({
       api,
       clock,
       controller: "nexus.dev/operator",
       instance: options.identity,
-      onError: (error) => log("warn", "event.failed", { message: messageOf(error) }),
+      onError: (error) => log.warn("event.failed", { error }),
     });
     const tellReset = (key: string, pod: string) => {
       const regarding = views.clusters.get(key);
@@ -191,8 +202,9 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
       onLog: (event, fields) => {
         metrics.pushEvent(event);
         if (event === "push.reset") tellReset(String(fields.cluster), String(fields.pod));
-        log(event === "push.failed" ? "warn" : "info", event, fields);
+        logPush(log, event, fields);
       },
+      onPushed: metrics.pushed,
     });
     const grace = new AccessGrace({
       ...{ clock, wallMs: () => clock.wallMs() },
@@ -244,22 +256,26 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
         queue.add(workKey("config", clusterKeyOf(tenant)));
       },
     });
-    const loop = new Controller({
-      ...{ queue, views, secrets, passes, newest, configurations, breakers },
-      workers: options.workers,
-      onSuccess: (key) => metrics.reconciled(kindOf(key), false),
-      onFailure: (key, error, retryInMs) => {
-        metrics.reconciled(kindOf(key), true);
-        log("warn", "reconcile.failed", { key, message: messageOf(error), retryInMs });
-      },
+    const live = new LiveTimes({
+      clock,
+      mark: (cluster, entryKey) => pusher.book(cluster).mark(entryKey),
+      hasReadyPods: (cluster) => pusher.hasReadyPods(cluster),
+      observe: metrics.live,
     });
+    const loop = new Controller({
+      ...{ queue, views, secrets, passes, newest, configurations, breakers, live },
+      workers: options.workers,
+      onOutcome: (key, outcome) => metrics.reconciled(controllerOf(key), outcome),
+      onFailure: (key, error, retryInMs) => log.warn("reconcile.failed", { object: key, error, retryInMs }),
+    });
+    series = new SeriesReader({ views, pusher, secret: (namespace, name) => secrets.known(namespace, name) });
     const crds = watchServedCrds({
       read: (kind) => readSchema(transport, kind),
       clock,
       onChange({ kind, missing }) {
         metrics.missingFields(kind, missing.length);
         if (missing.length === 0) return;
-        log("warn", "crd.outdated", { kind, missing: missing.slice(0, 16), count: missing.length });
+        log.warn("crd.outdated", { kind, missing: missing.slice(0, 16), count: missing.length });
         const fields = few(missing, 8);
         const note = `the CRD of ${kind} is older than this operator: the API server drops ${fields}. Apply the CRDs of this release`;
         for (const regarding of views.clusters.list())
@@ -284,7 +300,9 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
   }
 
   return {
-    url: `http://127.0.0.1:${http.port}`,
+    url: `http://127.0.0.1:${ops.port}`,
+    localUrl: `http://127.0.0.1:${local.port}`,
+    log,
     ended,
     async stop() {
       isStopping = true;
@@ -293,7 +311,8 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
       await stopLoop?.();
       await elector.release();
       await watches.stop();
-      await http.stop(true);
+      levels.stop();
+      await Promise.all([ops.stop(), local.stop()]);
       end(0);
     },
   };
@@ -315,15 +334,16 @@ export async function runOperator(args: readonly string[], env: Env): Promise<nu
   try {
     operator = await startOperator(parsed.options, env);
   } catch (error) {
-    log("error", "operator.failed", { message: messageOf(error) });
+    createOperatorLog({ level: parsed.options.logLevel, clock: systemClock }).error("operator.failed", { error });
     return 1;
   }
-  log("info", "operator.started", { version, url: operator.url, identity: parsed.options.identity });
+  const { log } = operator;
+  log.info("operator.started", { version, url: operator.url, identity: parsed.options.identity });
   let signals = 0;
   const onSignal = (signal: NodeJS.Signals) => {
     if (signals++ > 0) process.exit(1);
-    log("info", "operator.stopping", { signal });
-    operator.stop().catch((error) => log("error", "operator.stop_failed", { message: messageOf(error) }));
+    log.info("operator.stopping", { signal });
+    operator.stop().catch((error: unknown) => log.error("operator.stop_failed", { error }));
   };
   process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
   return await operator.ended;

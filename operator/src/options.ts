@@ -1,5 +1,6 @@
 // Why: what an operator process can be told, with defaults, in one place; the environment and flags come in as data. Every
 // complaint names the setting and what would be right.
+import { LOG_LEVELS, type LogLevel } from "@nexus/protocol/config.ts";
 
 export type OperatorOptions = {
   /** Image of the servers released with this operator. */
@@ -18,7 +19,11 @@ export type OperatorOptions = {
   readonly operatorId: string;
   /** Unique per process. */
   readonly identity: string;
+  /** `/metrics`, `/healthz`, `/readyz`, on all addresses. */
   readonly port: number;
+  /** `/log-level`, on the loopback address only. */
+  readonly localPort: number;
+  readonly logLevel: LogLevel;
   readonly workers: number;
   /** Lease, renew and retry in seconds. */
   readonly leaseSeconds: number;
@@ -75,6 +80,12 @@ export function parseOptions({
     for (const name of names) if (!NAMESPACE.test(name)) errors.push(`--namespace: ${name} is no name of a namespace`);
     return names;
   };
+  const logLevel = (): LogLevel => {
+    const wanted = text("log-level") ?? "info";
+    const level = LOG_LEVELS.find((one) => one === wanted);
+    if (!level) errors.push(`--log-level: must be one of ${LOG_LEVELS.join(", ")}`);
+    return level ?? "info";
+  };
   const options: OperatorOptions = {
     serverImage: text("server-image") ?? DEFAULT_IMAGE,
     redisImage: text("redis-image"),
@@ -86,6 +97,8 @@ export function parseOptions({
     operatorId: text("id") ?? "default",
     identity: text("identity") ?? `${env.HOSTNAME ?? "operator"}-${crypto.randomUUID().slice(0, 8)}`,
     port: whole("port", 8080, 0, 65535),
+    localPort: whole("local-port", 8081, 0, 65535),
+    logLevel: logLevel(),
     workers: whole("workers", 8, 1, 64),
     leaseSeconds: whole("lease-seconds", 15, 1, 300),
     renewSeconds: whole("renew-seconds", 10, 1, 300),

@@ -53,7 +53,7 @@ export type Stage = AsyncDisposable & {
 };
 
 /** A test Lease: short, so that a hand-over takes seconds. */
-const FLAGS = { "--port": "0", "--lease-namespace": NAMESPACE, "--server-image": "nexus.dev/nexus:test" };
+const FLAGS = { "--port": "0", "--local-port": "0", "--lease-namespace": NAMESPACE, "--server-image": "nexus.dev/nexus:test" };
 
 /** `bare`: no CRDs, no rights, no namespace: the test installs them, before it starts an operator. */
 export async function startStage({ bare = false }: { readonly bare?: boolean } = {}): Promise<Stage> {

@@ -31,6 +31,8 @@ export type ElectorOptions = {
   readonly random?: Random;
   /** Failed tries, for the log. */
   readonly onError?: (error: unknown) => void;
+  /** A renewal had to read the Lease first. */
+  readonly onSlowPath?: () => void;
 };
 
 export interface Elector {
@@ -39,6 +41,10 @@ export interface Elector {
   readonly acquired: Promise<boolean>;
   /** Who held the Lease when it was last read; undefined = nobody, or never read. */
   holder(): string | undefined;
+  /** When the last renewal that went well began, wall clock in milliseconds; undefined while not leading. */
+  renewedMs(): number | undefined;
+  /** When it last tried to get or renew the Lease, monotonic milliseconds: it does so again and again until it lost or was released. */
+  triedMs(): number;
   /**
    * Gives the Lease back so that the other takes over at once. `leadership.lost` is aborted first: finish or abort writes
    * before calling. Never rejects; without an answer the Lease just runs out.
@@ -54,12 +60,15 @@ export function startElector(options: ElectorOptions): Elector {
     leadership: run,
     acquired: run.acquired,
     holder: () => run.holder(),
+    renewedMs: () => run.renewedWallMs(),
+    triedMs: () => run.triedMs,
     release: () => run.release(running),
   };
 }
 
 class ElectorRun implements Leadership {
   readonly acquired: Promise<boolean>;
+  triedMs: number;
   readonly #options: ElectorOptions;
   readonly #times: LeaseTimes;
   readonly #clock: Clock;
@@ -84,6 +93,7 @@ class ElectorRun implements Leadership {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.acquired = promise;
     this.#resolveAcquired = resolve;
+    this.triedMs = this.#clock.monotonicMs();
   }
 
   get lost(): AbortSignal {
@@ -112,6 +122,10 @@ class ElectorRun implements Leadership {
 
   holder(): string | undefined {
     return this.#observed?.lease.spec?.holderIdentity || undefined;
+  }
+
+  renewedWallMs(): number | undefined {
+    return this.#renewedMs === undefined ? undefined : this.#clock.wallMs() - (this.#clock.monotonicMs() - this.#renewedMs);
   }
 
   async run(): Promise<void> {
@@ -152,6 +166,7 @@ class ElectorRun implements Leadership {
   }
 
   async #tryAcquire(): Promise<boolean> {
+    this.triedMs = this.#clock.monotonicMs();
     const lease = await this.#read();
     const nowMs = this.#clock.monotonicMs();
     if (lease) {
@@ -175,6 +190,7 @@ class ElectorRun implements Leadership {
   async #renewUntilDeadline(): Promise<void> {
     const ended = () => this.#stop.signal.aborted || this.#lost.signal.aborted;
     for (let failures = 1; !ended(); failures++) {
+      this.triedMs = this.#clock.monotonicMs();
       try {
         const result = await this.#renew("keep");
         if (result === "lost") this.#lose();
@@ -204,6 +220,7 @@ class ElectorRun implements Leadership {
       if (this.#lost.signal.aborted || this.#stop.signal.aborted) return "lost";
       const result = await this.#write(this.#observed?.lease, term);
       if (result === "held") return "held";
+      this.#options.onSlowPath?.();
       const lease = await this.#read();
       if (!lease) {
         // Deleted: whoever makes it anew leads, from a new and higher term.

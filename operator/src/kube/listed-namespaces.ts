@@ -29,6 +29,7 @@ export function readListedNamespaces(options: ListedNamespacesOptions): Reflecto
   const store = new MemoryStore<KubeObject>();
   const stopped = new AbortController();
   const { promise: synced, resolve } = Promise.withResolvers<boolean>();
+  let heardMs: number | undefined;
 
   const look = async (name: string): Promise<void> => {
     const initial = !store.hasSynced();
@@ -68,6 +69,7 @@ export function readListedNamespaces(options: ListedNamespacesOptions): Reflecto
   const running = (async () => {
     while (!stopped.signal.aborted) {
       const isWhole = await lookAll();
+      if (isWhole) heardMs = clock.wallMs();
       if (isWhole && !store.hasSynced()) {
         store.markSynced();
         resolve(true);
@@ -78,6 +80,7 @@ export function readListedNamespaces(options: ListedNamespacesOptions): Reflecto
   return {
     store,
     synced,
+    heardMs: () => heardMs,
     async stop() {
       stopped.abort();
       resolve(false);

@@ -3,37 +3,22 @@
 // for the clusters, which are capped.
 import { LOG_LEVELS } from "@nexus/protocol/config.ts";
 import type { MetricRow } from "@nexus/protocol/metric-row.ts";
+import { MOST_CLUSTERS, SHOWN_CERTIFICATES, SHOWN_CONDITIONS } from "../loop/cluster-series.ts";
+import type { TableMetrics } from "./metric-registry.ts";
 
 /** What a pass can be about: the `controller` of controller-runtime's metrics. */
 export const CONTROLLERS = ["config", "cluster", "tenant", "template"] as const;
-
-/** Conditions of a NexusCluster that are shown. Those that exist only while True are 0 when absent, others -1. */
-export const CLUSTER_CONDITIONS = [
-  "Ready",
-  "Available",
-  "ConfigSynced",
-  "RedisReady",
-  "AutoscalingActive",
-  "MonitoringReady",
-  "Reconciling",
-  "Stalled",
-  "Paused",
-  "Drift",
-] as const;
-
-/** Clusters that have series of their own, the first by name. */
-export const MOST_CLUSTERS = 500;
 
 const REQUEST = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60];
 const PASS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const LIVE = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 
 const CONTROLLER = { controller: CONTROLLERS };
-const QUEUE = { name: ["nexus"], controller: ["nexus"] };
+const QUEUE = { name: ["nexus"], controller: ["nexus"] } as const;
 const KIND = { kind: "a kind of Kubernetes objects that the operator reads or makes" };
-const LEASE = { name: ["nexus-operator"] };
+const LEASE = { name: ["nexus-operator"] } as const;
 const HOST = { host: "host and port of the API server" };
-const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
 const CLUSTER = { nexus_namespace: "namespace of a NexusCluster", nexus_cluster: "name of a NexusCluster" };
 
 export const OPERATOR_METRICS = {
@@ -165,7 +150,7 @@ export const OPERATOR_METRICS = {
   nexus_operator_cluster_condition: {
     type: "gauge",
     help: "A condition of a NexusCluster: 1 True, 0 False, -1 Unknown or not looked at yet.",
-    labels: { ...CLUSTER, type: CLUSTER_CONDITIONS },
+    labels: { ...CLUSTER, type: SHOWN_CONDITIONS },
   },
   nexus_operator_cluster_pods: {
     type: "gauge",
@@ -185,7 +170,7 @@ export const OPERATOR_METRICS = {
   nexus_operator_certificate_expiry_timestamp_seconds: {
     type: "gauge",
     help: "Unix time at which a certificate in a Secret ends; 0 when it cannot be read.",
-    labels: { ...CLUSTER, certificate: ["admin_ca", "admin", "listener"] },
+    labels: { ...CLUSTER, certificate: SHOWN_CERTIFICATES },
   },
   nexus_operator_rollout_paused: {
     type: "gauge",
@@ -200,6 +185,8 @@ export const OPERATOR_METRICS = {
 } as const satisfies Record<string, MetricRow>;
 
 export type OperatorMetric = keyof typeof OPERATOR_METRICS;
+/** How each of them is counted. */
+export type OperatorTable = TableMetrics<typeof OPERATOR_METRICS>;
 
 /** What is kept of the runtime's own metrics: those that mean something on Bun. */
 export const OPERATOR_RUNTIME_METRICS = [

@@ -1,101 +1,178 @@
-// Why: what Prometheus learns of the operator, under the names that dashboards for controller-runtime and client-go know.
-// One registry, closed label sets; it must never carry the name of a user's object.
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { QueueMetrics } from "../loop/queue.ts";
-import type { ApplyMetrics } from "./apply.ts";
-import type { ReflectorMetrics } from "./reflector.ts";
-import type { StatusMetrics } from "./status.ts";
+// Why: counts what happens in the operator, in one registry made from the table. What is known of clusters is read when somebody
+// scrapes, and only where this process leads: two replicas must not both say how many there are. It must never count for itself
+// what a store or a queue knows.
 
-const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+import type { LogLevel } from "@nexus/protocol/config.ts";
+import { collectDefaultMetrics, Registry } from "prom-client";
+import type { AllSeries } from "../loop/cluster-series.ts";
+import { KubeError } from "../loop/kube-error.ts";
+import type { PushLogEvent } from "../loop/pusher.ts";
+import type { QueueMetrics } from "../loop/queue.ts";
+import type { Outcome } from "../loop/workers.ts";
+import type { ApplyMetrics } from "./apply.ts";
+import { metricsOf } from "./metric-registry.ts";
+import { CONTROLLERS, OPERATOR_METRICS, OPERATOR_RUNTIME_METRICS, type OperatorTable } from "./metrics-table.ts";
+import type { ReflectorMetrics } from "./reflector.ts";
+import { showSeries } from "./series-gauges.ts";
+import type { StatusMetrics } from "./status.ts";
+import type { TransportMetrics } from "./transport.ts";
+
+export type Controller = (typeof CONTROLLERS)[number];
+
+/** What is read when somebody scrapes. Milliseconds are Unix time. */
+export type OperatorFacts = {
+  readonly isLeading: () => boolean;
+  readonly workers: number;
+  /** Passes under way: what they are about, and for how long, in milliseconds. */
+  readonly underWay: () => Iterable<{ readonly controller: Controller; readonly forMs: number }>;
+  /** By kind. */
+  readonly heardMs: () => ReadonlyMap<string, number>;
+  /** Undefined while not leading. */
+  readonly renewedMs: () => number | undefined;
+  /** Undefined while not leading. */
+  readonly series: () => AllSeries | undefined;
+};
+
+const QUEUE = { name: "nexus", controller: "nexus" } as const;
+const LEASE = { name: "nexus-operator" } as const;
 
 export function createOperatorMetrics(version: string) {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry, prefix: "" });
-  const registers = [registry];
-  const counter = <L extends string>(name: string, help: string, labelNames: L[]) => new Counter({ name, help, labelNames, registers });
-  const histogram = <L extends string>(name: string, help: string, labelNames: L[]) =>
-    new Histogram({ name, help, labelNames, buckets: SECONDS, registers });
-  const gauge = <L extends string>(name: string, help: string, labelNames: L[]) => new Gauge({ name, help, labelNames, registers });
+  collectDefaultMetrics({ register: registry });
+  const wanted = new Set<string>(OPERATOR_RUNTIME_METRICS);
+  for (const { name } of registry.getMetricsAsArray()) if (!wanted.has(name)) registry.removeSingleMetric(name);
+  const table: OperatorTable = metricsOf(OPERATOR_METRICS, registry);
+  const { counter, gauge, histogram } = table;
 
-  gauge("nexus_operator_build_info", "Version of the operator; always 1.", ["version"]).set({ version }, 1);
-  const leader = gauge("leader_election_master_status", "1 while this process leads.", ["name"]);
-  leader.set({ name: "nexus-operator" }, 0);
-  const requests = counter("rest_client_requests_total", "Requests to the API server by status code and method.", [
-    "code",
-    "method",
-    "host",
-  ]);
-  const requestSeconds = histogram("rest_client_request_duration_seconds", "Duration of requests to the API server.", ["verb", "host"]);
-  const reconciles = counter("controller_runtime_reconcile_total", "Passes by kind of key and result.", ["controller", "result"]);
-  const errors = counter("controller_runtime_reconcile_errors_total", "Passes that failed, by kind of key.", ["controller"]);
-  const lists = counter("reflector_lists_total", "Complete lists by kind.", ["kind"]);
-  const listFailures = counter("reflector_list_failures_total", "Lists that failed, by kind.", ["kind"]);
-  const watchEnds = counter("reflector_watches_total", "Watches that ended, by kind and reason.", ["kind", "reason"]);
-  const applied = counter("nexus_operator_applies_total", "Children that were written, by kind.", ["kind"]);
-  const drifted = counter("nexus_operator_drift_total", "Children that others had changed and that were put back, by kind.", ["kind"]);
-  const unchanged = counter("nexus_operator_unchanged_writes_total", "Writes that changed nothing; anything but 0 is a bug.", ["kind"]);
-  const statusWrites = counter("nexus_operator_status_writes_total", "Statuses that were written, by kind.", ["kind"]);
-  const heldBack = gauge("nexus_operator_clusters_held_back", "Clusters that failed so often that they are worked on rarely for now.", []);
-  const pushes = counter("nexus_operator_push_events_total", "What happened while pushing configuration, by event.", ["event"]);
+  gauge("nexus_operator_build_info").set({ version }, 1);
+  const reconciles = counter("controller_runtime_reconcile_total");
+  const errors = counter("controller_runtime_reconcile_errors_total");
+  const terminal = counter("controller_runtime_terminal_reconcile_errors_total");
+  const panics = counter("controller_runtime_reconcile_panics_total");
+  const unchanged = counter("nexus_operator_unchanged_writes_total");
+  const applied = counter("nexus_operator_applies_total");
+  const drifted = counter("nexus_operator_drift_total");
+  const statuses = counter("nexus_operator_status_writes_total");
+  const requests = counter("rest_client_requests_total");
+  const requestSeconds = histogram("rest_client_request_duration_seconds");
+  const slowPaths = counter("leader_election_slowpath_total");
+  const pushEvents = counter("nexus_operator_push_events_total");
+  const pushSeconds = histogram("nexus_operator_push_duration_seconds");
+  const liveSeconds = histogram("nexus_operator_live_duration_seconds");
+  const lines = counter("nexus_operator_log_lines_total");
+  const spans = counter("nexus_operator_trace_spans_total");
+  const heldBack = gauge("nexus_operator_clusters_held_back");
+  const missingFields = gauge("nexus_operator_crd_missing_fields");
+  heldBack.set({}, 0);
+  let scrape = (): void => undefined;
 
-  const missingFields = gauge("nexus_operator_crd_missing_fields", "Fields of this release that an older CRD drops; 0 is well.", ["kind"]);
-
-  const queue = (): QueueMetrics => {
-    const labels = { name: "nexus" };
-    const depth = gauge("workqueue_depth", "Keys that wait.", ["name"]);
-    const adds = counter("workqueue_adds_total", "Keys that were added.", ["name"]);
-    const retries = counter("workqueue_retries_total", "Keys that were added again after a failure.", ["name"]);
-    const waited = histogram("workqueue_queue_duration_seconds", "Time a key waited.", ["name"]);
-    const worked = histogram("workqueue_work_duration_seconds", "Time a pass took.", ["name"]);
-    return {
-      depth: (keys) => depth.set(labels, keys),
-      added: () => adds.inc(labels),
-      retried: () => retries.inc(labels),
-      waited: (seconds) => waited.observe(labels, seconds),
-      worked: (seconds) => worked.observe(labels, seconds),
-    };
-  };
-  const reflector: ReflectorMetrics = {
-    watchEnded: (kind, reason) => watchEnds.inc({ kind: kind.kind, reason }),
-    listed: (kind) => lists.inc({ kind: kind.kind }),
-    listFailed: (kind) => listFailures.inc({ kind: kind.kind }),
-    heard: () => undefined,
-  };
-  const apply: ApplyMetrics = {
-    unchanged: (kind) => unchanged.inc({ kind }),
-    applied: (kind) => applied.inc({ kind }),
-    drifted: (kind) => drifted.inc({ kind }),
-  };
-  const status: StatusMetrics = { written: (kind) => statusWrites.inc({ kind }), unchanged: (kind) => unchanged.inc({ kind }) };
   return {
-    registry,
-    queue: queue(),
-    reflector,
-    apply,
-    status,
-    request: ({
-      code,
-      method,
-      host,
-      seconds,
-    }: {
-      readonly code: string;
-      readonly method: string;
-      readonly host: string;
-      readonly seconds: number;
-    }) => {
-      requests.inc({ code, method, host });
-      requestSeconds.observe({ verb: method, host }, seconds);
+    queue: queueMetrics(table),
+    reflector: reflectorMetrics(table),
+    apply: {
+      unchanged: (kind) => unchanged({ kind }),
+      applied: (kind) => applied({ kind }),
+      drifted: (kind) => drifted({ kind }),
+    } satisfies ApplyMetrics,
+    status: { written: (kind) => statuses({ kind }), unchanged: (kind) => unchanged({ kind }) } satisfies StatusMetrics,
+    request: (({ code, method, host, seconds }) => {
+      requests({ code, method, host });
+      requestSeconds({ verb: method, host }, seconds);
+    }) satisfies TransportMetrics["request"],
+    slowPath: () => slowPaths(LEASE),
+    reconciled(controller: Controller, outcome: Outcome) {
+      reconciles({ controller, result: RESULTS[outcome.kind] });
+      if (outcome.kind !== "failed") return;
+      errors({ controller });
+      if (!outcome.retry) terminal({ controller });
+      if (!(outcome.error instanceof KubeError)) panics({ controller });
     },
-    leading: (isLeading: boolean) => leader.set({ name: "nexus-operator" }, isLeading ? 1 : 0),
-    reconciled: (controller: string, failed: boolean) => {
-      reconciles.inc({ controller, result: failed ? "error" : "success" });
-      if (failed) errors.inc({ controller });
+    heldBack: (clusters: number) => heldBack.set({}, clusters),
+    pushEvent: (event: PushLogEvent) => pushEvents({ event }),
+    pushed: (seconds: number) => pushSeconds({}, seconds),
+    live: (seconds: number) => liveSeconds({}, seconds),
+    missingFields: (kind: "NexusCluster" | "Tenant" | "Template", count: number) => missingFields.set({ kind }, count),
+    logLine: (level: LogLevel) => lines({ level }),
+    traceSpans: (outcome: "exported" | "failed" | "dropped", count: number) => spans({ outcome }, count),
+    /** What is read from now on when somebody scrapes. */
+    observe(facts: OperatorFacts) {
+      scrape = scraper(table, facts);
     },
-    heldBack: (clusters: number) => heldBack.set(clusters),
-    pushEvent: (event: string) => pushes.inc({ event }),
-    missingFields: (kind: string, count: number) => missingFields.set({ kind }, count),
+    contentType: registry.contentType,
+    /** In Prometheus' text format. */
+    text: async () => {
+      scrape();
+      return await registry.metrics();
+    },
   };
 }
 
 export type OperatorMetrics = ReturnType<typeof createOperatorMetrics>;
+
+const RESULTS = { done: "success", again: "requeue_after", failed: "error" } as const satisfies Record<Outcome["kind"], string>;
+
+function queueMetrics({ counter, gauge, histogram }: OperatorTable): QueueMetrics {
+  const depth = gauge("workqueue_depth");
+  const adds = counter("workqueue_adds_total");
+  const retries = counter("workqueue_retries_total");
+  const waited = histogram("workqueue_queue_duration_seconds");
+  const worked = histogram("workqueue_work_duration_seconds");
+  const passes = histogram("controller_runtime_reconcile_time_seconds");
+  depth.set(QUEUE, 0);
+  return {
+    depth: (keys) => depth.set(QUEUE, keys),
+    added: () => adds(QUEUE),
+    retried: () => retries(QUEUE),
+    waited: (seconds) => waited(QUEUE, seconds),
+    worked(seconds, key) {
+      worked(QUEUE, seconds);
+      passes({ controller: controllerOf(key) }, seconds);
+    },
+  };
+}
+
+function reflectorMetrics({ counter, histogram }: OperatorTable): ReflectorMetrics {
+  const lists = counter("reflector_lists_total");
+  const failures = counter("reflector_list_failures_total");
+  const seconds = histogram("reflector_list_duration_seconds");
+  const watches = counter("reflector_watches_total");
+  return {
+    watchEnded: ({ kind }, reason) => watches({ kind, reason }),
+    listed({ kind }, _items, took) {
+      lists({ kind });
+      seconds({ kind }, took);
+    },
+    listFailed: ({ kind }) => failures({ kind }),
+  };
+}
+
+/** What a key of the queue is about: the part before its colon. */
+export function controllerOf(key: string): Controller {
+  const kind = key.slice(0, key.indexOf(":"));
+  return CONTROLLERS.find((one) => one === kind) ?? "cluster";
+}
+
+function scraper(table: OperatorTable, facts: OperatorFacts): () => void {
+  const { gauge } = table;
+  const leading = gauge("leader_election_master_status");
+  const renewed = gauge("nexus_operator_lead_renewed_timestamp_seconds");
+  const heard = gauge("nexus_operator_watch_heard_timestamp_seconds");
+  const active = gauge("controller_runtime_active_workers");
+  const places = gauge("controller_runtime_max_concurrent_reconciles");
+  const unfinished = gauge("workqueue_unfinished_work_seconds");
+  const longest = gauge("workqueue_longest_running_processor_seconds");
+  const series = showSeries(table);
+  for (const controller of CONTROLLERS) places.set({ controller }, facts.workers);
+  return () => {
+    leading.set(LEASE, facts.isLeading() ? 1 : 0);
+    const renewedMs = facts.renewedMs();
+    if (renewedMs === undefined) renewed.clear();
+    else renewed.set({}, renewedMs / 1000);
+    for (const [kind, ms] of facts.heardMs()) heard.set({ kind }, ms / 1000);
+    const passes = [...facts.underWay()];
+    for (const controller of CONTROLLERS) active.set({ controller }, passes.filter((pass) => pass.controller === controller).length);
+    unfinished.set(QUEUE, passes.reduce((sum, { forMs }) => sum + forMs, 0) / 1000);
+    longest.set(QUEUE, Math.max(0, ...passes.map(({ forMs }) => forMs)) / 1000);
+    series(facts.series());
+  };
+}

@@ -19,8 +19,6 @@ export type ReflectorMetrics = {
   watchEnded(kind: Kind, why: "timeout" | "expired" | "silent" | "error"): void;
   listed(kind: Kind, items: number, seconds: number): void;
   listFailed(kind: Kind): void;
-  /** Wall clock, milliseconds; any event or bookmark. */
-  heard(kind: Kind, wallMs: number): void;
 };
 
 export type ReflectorOptions<T> = {
@@ -48,6 +46,8 @@ export interface Reflector<T> {
   readonly store: Store<T>;
   /** Resolves after the first complete list; false when stopped before. */
   readonly synced: Promise<boolean>;
+  /** Wall clock in milliseconds: when a list ended or a watch brought anything last; undefined before the first. */
+  heardMs(): number | undefined;
   /** Ends everything; no event is delivered after it was called. Resolves when nothing runs any more. */
   stop(): Promise<void>;
 }
@@ -66,6 +66,7 @@ export function startReflector<T = KubeObject>(options: ReflectorOptions<T>): Re
   return {
     store: run.store,
     synced: run.synced,
+    heardMs: () => run.heardMs,
     async stop() {
       run.stop();
       await running;
@@ -76,6 +77,7 @@ export function startReflector<T = KubeObject>(options: ReflectorOptions<T>): Re
 class ReflectorRun<T> {
   readonly store: MemoryStore<T>;
   readonly synced: Promise<boolean>;
+  heardMs: number | undefined;
   readonly #options: ReflectorOptions<T>;
   readonly #clock: Clock;
   readonly #random: Random;
@@ -169,6 +171,7 @@ class ReflectorRun<T> {
     // Only here, after the last page of one snapshot, does absence mean deletion.
     for (const key of [...this.store.keys()]) if (!seen.has(key) && this.#isOurs(key)) this.#remove(key, undefined);
     metrics?.listed(kind, seen.size, (this.#clock.monotonicMs() - startedMs) / 1000);
+    this.heardMs = this.#clock.wallMs();
     this.#failures = 0;
     this.#silences = 0;
     if (isInitial) this.store.markSynced();
@@ -217,10 +220,9 @@ class ReflectorRun<T> {
 
   /** Takes one line; an answer is the reason to end this watch. */
   #onLine(line: string): KubeError | undefined {
-    const { kind, metrics } = this.#options;
-    const event = decodeWatchLine(kind, line);
+    const event = decodeWatchLine(this.#options.kind, line);
     if (event.type === "ERROR") return event.error;
-    metrics?.heard(kind, this.#clock.wallMs());
+    this.heardMs = this.#clock.wallMs();
     this.#failures = 0;
     this.#expirations = 0;
     this.#silences = 0;

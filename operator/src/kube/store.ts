@@ -5,18 +5,24 @@ import type { Store } from "../loop/ports.ts";
 /** Values under which an object can be found; an object may have none or many. Must depend on the object alone. */
 export type Indexer<T> = (object: T) => readonly string[];
 
+/** Under what an object is counted; undefined: under nothing. Must depend on the object alone. */
+export type Tally<T> = (object: T) => string | undefined;
+
 type Entry<T> = { readonly uid: string; readonly resourceVersion: string; readonly value: T };
 
 export class MemoryStore<T> implements Store<T> {
   readonly #entries = new Map<string, Entry<T>>();
   readonly #indexers: Readonly<Record<string, Indexer<T>>>;
   readonly #indexes = new Map<string, Map<string, string | Set<string>>>();
+  readonly #tally: Tally<T> | undefined;
+  readonly #counts = new Map<string, number>();
   #unsynced: number;
 
-  /** `parts`: how many reflectors fill it, each its own namespace. */
-  constructor(indexers: Readonly<Record<string, Indexer<T>>> = {}, parts = 1) {
+  /** `parts`: how many reflectors fill it, each its own namespace. `tally`: an index that costs a number, not a set of keys. */
+  constructor(indexers: Readonly<Record<string, Indexer<T>>> = {}, parts = 1, tally?: Tally<T>) {
     this.#indexers = indexers;
     this.#unsynced = parts;
+    this.#tally = tally;
     for (const name of Object.keys(indexers)) this.#indexes.set(name, new Map());
   }
 
@@ -48,6 +54,10 @@ export class MemoryStore<T> implements Store<T> {
     return found;
   }
 
+  counted(what: string): number {
+    return this.#counts.get(what) ?? 0;
+  }
+
   hasSynced(): boolean {
     return this.#unsynced <= 0;
   }
@@ -67,6 +77,7 @@ export class MemoryStore<T> implements Store<T> {
     const before = this.#entries.get(key);
     if (before) this.#unindex(key, before.value);
     this.#entries.set(key, entry);
+    this.#count(entry.value, 1);
     for (const [name, indexer] of Object.entries(this.#indexers)) {
       const index = this.#indexes.get(name);
       for (const value of indexer(entry.value)) {
@@ -87,7 +98,13 @@ export class MemoryStore<T> implements Store<T> {
     this.#entries.delete(key);
   }
 
+  #count(value: T, by: 1 | -1): void {
+    const what = this.#tally?.(value);
+    if (what !== undefined) this.#counts.set(what, this.counted(what) + by);
+  }
+
   #unindex(key: string, value: T): void {
+    this.#count(value, -1);
     for (const [name, indexer] of Object.entries(this.#indexers)) {
       const index = this.#indexes.get(name);
       for (const found of indexer(value)) {

@@ -11,7 +11,7 @@ import { LineSplitter } from "./lines.ts";
 /** client-go's `rest_client_requests_total{code,method,host}` and `rest_client_request_duration_seconds{verb,host}`. */
 export type TransportMetrics = {
   /** Once per HTTP exchange; `code` is the status, or `<error>` when none came. For a watch, up to the headers. */
-  request(sample: { readonly code: string; readonly method: string; readonly host: string; readonly seconds: number }): void;
+  request(sample: { readonly code: string; readonly method: Call["method"]; readonly host: string; readonly seconds: number }): void;
 };
 
 export type TransportOptions = {

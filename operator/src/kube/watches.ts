@@ -1,5 +1,6 @@
 // Why: one reflector for each kind the loop looks at, with what is kept of it and by what it is found. It must never watch all
 // Secrets: only those we made and those users labelled for us.
+import type { Condition } from "@nexus/protocol/resources/conditions.ts";
 import { WATCH_LABEL } from "@nexus/protocol/resources/names.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import type { Template } from "@nexus/protocol/resources/template.ts";
@@ -20,7 +21,7 @@ import type { KubeObject } from "../plan/object.ts";
 import { complete } from "./complete.ts";
 import { readListedNamespaces } from "./listed-namespaces.ts";
 import { type Reflector, type ReflectorMetrics, type ReflectorOptions, startReflector, stripManagedFields } from "./reflector.ts";
-import { MemoryStore } from "./store.ts";
+import { MemoryStore, type Tally } from "./store.ts";
 import type { Transport } from "./transport.ts";
 
 /** What the loop hears of; see `loop/controller.ts`. */
@@ -48,6 +49,8 @@ export type WatchesOptions = {
 export type Watches = {
   readonly views: Views;
   readonly synced: Promise<boolean>;
+  /** When each kind was heard of last, wall clock in milliseconds: of all that watch it, the one that heard nothing for longest. */
+  heardMs(): ReadonlyMap<string, number>;
   /** Where our kinds are watched. */
   readonly scopes: readonly Scope[];
   /** From now on our children of an optional kind are watched; nothing when they are already. */
@@ -61,10 +64,17 @@ export type Watches = {
 const joined = <T>(store: MemoryStore<T>, parts: readonly Reflector<T>[]): Reflector<T> => ({
   store,
   synced: Promise.all(parts.map((part) => part.synced)).then((all) => all.every(Boolean)),
+  heardMs: () => oldest(parts),
   stop: async () => {
     await Promise.all(parts.map((part) => part.stop()));
   },
 });
+
+/** Undefined while one of them has heard nothing at all. */
+function oldest(parts: readonly Pick<Reflector<never>, "heardMs">[]): number | undefined {
+  const heard = parts.map((part) => part.heardMs());
+  return heard.every((one) => one !== undefined) ? Math.min(...heard) : undefined;
+}
 
 const OURS = "app.kubernetes.io/managed-by=nexus-operator";
 
@@ -93,12 +103,17 @@ const tenantOf = (object: KubeObject): readonly string[] => {
   return name === undefined ? [] : [`${object.metadata.namespace}/${name}`];
 };
 
+type StartOptions<T> = Omit<ReflectorOptions<T>, "transport"> & { readonly tally?: Tally<T> };
+
+const isReady = (conditions: readonly Condition[] = []): boolean =>
+  conditions.some(({ type, status }) => type === "Ready" && status === "True");
+
 /** Starts every reflector at once. */
 export function startWatches({ transport, scope, handlers, bodies, onError, metrics, silenceMs }: WatchesOptions): Watches {
-  const running = new Set<Reflector<never>>();
-  const start = <T>(options: Omit<ReflectorOptions<T>, "transport">, labelSelector?: string): Reflector<T> => {
+  const running = new Map<Reflector<never>, Kind>();
+  const start = <T>({ tally, ...options }: StartOptions<T>, labelSelector?: string): Reflector<T> => {
     const places: readonly Scope[] = scope.namespaces.length === 0 ? [{}] : scope.namespaces.map((namespace) => ({ namespace }));
-    const store = new MemoryStore<T>(options.indexers, places.length);
+    const store = new MemoryStore<T>(options.indexers, places.length, tally);
     const parts = places.map((place) =>
       startReflector<T>({
         ...options,
@@ -110,19 +125,18 @@ export function startWatches({ transport, scope, handlers, bodies, onError, metr
     );
     return joined(store, parts);
   };
-  const keep = <T>(reflector: Reflector<T>): Reflector<T> => {
-    running.add(reflector as unknown as Reflector<never>); // only synced and stop are used of it
+  const keep = <T>(kind: Kind, reflector: Reflector<T>): Reflector<T> => {
+    running.set(reflector as unknown as Reflector<never>, kind); // its store is not looked at from there
     return reflector;
   };
-  const startStore = <T>(options: Omit<ReflectorOptions<T>, "transport">, labelSelector?: string) =>
-    keep(start<T>(options, labelSelector)).store;
+  const startStore = <T>(options: StartOptions<T>, labelSelector?: string) => keep(options.kind, start<T>(options, labelSelector)).store;
   const { onChild } = handlers;
   const indexer = new TemplateIndexer();
   const children = new Map<Kind, Store<KubeObject>>();
   const watched = new Map<Kind, Reflector<KubeObject>>();
   const watchChildren = (kind: Kind) => {
     if (watched.has(kind)) return;
-    const reflector = keep(start<KubeObject>({ kind, onEvent: onChild }, OURS));
+    const reflector = keep(kind, start<KubeObject>({ kind, onEvent: onChild }, OURS));
     watched.set(kind, reflector);
     children.set(kind, reflector.store);
   };
@@ -139,7 +153,7 @@ export function startWatches({ transport, scope, handlers, bodies, onError, metr
     const kind = KINDS.Namespace;
     if (scope.namespaces.length === 0) return startStore<KubeObject>({ kind, transform: stripManagedFields, onEvent });
     const listed = { transport, names: scope.namespaces, onEvent };
-    return keep(readListedNamespaces({ ...listed, onError: (error, retryInMs) => onError(kind, error, retryInMs) })).store;
+    return keep(kind, readListedNamespaces({ ...listed, onError: (error, retryInMs) => onError(kind, error, retryInMs) })).store;
   };
   const childStore = (kind: Kind): Store<KubeObject> => children.get(kind) ?? NOTHING;
   const views: Views = {
@@ -153,6 +167,7 @@ export function startWatches({ transport, scope, handlers, bodies, onError, metr
           id: (one) => [tenantIdKey(one)],
           secret: (one) => secretsOfTenant(one).map(([namespace, name]) => `${namespace}/${name}`),
         },
+        tally: (one) => (isReady(one.status?.conditions) ? "ready" : undefined),
         onEvent: handlers.onTenant,
       },
       scope.selector,
@@ -167,6 +182,7 @@ export function startWatches({ transport, scope, handlers, bodies, onError, metr
           return indexer.index(template);
         },
         indexers: { tenant: (one) => [tenantKeyOf(one)], id: (one) => [templateIdKey(one)] },
+        tally: ({ status }) => (status === "settled" || isReady(status?.conditions) ? "ready" : undefined),
         onEvent: handlers.onTemplate,
       },
       scope.selector,
@@ -197,9 +213,17 @@ export function startWatches({ transport, scope, handlers, bodies, onError, metr
     scopes: scopesOf(scope),
     watchChildren,
     unwatchChildren,
-    synced: Promise.all([...running].map((reflector) => reflector.synced)).then((all) => all.every(Boolean)),
+    synced: Promise.all([...running.keys()].map((reflector) => reflector.synced)).then((all) => all.every(Boolean)),
+    heardMs: () => {
+      const heard = new Map<string, number>();
+      for (const [reflector, { kind }] of running) {
+        const ms = reflector.heardMs();
+        if (ms !== undefined) heard.set(kind, Math.min(ms, heard.get(kind) ?? ms));
+      }
+      return heard;
+    },
     stop: async () => {
-      await Promise.all([...running].map((reflector) => reflector.stop()));
+      await Promise.all([...running.keys()].map((reflector) => reflector.stop()));
     },
   };
 }

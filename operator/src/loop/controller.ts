@@ -9,6 +9,7 @@ import type { Breakers } from "./breaker.ts";
 import type { Wake } from "./config/draft.ts";
 import type { Configurations } from "./configuration.ts";
 import { isNamespaceTerminating, isNotLeader } from "./kube-error.ts";
+import type { Edited, LiveTimes } from "./live-times.ts";
 import type { NewestObjects } from "./newest.ts";
 import type { Passes } from "./passes.ts";
 import type { WatchEvent } from "./ports.ts";
@@ -46,9 +47,10 @@ export type ControllerOptions = {
   readonly configurations: Configurations;
   readonly breakers: Breakers;
   readonly newest: NewestObjects;
+  readonly live: LiveTimes;
   readonly workers: number;
   readonly onFailure: (key: WorkKey, error: unknown, retryInMs: number | undefined) => void;
-  readonly onSuccess: (key: WorkKey) => void;
+  readonly onOutcome: (key: WorkKey, outcome: Outcome) => void;
 };
 
 /** Watches call the `on…` handlers; none of them blocks or throws. */
@@ -61,8 +63,8 @@ export class Controller {
 
   /** Runs until the queue is shut down. Call it when every store has its first list and we lead. */
   async run(): Promise<void> {
-    const { queue, workers, onFailure, onSuccess } = this.#options;
-    await runWorkers({ queue, workers, onFailure, onSuccess, reconcile: (key) => this.#reconcile(key) });
+    const { queue, workers, onFailure, onOutcome } = this.#options;
+    await runWorkers({ queue, workers, onFailure, onOutcome, reconcile: (key) => this.#reconcile(key) });
   }
 
   /** Enqueues what a new leader has to look at. What belongs to a cluster is found by its configuration's first walk. */
@@ -95,8 +97,10 @@ export class Controller {
     }
   };
 
-  readonly onTenant = ({ key, object, previous, initial }: WatchEvent<Tenant>): void => {
+  readonly onTenant = (event: WatchEvent<Tenant>): void => {
+    const { key, object, previous, initial } = event;
     if (previous && isStatusOnly(previous, object)) return;
+    this.#time(workKey("tenant", key), event, clusterKeyOf(object));
     const priority = initial ? PRIORITY.initial : PRIORITY.edit;
     this.#options.configurations.onTenant(object);
     this.#add("config", clusterKeyOf(object), priority);
@@ -105,10 +109,12 @@ export class Controller {
     if (!this.#options.views.tenants.get(key)) this.#addTemplatesOf(key);
   };
 
-  readonly onTemplate = ({ key, object, previous, initial }: WatchEvent<TemplateIndex>): void => {
+  readonly onTemplate = (event: WatchEvent<TemplateIndex>): void => {
+    const { key, object, previous, initial } = event;
     if (previous && isSameTemplate(previous, object)) return;
     const priority = initial ? PRIORITY.initial : PRIORITY.edit;
     const cluster = this.#options.configurations.onTemplate(object);
+    this.#time(workKey("template", key), event, cluster);
     if (cluster !== undefined) this.#add("config", cluster, priority);
     this.#add("template", key, priority);
   };
@@ -152,9 +158,12 @@ export class Controller {
 
   /** Pods answered, or their sessions moved; of these entries they say something else than before. */
   readonly onPushChange = (cluster: string, entryKeys: ReadonlySet<string>): void => {
-    const { queue, configurations } = this.#options;
+    const { queue, configurations, live } = this.#options;
     for (const entryKey of entryKeys) {
-      for (const { kind, key } of configurations.objectsOf(cluster, entryKey)) queue.add(workKey(kind, key), PRIORITY.resync);
+      for (const { kind, key } of configurations.objectsOf(cluster, entryKey)) {
+        live.answered(workKey(kind, key), cluster, entryKey);
+        queue.add(workKey(kind, key), PRIORITY.resync);
+      }
     }
     queue.addAfter(workKey("cluster", cluster), GATHER_MS, PRIORITY.resync);
   };
@@ -200,6 +209,14 @@ export class Controller {
     }
   }
 
+  /** An edit that pods will answer for; what a namespace's labels or a start bring is none. */
+  #time(key: WorkKey, { type, object, previous, initial }: WatchEvent<Edited>, cluster: string | undefined): void {
+    const { live } = this.#options;
+    const isEdit = type === "added" || (previous !== undefined && !isSameVersion(object, previous));
+    if (type === "deleted") live.forget(key);
+    else if (isEdit && !initial && cluster !== undefined) live.seen(key, object, cluster);
+  }
+
   #touch(tenant: Tenant): void {
     this.#options.configurations.onTenant(tenant);
     this.#add("tenant", keyOfObject(tenant), PRIORITY.edit);
@@ -215,6 +232,9 @@ export class Controller {
     this.#options.queue.add(workKey(kind, key), priority);
   }
 }
+
+const isSameVersion = (a: Edited, b: Edited): boolean =>
+  a.metadata.uid === b.metadata.uid && a.metadata.generation === b.metadata.generation;
 
 /** Only the status moved: the object's own passes wrote it. */
 function isStatusOnly(before: KubeObject, after: KubeObject): boolean {

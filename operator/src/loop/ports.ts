@@ -107,6 +107,8 @@ export interface Store<T> {
   keys(): IterableIterator<string>;
   /** Objects for which the indexer `name` returned `value`; throws when there is no such indexer. */
   byIndex(name: string, value: string): T[];
+  /** How many objects are counted under `what`, kept with every change; 0 when nothing is. */
+  counted(what: string): number;
   /** True after the first complete list. Before that, absence means nothing. */
   hasSynced(): boolean;
 }

@@ -36,6 +36,8 @@ export type ClusterPushState = {
   /** Ready pods that hold this digest, and ready pods. */
   readonly podsSynced: number;
   readonly podsTotal: number;
+  /** Age of the oldest change that a ready pod has not acknowledged, in milliseconds; 0 when all have everything. */
+  readonly behindMs: number;
   readonly pods: readonly PodState[];
 };
 
@@ -137,6 +139,7 @@ export class ClusterPusher {
     }
     if (keys.length === 0) return keys;
     this.#armLateTimer();
+    for (const pod of this.#pods.values()) pod.changed();
     this.#kickAll(false);
     this.#notify();
     return keys;
@@ -184,7 +187,8 @@ export class ClusterPusher {
     }));
     const ready = pods.filter((pod) => pod.ready);
     const synced = ready.filter((pod) => pod.synced);
-    return { digest: this.book.digest(), podsSynced: synced.length, podsTotal: ready.length, pods };
+    const behindMs = Math.max(0, ...[...this.#pods.values()].map((pusher) => pusher.behindMs()));
+    return { digest: this.book.digest(), podsSynced: synced.length, podsTotal: ready.length, behindMs, pods };
   }
 
   #add(pod: PushPod): void {

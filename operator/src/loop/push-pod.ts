@@ -6,6 +6,7 @@ import type { Cancel, Clock, Random } from "./clock.ts";
 import { type BundleBook, bucketOfKey } from "./push-book.ts";
 import type { Pair, PushFence } from "./push-fence.ts";
 import type { Gate } from "./push-gate.ts";
+import { PushLag } from "./push-lag.ts";
 import { type Plan, planPush } from "./push-plan.ts";
 import {
   ADMIN_PORT,
@@ -72,6 +73,7 @@ export class PodPusher {
   #confirmed: string | undefined;
   /** The pod has to hear from us even if nothing differs: its memory is new to us, or an answer was lost. */
   #mustConfirm = true;
+  readonly #lag: PushLag;
   #lastPair: Pair | undefined;
   #whole = new Set<number>();
   #resetNext = false;
@@ -89,6 +91,8 @@ export class PodPusher {
     this.pod = pod;
     this.#cluster = cluster;
     this.#shared = shared;
+    this.#lag = new PushLag(shared.clock.monotonicMs());
+    this.#lag.ready(pod.ready, shared.clock.monotonicMs());
   }
 
   /** Digest of what the pod holds, as far as known. */
@@ -99,6 +103,16 @@ export class PodPusher {
   /** Whether a push ended at the present digest. */
   isSynced(): boolean {
     return this.#confirmed === this.#cluster.book.digest();
+  }
+
+  /** Age of the oldest change it has not acknowledged, in milliseconds; 0 when it has everything, or is not ready. */
+  behindMs(): number {
+    return this.isSynced() ? 0 : this.#lag.ageMs(this.#shared.clock.monotonicMs());
+  }
+
+  /** The bundle is another one. */
+  changed(): void {
+    this.#lag.changed(this.#shared.clock.monotonicMs());
   }
 
   /** Undefined after an answer. */
@@ -121,6 +135,7 @@ export class PodPusher {
   update(pod: PushPod): void {
     const before = this.pod;
     this.pod = pod;
+    this.#lag.ready(pod.ready, this.#shared.clock.monotonicMs());
     const isNew = before.ip !== pod.ip || before.port !== pod.port || before.restarts !== pod.restarts;
     if (isNew) this.forget();
     if (isNew || before.ready !== pod.ready) this.kick(true);
@@ -128,6 +143,7 @@ export class PodPusher {
 
   /** Nothing is known about the pod's memory any more. */
   forget(): void {
+    this.changed();
     this.#known = undefined;
     this.#confirmed = undefined;
     this.#mustConfirm = true;
@@ -193,6 +209,7 @@ export class PodPusher {
       // After silence nobody knows whether a push was taken.
       this.#known = undefined;
       this.#mustConfirm = true;
+      this.#lag.notTaken();
       return { failed: error };
     }
   }
@@ -227,7 +244,10 @@ export class PodPusher {
     this.#compareTimer = clock.after(inMs * (0.8 + 0.4 * random()), () => this.compare());
     // Only a pod that heard exactly our last push is known to be as we left it.
     if (status.term !== this.#lastPair?.term || status.sequence !== this.#lastPair.sequence) this.#mustConfirm = true;
-    if (bundleDigest(status.buckets) !== this.#confirmed) this.#confirmed = undefined;
+    if (bundleDigest(status.buckets) !== this.#confirmed) {
+      this.#confirmed = undefined;
+      this.changed();
+    }
     this.#known = [...status.buckets];
     this.#whole.clear();
     return "more";
@@ -241,7 +261,9 @@ export class PodPusher {
     const request: PushText = { format: BUNDLE_FORMAT, ...pair, ...reset, digest: plan.digest, buckets: plan.buckets };
     const startedMs = this.#shared.clock.monotonicMs();
     const timeoutMs = Math.min(this.#shared.times.requestMs, fence.budgetMs());
+    this.#lag.sent();
     const answer = await admin.push(target, request, { timeoutMs, signal: this.#stop.signal });
+    if (answer.kind !== "taken" || this.#known !== known) this.#lag.notTaken();
     if (this.#known !== known) return "more"; // its memory became new meanwhile: what it answered is past
     this.#failure = undefined;
     this.#lastPair = pair;
@@ -294,6 +316,8 @@ export class PodPusher {
       else this.#revs.set(index, rev);
     }
     this.#confirmed = result.digest === plan.digest ? result.digest : undefined;
+    if (this.#confirmed === undefined) this.#lag.notTaken();
+    else this.#lag.taken();
     this.#mustConfirm = false;
     this.#cluster.onAnswer(spoken);
     return "more"; // the next step finds nothing to do, or what came meanwhile

@@ -53,6 +53,9 @@ export type PushState = {
   readonly purged: readonly PurgedTenant[];
 };
 
+/** How far the ready pods of a cluster are; the age is 0 when all have everything, or none is ready. */
+export type PushProgress = { readonly podsSynced: number; readonly podsTotal: number; readonly oldestSeconds: number };
+
 /** `cluster` is `namespace/name`. */
 export interface Pusher {
   /** The whole wanted bundle; keys in `keep` stay as they are (objects whose new version was refused). Returns at once; `changed` are bucket indexes, sorted; unchanged buckets cost a look-up. */
@@ -79,10 +82,15 @@ export interface Pusher {
   book(cluster: string): BundleBook;
   /** Undefined before the bundle is known. */
   state(cluster: string): PushState | undefined;
+  /** Cheaper than the state, and known before the bundle is. */
+  progress(cluster: string): PushProgress;
   /** What the pods that were ready when this generation came said about it. */
   acknowledged(cluster: string, entryKey: string, uid: string, generation: number): Acknowledgement;
   stop(): Promise<void>;
 }
+
+/** What the log and the metrics call it. */
+export type PushLogEvent = `push.${Exclude<PushEvent["kind"], "pushed">}`;
 
 export type PusherOptions = {
   readonly admin: AdminPort;
@@ -91,8 +99,10 @@ export type PusherOptions = {
   readonly random: Random;
   /** Acknowledgements, lagging pods or sessions of this cluster moved, and what pods say of these entries; gathered over one turn. Must not throw. */
   readonly onChange: (cluster: string, entryKeys: ReadonlySet<string>) => void;
-  /** `event` is a constant; fields hold names and numbers only. */
-  readonly onLog?: (event: string, fields: Record<string, unknown>) => void;
+  /** Everything but pushes that went well; fields hold names and numbers only. */
+  readonly onLog?: (event: PushLogEvent, fields: Readonly<Record<string, unknown>>) => void;
+  /** A pod took a push; from its start to the pod's word. */
+  readonly onPushed?: (seconds: number) => void;
 };
 
 /** What a pod said of itself last. */
@@ -111,6 +121,8 @@ type Place = {
   hasEntries: boolean;
   target: ClusterTarget | undefined;
   pods: readonly Known[];
+  /** Since when there are ready pods that cannot be told: no bundle yet, or no credentials; monotonic milliseconds. */
+  untoldMs: number | undefined;
   /** By address and port. */
   readonly words: Map<string, Word>;
 };
@@ -223,6 +235,17 @@ class ClusterPushes implements Pusher {
     };
   }
 
+  progress(cluster: string): PushProgress {
+    const place = this.#places.get(cluster);
+    const readyPods = place?.pods.filter((pod) => pod.ready).length ?? 0;
+    if (!place?.hasEntries || !place.target) {
+      const oldestMs = place?.untoldMs === undefined ? 0 : this.#options.clock.monotonicMs() - place.untoldMs;
+      return { podsSynced: 0, podsTotal: readyPods, oldestSeconds: oldestMs / 1000 };
+    }
+    const { podsSynced, podsTotal, behindMs } = this.#engine.state(cluster);
+    return { podsSynced, podsTotal, oldestSeconds: behindMs / 1000 };
+  }
+
   acknowledged(cluster: string, key: string, uid: string, generation: number): Acknowledgement {
     if (!this.#places.get(cluster)?.hasEntries) return { kind: "nobody" };
     return this.#engine.acknowledgement(cluster, { key, uid, generation });
@@ -240,12 +263,15 @@ class ClusterPushes implements Pusher {
   }
 
   #place(cluster: string): Place {
-    const found = this.#places.get(cluster) ?? { hasEntries: false, target: undefined, pods: [], words: new Map() };
+    const found = this.#places.get(cluster) ?? { hasEntries: false, target: undefined, pods: [], untoldMs: undefined, words: new Map() };
     this.#places.set(cluster, found);
     return found;
   }
 
-  #tellPods(cluster: string, { hasEntries, target, pods }: Place): void {
+  #tellPods(cluster: string, place: Place): void {
+    const { hasEntries, target, pods } = place;
+    const isUntold = (!hasEntries || !target) && pods.some((pod) => pod.ready);
+    place.untoldMs = isUntold ? (place.untoldMs ?? this.#options.clock.monotonicMs()) : undefined;
     if (!hasEntries || !target) return;
     const list = pods.map(({ uid, name, address, ready, restarts }) => ({ uid, name, ip: address, ready, restarts, port: target.port }));
     this.#engine.setPods(cluster, list);
@@ -293,8 +319,11 @@ class ClusterPushes implements Pusher {
 
   /** Pushes that went well are for metrics, not for the log. */
   #log(event: PushEvent): void {
+    if (event.kind === "pushed") {
+      this.#options.onPushed?.(event.seconds);
+      return;
+    }
     const { kind, ...fields } = event;
-    if (kind === "pushed") return;
     this.#options.onLog?.(`push.${kind}`, "error" in fields ? { ...fields, error: whyOf(fields.error) } : fields);
   }
 }

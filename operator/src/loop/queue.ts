@@ -13,7 +13,7 @@ export type QueueMetrics = {
   added(): void;
   /** From being added to being handed to a worker. */
   waited(seconds: number): void;
-  worked(seconds: number): void;
+  worked(seconds: number, key: string): void;
   retried(): void;
 };
 
@@ -75,6 +75,12 @@ export class WorkQueue<K extends string> {
 
   get working(): number {
     return this.#working.size;
+  }
+
+  /** Keys that belong to somebody now, and for how long they have. */
+  *underWay(): Generator<{ readonly key: K; readonly forMs: number }> {
+    const nowMs = this.#clock.monotonicMs();
+    for (const [key, { startedMs }] of this.#working) yield { key, forMs: nowMs - startedMs };
   }
 
   /** Makes `key` ready now. A key that waits in any form is not added twice; the higher priority wins. */
@@ -144,7 +150,7 @@ export class WorkQueue<K extends string> {
     const busy = (this.#busy.get(working.group) ?? 1) - 1;
     if (busy === 0) this.#busy.delete(working.group);
     else this.#busy.set(working.group, busy);
-    this.#metrics?.worked((this.#clock.monotonicMs() - working.startedMs) / 1000);
+    this.#metrics?.worked((this.#clock.monotonicMs() - working.startedMs) / 1000, key);
     const dirty = this.#dirty.get(key);
     this.#dirty.delete(key);
     if (dirty !== undefined) this.add(key, dirty);

@@ -42,6 +42,11 @@ export class SecretSource {
     for (const [namespace, name] of names) await this.get(namespace, name);
   }
 
+  /** The Secret as far as it is known now; nothing is read. */
+  known(namespace: string, name: string): SecretObject | undefined {
+    return this.#known(namespace, name)?.secret;
+  }
+
   /** Of what is known: see {@link load}. */
   readonly read: SecretReader = (namespace, name, key) => {
     const encoded = this.#known(namespace, name)?.secret?.data?.[key];

@@ -87,7 +87,6 @@ async function throughProxy(options: Partial<ReflectorOptions<KubeObject>>) {
       watchEnded: (_, why) => ends.push(why),
       listed: () => undefined,
       listFailed: () => ends.push("list"),
-      heard: () => undefined,
     },
     random: () => 0.9, // short back-offs
     ...options,

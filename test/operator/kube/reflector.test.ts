@@ -32,7 +32,6 @@ async function setup(lists: Step[], watches: Step[], options: Partial<ReflectorO
       watchEnded: (_, why) => ends.push(why),
       listed: () => undefined,
       listFailed: () => ends.push("list failed"),
-      heard: () => undefined,
     },
     ...options,
   });

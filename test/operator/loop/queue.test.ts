@@ -145,7 +145,9 @@ test("workers map outcomes: done forgets, again waits, failed backs off, a throw
       return step;
     },
     onFailure: (key, _error, retryInMs) => failures.push(`${key}:${retryInMs ?? "never"}`),
-    onSuccess: (key) => successes.push(key),
+    onOutcome: (key, { kind }) => {
+      if (kind !== "failed") successes.push(key);
+    },
   });
   for (const key of Object.keys(script)) queue.add(key);
   await clock.advance(59_999);

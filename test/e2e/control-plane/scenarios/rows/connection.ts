@@ -101,7 +101,7 @@ export const CONNECTION: readonly Scenario[] = [
       const ca = Buffer.from(plane.caPem).toString("base64");
       const text = `apiVersion: v1\nkind: Config\nclusters: [{ name: c, cluster: { server: "${plane.server}", certificate-authority-data: ${ca} } }]\n${named}users: [{ name: u, user: { tokenFile: "${tokenFile}" } }]\n`;
       await Bun.write(kubeconfig, text);
-      const flags = { "--port": "0", "--lease-namespace": place.ns, "--namespace": place.ns };
+      const flags = { "--port": "0", "--local-port": "0", "--lease-namespace": place.ns, "--namespace": place.ns };
       const parsed = parseOptions({ env: {}, flags: new Map(Object.entries(flags)) });
       if (!parsed.ok) throw new Error(parsed.errors.join());
       const operator = await startOperator(parsed.options, { KUBECONFIG: kubeconfig });
