@@ -2,6 +2,8 @@
 // It must never write outside the files listed here.
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { dashboardFile } from "../operator/src/desired/monitoring/dashboards/render.ts";
+import { fixedDashboards } from "../operator/src/desired/monitoring/dashboards/sets.ts";
 import { GROUP, KINDS, type Kind } from "../protocol/resources/names.ts";
 import { plainPolicies, policySpec } from "./generate/admission-policy.ts";
 import { chartReadme } from "./generate/chart/readme.ts";
@@ -29,6 +31,7 @@ export const GENERATED: readonly Generated[] = [
   { path: "operator/deploy/rbac.yaml", render: plainRoles },
   { path: "operator/deploy/admission-policy.yaml", render: plainPolicies },
   ...(["pods", "secrets"] as const).map((name) => ({ path: `charts/nexus/files/policies/${name}.yaml`, render: () => policySpec(name) })),
+  ...fixedDashboards().map((one) => ({ path: `charts/nexus/files/dashboards/${one.file}.json`, render: () => dashboardFile(one).text })),
   { path: "charts/nexus/values.yaml", render: valuesYaml },
   { path: "charts/nexus/values.schema.json", render: valuesSchema },
   { path: "charts/nexus/README.md", render: chartReadme },

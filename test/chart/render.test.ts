@@ -3,6 +3,8 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { dashboardFile } from "@nexus/operator/desired/monitoring/dashboards/render.ts";
+import { fixedDashboards } from "@nexus/operator/desired/monitoring/dashboards/sets.ts";
 import { rulesFor } from "@nexus/operator/kube/rights.ts";
 import { parseOptions } from "@nexus/operator/options.ts";
 import { parseAllDocuments, stringify } from "yaml";
@@ -63,14 +65,16 @@ const CASES: Readonly<Record<string, { readonly values: object; readonly args?: 
       flowControl: { mode: "Disabled" },
       podDisruptionBudget: { enabled: false },
       networkPolicy: { enabled: false },
-      monitoring: { podMonitor: "Disabled", rules: "Disabled" },
+      monitoring: { podMonitor: "Disabled", rules: "Disabled", dashboards: "Disabled" },
     },
     args: WITH_PROMETHEUS,
   },
 };
 
-/** Rules have a source of their own and a test of their own: a new right is no change of the chart. */
-const withoutRules = (object: Rendered): object =>
+/** Rules and dashboards have sources and tests of their own: a new right or panel is no change of the chart. */
+const withoutRules = (object: Rendered): object => (isDashboards(object) ? { ...object, data: "as generated" } : withoutRights(object));
+const isDashboards = ({ kind, metadata }: Rendered): boolean => kind === "ConfigMap" && metadata.name.endsWith("-dashboards");
+const withoutRights = (object: Rendered): object =>
   object.kind.endsWith("Role") && JSON.stringify(object.metadata).includes("aggregate-to") === false && "rules" in object
     ? { ...object, rules: "as generated" }
     : object;
@@ -91,6 +95,13 @@ test("helm lint --strict has nothing to say, with any of the value sets", async 
     await Bun.file(file).delete();
     expect({ code, output: `${stdout}${stderr}` }).toEqual({ code: 0, output: expect.stringContaining("0 chart(s) failed") });
   }
+});
+
+test("dashboards reach Grafana as they were written, with Grafana's own braces", async () => {
+  const [map] = (await helm.render({}, ...WITH_PROMETHEUS)).filter(isDashboards);
+  expect(map?.data).toEqual(Object.fromEntries(fixedDashboards().map((one) => [`${one.file}.json`, dashboardFile(one).text])));
+  expect(map?.metadata.labels).toMatchObject({ grafana_dashboard: "1" });
+  expect((await helm.render({})).filter(isDashboards)).toEqual([]);
 });
 
 const find = (objects: readonly Rendered[], kind: string, name: string) =>

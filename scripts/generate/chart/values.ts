@@ -97,7 +97,8 @@ export const CHART_VALUES = group("Values of the chart.", {
   monitoring: group("Prometheus, when prometheus-operator's kinds are served.", {
     podMonitor: byCapability("PodMonitor of the operator."),
     rules: byCapability("PrometheusRule of the operator: no leader, failing passes, a queue that stands."),
-    labels: names("Labels by which your Prometheus selects both."),
+    dashboards: byCapability("ConfigMap with dashboards for Grafana's sidecar (label `grafana_dashboard`); Auto: with podMonitor's kind."),
+    labels: names("Labels by which your Prometheus and Grafana select them."),
     intervalSeconds: whole("Time between scrapes.", 30, 5, 300),
   }),
   resources: free("Of the operator's container.", { requests: { cpu: "50m", memory: "96Mi" }, limits: { memory: "2Gi" } }),

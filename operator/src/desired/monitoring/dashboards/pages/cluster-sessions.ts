@@ -59,7 +59,7 @@ export const sessionsRow: Row = {
       kind: "timeseries",
       title: "Refusals",
       description:
-        "Requests, upgrades and frames refused, by failure code. unauthorized: tokens; rate_limited, quota_exceeded: a tenant, see its page; overloaded: us.",
+        "Requests, upgrades and frames refused, by failure code. unauthorized: tokens; rate_limited, connection_limit: a tenant, see its page; node_full, broker_unavailable: us.",
       unit: "cps",
       width: 12,
       queries: [{ expr: happening(ofCluster("nexus_refusals_total"), "code"), legend: "{{code}}", mayBeEmpty: "nobody is refused now" }],

@@ -24,7 +24,7 @@ const of = (metric: string, more = ""): string => ofCluster(metric, `tenant=~"$t
 /** The ten largest now. */
 const most = (expr: string): string => `topk(10, ${expr})`;
 
-const TURNED_AWAY = 'code=~"quota_exceeded|rate_limited"';
+const TURNED_AWAY = 'code=~"connection_limit|rate_limited"';
 /** Sessions of a tenant against what its quota allows in the whole fleet; tenants without one have no line. */
 const fullness = `sum by (tenant) (${of("nexus_tenant_sessions")}) / (max by (tenant) (${of("nexus_tenant_sessions_limit")}) > 0)`;
 
@@ -65,7 +65,7 @@ const MOST: Row = {
     }),
     line({
       title: "Of the sessions a tenant may have",
-      description: "At 100 % its next user is turned away. Raise quotas.maxSessions of the Tenant, or find who opens so many.",
+      description: "At 100 % its next user is turned away. Raise quotas.connections of the Tenant, or find who opens so many.",
       unit: "percentunit",
       thresholds: { warning: 0.9, error: 1 },
       queries: [{ expr: most(fullness), legend: "{{tenant}}" }],
