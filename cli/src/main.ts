@@ -8,6 +8,7 @@ type Entry = { readonly about: string; readonly load: () => Promise<Command> };
 
 const COMMANDS: Readonly<Record<string, Entry>> = {
   dev: { about: "Run Nexus on this machine from YAML files.", load: async () => (await import("./commands/dev.ts")).dev },
+  init: { about: "Write files to start from.", load: async () => (await import("./commands/init.ts")).init },
   listen: { about: "Connect as a user and print what arrives.", load: async () => (await import("./commands/listen.ts")).listen },
   send: { about: "Send a notification.", load: async () => (await import("./commands/send.ts")).send },
   token: { about: "Mint a token for a user from a secret.", load: async () => (await import("./commands/token.ts")).token },

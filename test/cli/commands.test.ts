@@ -10,7 +10,6 @@ import { nexus, post, quickstartCopy, Running, startDev } from "./dev-process.ts
 describe("wrong calls", () => {
   test.each([
     [["vresion"], "no such command: vresion; did you mean version?"],
-    [["init"], "no such command: init"],
     [["token"], "--user: is required"],
     [["token", "--user", "a"], "--secret: is required (or NEXUS_JWT_SECRET in the environment)"],
     [["token", "--user", "a", "--secret", "s", "--expires", "soon"], "--expires: must be a whole number of seconds"],
@@ -37,7 +36,7 @@ test("help lists what is there, and each command explains itself", async () => {
   const { code, out } = await nexus(["help"]);
   expect(code).toBe(0);
   for (const name of ["dev", "server", "operator", "token", "send", "listen", "validate", "version"]) expect(out).toContain(`\n  ${name} `);
-  for (const name of ["doctor", "init"]) expect(out).not.toContain(name);
+  for (const name of ["doctor"]) expect(out).not.toContain(name);
   for (const name of ["dev", "token", "send", "listen", "validate"])
     expect((await nexus(["help", name])).out).toContain(`Usage: nexus ${name}`);
 });
