@@ -52,8 +52,8 @@ const rulesOf = (cluster: NexusCluster): RuleFile => ({
 /** Markdown pages of the repository that people read, by path. */
 export async function readPages(root: string): Promise<Pages> {
   const found = new Map<string, string>();
-  for await (const path of new Glob("{*.md,docs/**/*.md,charts/**/*.md,examples/**/*.md}").scan({ cwd: root }))
-    found.set(path, await Bun.file(join(root, path)).text());
+  for (const pattern of ["*.md", "docs/**/*.md", "charts/**/*.md", "examples/**/*.md"])
+    for await (const path of new Glob(pattern).scan({ cwd: root })) found.set(path, await Bun.file(join(root, path)).text());
   return new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 

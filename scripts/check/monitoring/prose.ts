@@ -38,7 +38,7 @@ function metricWords(text: string): readonly string[] {
   const outside = text.replace(/^ *```[\s\S]*?^ *```/gm, "");
   return [...outside.matchAll(/`([a-z]+[_:][a-z0-9_:]*[a-z0-9])(?:\{[^`]*\})?`/g)]
     .map(([, name = ""]) => name)
-    .filter((name) => name.startsWith("nexus:") || METRIC_PREFIXES.some((prefix) => name.startsWith(prefix)));
+    .filter((name) => /^nexus:.+:(rate|ratio)/.test(name) || METRIC_PREFIXES.some((prefix) => name.startsWith(prefix)));
 }
 
 function complaintsOfPlaceholders(expr: string): readonly string[] {
