@@ -93,6 +93,7 @@ function storeOf<T extends KubeObject>(objects: readonly T[]): Store<T> {
     list: () => [...objects],
     keys: () => objects.map(key).values(),
     byIndex: () => [],
+    counted: () => 0,
     hasSynced: () => true,
   };
 }

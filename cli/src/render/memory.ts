@@ -51,6 +51,7 @@ export class MemoryCluster {
       list: all,
       keys: () => all().map(key).values(),
       byIndex: () => [],
+      counted: () => 0,
       hasSynced: () => true,
     };
   }
