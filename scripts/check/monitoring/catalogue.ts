@@ -34,18 +34,19 @@ const TARGET_LABELS = {
   both: [...SCRAPED, "nexus_cluster"],
 } as const;
 
-/** Series that Prometheus makes of each scrape itself, and of its alerts. */
-export const OF_PROMETHEUS: readonly Metric[] = [
-  ...["up", "scrape_duration_seconds", "scrape_samples_scraped"].map((name) => ({
-    ...{ name, type: "gauge" as const, labels: [], target: "both" as const },
-  })),
-  { name: "ALERTS", type: "gauge", labels: ["alertname", "alertstate", "severity", "nexus_namespace"], target: "both" },
-];
+/** Series that Prometheus makes of each scrape itself. */
+const OF_PROMETHEUS: readonly Metric[] = ["up", "scrape_duration_seconds", "scrape_samples_scraped"].map((name) => ({
+  ...{ name, type: "gauge", labels: [], target: "both" },
+}));
 
-/** Every name an expression may use for `metrics`: a histogram is three, and not one under its own name. */
+/** Series that Prometheus makes of alerts; they have the labels of the alert, so nothing is known of them. */
+const OF_ALERTS = ["ALERTS", "ALERTS_FOR_STATE"];
+
+/** Every name an expression may use for `metrics` and for what Prometheus adds; a histogram is three, and not one under its own name. */
 export function catalogueOf(metrics: readonly Metric[]): Map<string, Series> {
   const found = new Map<string, Series>();
-  for (const { name, type, labels, values = {}, target } of metrics) {
+  for (const name of OF_ALERTS) found.set(name, { labels: undefined, values: {}, type: "gauge" });
+  for (const { name, type, labels, values = {}, target } of [...OF_PROMETHEUS, ...metrics]) {
     const always = new Set([...labels, ...(target === "both" ? SCRAPED : TARGET_LABELS[target])]);
     const possible = new Set([...labels, ...TARGET_LABELS[target]]);
     const add = (series: string, kind: Series["type"], more: readonly string[] = []) =>

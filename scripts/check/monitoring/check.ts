@@ -1,5 +1,5 @@
 // Why: the checks in one list, so that none is forgotten by whoever runs them.
-import { catalogueOf, OF_PROMETHEUS } from "./catalogue.ts";
+import { catalogueOf } from "./catalogue.ts";
 import { complaintsOfDashboards } from "./dashboards.ts";
 import { brokenLinks } from "./links.ts";
 import { complaintsOfProse } from "./prose.ts";
@@ -9,7 +9,7 @@ import type { World } from "./world.ts";
 
 /** Everything that is wrong with `world`, a line each, in the order of the checks; empty when all is well. */
 export function complaintsOf(world: World): readonly string[] {
-  const catalogue = withRecordings(catalogueOf([...world.metrics, ...OF_PROMETHEUS]), world.rules);
+  const catalogue = withRecordings(catalogueOf(world.metrics), world.rules);
   return [
     ...new Set([
       ...complaintsOfRules(world, catalogue),

@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { COMMAND_NAMES } from "@nexus/cli/main.ts";
+import { clusterDashboards, fixedDashboards } from "@nexus/operator/desired/monitoring/dashboards/sets.ts";
 import { clusterMatchers, clusterRules } from "@nexus/operator/desired/monitoring/rules/cluster.ts";
 import { operatorRules } from "@nexus/operator/desired/monitoring/rules/operator.ts";
 import { RUNBOOK_BASE_URL, renderGroups } from "@nexus/operator/desired/monitoring/rules/render.ts";
@@ -69,7 +70,7 @@ export async function loadWorld(root: string): Promise<World> {
       },
     ],
     cases: [],
-    dashboards: [],
+    dashboards: [...fixedDashboards(), ...[FULL, LEAN, MANAGED].flatMap(clusterDashboards)],
     pages: await readPages(root),
     exists: (path) => existsSync(join(root, path)),
     runbookBase: RUNBOOK_BASE_URL,
