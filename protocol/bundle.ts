@@ -22,6 +22,8 @@ export const ClusterSettings = Type.Object({
   delivery: Delivery,
   channels: Type.Array(ChannelRule),
   platform_keys: Type.Array(Type.Object({ name: Type.String(), hashes: Type.Array(KeyHash) })),
+  /** Absent: nothing is traced. */
+  tracing: Type.Optional(Type.Object({ endpoint: Type.String(), sample_percent: Type.Integer({ minimum: 0, maximum: 100 }) })),
   log_level: Type.Optional(Type.Union((["debug", "info", "warn", "error"] as const).map((level) => Type.Literal(level)))),
 });
 export type ClusterSettings = Static<typeof ClusterSettings>;

@@ -99,6 +99,7 @@ function expectation(schema: TSchema): string {
   if (schema.format === "address-range") return "must be an IP address or range such as 10.0.0.0/8";
   if (schema.format === "host-port") return "must be a host and port such as redis-0:6379 or [2001:db8::1]:6379";
   if (Array.isArray(schema.anyOf)) return `must be one of ${schema.anyOf.map((one: TSchema) => String(one.const)).join(", ")}`;
+  if (schema.format === "collector-url") return "must be an address such as http://otel:4318, without credentials";
   if (schema.pattern !== undefined) return `must match ${schema.pattern}`;
   return `must be a ${schema.type ?? "legal value"}`;
 }

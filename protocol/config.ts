@@ -10,6 +10,14 @@ const HOST_PORT = /^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+):[0-9]{1,5}$/;
 if (!FormatRegistry.Has("host-port")) FormatRegistry.Set("host-port", (text) => HOST_PORT.test(text));
 if (!FormatRegistry.Has("address-range")) FormatRegistry.Set("address-range", (text) => parseRange(text) !== undefined);
 
+if (!FormatRegistry.Has("collector-url")) FormatRegistry.Set("collector-url", (text) => text === "" || isCollector(text));
+
+/** An http(s) address without credentials: they would be told to whoever reads settings. */
+function isCollector(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && /^https?:$/.test(url.protocol) && url.username === "" && url.password === "";
+}
+
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 export const ENGINES = ["memory", "sqlite", "redis"] as const;
@@ -206,6 +214,33 @@ export const ServerConfig = Type.Object({
       LOG_LEVELS.map((level) => Type.Literal(level)),
       { default: "info", description: "Lowest level that is written." },
     ),
+  }),
+  tracing: section({
+    endpoint: Type.String({
+      default: "",
+      format: "collector-url",
+      maxLength: 2048,
+      description:
+        "Collector that spans are sent to over OTLP http/protobuf, for example http://otel:4318; /v1/traces is added where it is not there. Empty: what the bundle says.",
+    }),
+    samplePercent: Type.Integer({
+      minimum: 0,
+      maximum: 100,
+      default: 0,
+      description: "Share of publishes that are traced where the caller began no trace; read together with endpoint.",
+    }),
+    incomingPerSecond: Type.Integer({
+      minimum: 0,
+      maximum: 100000,
+      default: 100,
+      description:
+        "Traces a second and process that are recorded because the caller records them (the sampled flag of traceparent). What comes above it is not traced.",
+    }),
+    headersFile: Type.String({
+      default: "",
+      description:
+        "File with headers for the collector, name=value with percent-encoded values, separated by commas or lines. Credentials belong here and nowhere else. Read again for every batch.",
+    }),
   }),
   limits: overridesOf(Limits),
   delivery: overridesOf(Delivery),

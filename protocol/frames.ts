@@ -56,6 +56,10 @@ export const CLIENT_FRAMES = {
       priority: Type.Optional(Priority),
       ttl: Type.Optional(Type.Integer({ minimum: 0, maximum: 2147483647, description: "Seconds." })),
       correlation_id: Type.Optional(Type.String({ maxLength: 256 })),
+      traceparent: Type.Optional(
+        Type.String({ maxLength: 256, description: "W3C trace context: the trace this publish is part of. It is not delivered." }),
+      ),
+      tracestate: Type.Optional(Type.String({ maxLength: 2048, description: "W3C trace context, beside traceparent." })),
     }),
   }),
 } as const;

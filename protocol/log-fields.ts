@@ -55,6 +55,7 @@ export const LOG_FIELDS = {
   requestId: "X-Request-ID of the request.",
   restartInMs: "When the process is started again, in milliseconds.",
   retryInMs: "When it is tried again, in milliseconds.",
+  samplePercent: "Share of publishes that are traced where the caller began no trace, in percent.",
   sequence: "Number of a push within its term.",
   serves: "What tokens are verified with meanwhile.",
   sessionId: "Id of a session.",

@@ -22,6 +22,10 @@ export const TriggerBody = Type.Composite(
       tenant_id: Type.Optional(Type.Union([Type.String(), Type.Null()], { description: "The tenant; default when absent." })),
       audience: Type.Optional(Audience),
       event: Type.Optional(Content),
+      traceparent: Type.Optional(
+        Type.Unknown({ description: "W3C trace context: the trace this publish is part of. What is none is ignored." }),
+      ),
+      tracestate: Type.Optional(Type.Unknown({ description: "W3C trace context, beside traceparent." })),
     }),
     Content,
   ],

@@ -12,7 +12,7 @@ export type OtlpTarget = {
 };
 
 export type OtlpDeps = {
-  /** Where spans go now; undefined: nowhere, they are counted as failed. */
+  /** Where spans go now; undefined: there is no usable address, they are counted as failed. */
   readonly target: () => OtlpTarget | undefined;
   readonly origin: Origin;
   /** Resolves after so many milliseconds, or when the signal comes. */
@@ -39,9 +39,13 @@ type Attempt =
   | { readonly kind: "again"; readonly reason: string; readonly retryAfterMs: number | undefined }
   | { readonly kind: "failed"; readonly reason: string };
 
-/** `http://host:4318` is a collector, and its traces go to `/v1/traces` there; an address that ends so is taken as it is. */
-export function tracesUrl(endpoint: string): string {
-  const url = new URL(endpoint);
+/**
+ * `http://host:4318` is a collector, and its traces go to `/v1/traces` there; an address that ends so is taken as it is.
+ * Undefined for what is no http(s) address, and for one with credentials: those belong into headers.
+ */
+export function tracesUrl(endpoint: string): string | undefined {
+  const url = URL.parse(endpoint);
+  if (!url || !/^https?:$/.test(url.protocol) || url.username !== "" || url.password !== "") return undefined;
   if (!url.pathname.endsWith("/v1/traces")) url.pathname = `${url.pathname.replace(/\/+$/, "")}/v1/traces`;
   return url.href;
 }
@@ -49,8 +53,8 @@ export function tracesUrl(endpoint: string): string {
 export function createOtlpSender(deps: OtlpDeps): SendBatch {
   const { wait, random, failed } = deps;
   return async (spans, signal) => {
-    const { encodeSpans } = await import("./encode.ts"); // see there
-    const body = encodeSpans(spans, deps.origin);
+    const body = await encoded(spans, deps);
+    if (!body) return { rejected: spans.length };
     let reason = "";
     for (let tries = 1; ; tries++) {
       const attempt = await post(deps, body, signal);
@@ -66,9 +70,20 @@ export function createOtlpSender(deps: OtlpDeps): SendBatch {
   };
 }
 
+/** Undefined where it cannot be done, which only a bug of ours can cause. */
+async function encoded(spans: readonly EndedSpan[], { origin, failed }: OtlpDeps): Promise<Uint8Array | undefined> {
+  try {
+    const { encodeSpans } = await import("./encode.ts"); // see there
+    return encodeSpans(spans, origin);
+  } catch (error) {
+    failed(`spans cannot be encoded: ${String(error)}`);
+    return undefined;
+  }
+}
+
 async function post({ target, timeoutMs = TIMEOUT_MS, now, failed }: OtlpDeps, body: Uint8Array, signal: AbortSignal): Promise<Attempt> {
   const to = target();
-  if (!to) return { kind: "failed", reason: "tracing was switched off" };
+  if (!to) return { kind: "failed", reason: "the endpoint is no http(s) address, or holds credentials" };
   try {
     const response = await fetch(to.url, {
       method: "POST",
@@ -149,5 +164,3 @@ function decoded(value: string, index: number): string {
   if (!/^[\x20-\x7e]*$/.test(text)) throw new Error(`the value of header ${index + 1} holds what no header may`);
   return text;
 }
-
-export type { EndedSpan };

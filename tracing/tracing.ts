@@ -33,14 +33,14 @@ const TELL_MS = 60_000;
 const MAX_HEADER_BYTES = 16_384;
 
 export function createTracing({ resource, version, headersFile, counted, failed }: TracingOptions): Tracing {
-  let endpoint: string | undefined;
+  let url: string | undefined;
   const headers = async (): Promise<Readonly<Record<string, string>>> => {
     if (headersFile === "") return {};
     const file = Bun.file(headersFile);
     return parseHeaders(await file.slice(0, MAX_HEADER_BYTES).text());
   };
   const send = createOtlpSender({
-    target: () => (endpoint === undefined ? undefined : { url: tracesUrl(endpoint), headers }),
+    target: () => (url === undefined ? undefined : { url, headers }),
     origin: { resource, scope: { name: "nexus", version } },
     wait,
     random: Math.random,
@@ -52,7 +52,7 @@ export function createTracing({ resource, version, headersFile, counted, failed 
   return {
     tracer,
     configure(settings) {
-      if (settings) endpoint = settings.endpoint; // what waits when it is switched off still has its old way out
+      if (settings) url = tracesUrl(settings.endpoint); // what waits when it is switched off still has its old way out
       tracer.configure(settings);
     },
     stop: () => queue.close(FLUSH_MS),

@@ -1,6 +1,7 @@
 // Why: the one place where core, the engines behind it and the edges in front of it become a server that listens.
 // It must never read the environment or choose an adapter: `assembly.ts` does.
 import type { ServerConfig } from "@nexus/protocol/config.ts";
+import type { Tracer } from "@nexus/tracing/tracer.ts";
 import type { Server } from "bun";
 import type { ListenerCertificate } from "./adapters/listener-certificate.ts";
 import { createAddressOf } from "./core/client-address.ts";
@@ -26,6 +27,7 @@ export type AppDeps = {
   readonly log: Log;
   readonly clock: Clock;
   readonly ids: Ids;
+  readonly tracer?: Tracer | undefined;
   /** Makes the REST handler, once the node is there. */
   readonly http: (node: NexusNode) => HttpHandler;
   /** Holds the gather window still, in milliseconds, for measurements; absent: it follows the load. */

@@ -13,6 +13,7 @@ import type { LevelledLog } from "./adapters/log.ts";
 import type { Machine } from "./adapters/machine.ts";
 import type { ServerMetrics } from "./adapters/metrics.ts";
 import { type OpenedEngine, openEngine } from "./adapters/open-engine.ts";
+import { openTracing, type ServerTracing } from "./adapters/tracing.ts";
 import { type App, createApp } from "./app.ts";
 import { bundleFacts, nodeName } from "./configured.ts";
 import type { BrokerSight } from "./core/broker-sight.ts";
@@ -68,6 +69,8 @@ export async function startApp(parts: Parts, { extra, gatherWindowMs, reusePort 
   const waiting = broker ? { waiting: broker.waitsFor } : {};
   const engine = await openEngine({ config, log, clock, ids, metrics, node: nodeName(config), ...waiting });
   broker?.opened(() => engine.fleet.broker());
+  const tracing = openTracing({ config, live, log, metrics, node: nodeName(config) });
+  const { tracer } = tracing;
   const verifier = createTokenVerifier({ tenants: live, clock, jwks: parts.jwks });
   const diagnostics = config.http.publicDiagnostics ? createOps(parts) : undefined;
   const health = ({ sessions }: App["node"]): HealthFacts => ({
@@ -80,23 +83,34 @@ export async function startApp(parts: Parts, { extra, gatherWindowMs, reusePort 
   try {
     const certificate = await openListenerCertificate(config.tls, { log, metrics });
     const app = createApp({
-      ...{ certificate, config, live, engine, verifier, metrics, log, clock, ids },
+      ...{ certificate, config, live, engine, verifier, metrics, log, clock, ids, tracer },
       ...(gatherWindowMs === undefined ? {} : { gatherWindowMs }),
       ...(reusePort === undefined ? {} : { reusePort }),
       http: (node) =>
         createHttp({
-          ...{ tenants: live, publisher: node.publisher, sessions: node.sessions, engine, verifier, metrics, log, clock, ids },
+          ...{ tenants: live, publisher: node.publisher, sessions: node.sessions, engine, verifier, metrics, log, clock, ids, tracer },
           node: nodeName(config),
           addressOf: createAddressOf(config.http.trustedProxies),
           health: () => health(node),
           extra: (request) => (diagnostics && new URL(request.url).pathname === "/metrics" ? diagnostics.fetch(request) : extra?.(request)),
         }),
     });
-    return withPurger(withTriggers(app, parts, engine), parts, engine);
+    return withPurger(withTriggers(withTracing(app, tracing), parts, engine), parts, engine);
   } catch (error) {
+    await tracing.stop();
     await engine.close(); // a file would stay locked
     throw error;
   }
+}
+
+/** Spans of what the app did last are sent when it has ended. */
+function withTracing(app: App, tracing: ServerTracing): App {
+  const stop = async () => {
+    await app.stop();
+    await tracing.stop();
+  };
+  let stopping: Promise<void> | undefined;
+  return { ...app, stop: () => (stopping ??= stop()) };
 }
 
 /** Publishes through Redis end before the app does: they need its engine. */

@@ -71,6 +71,14 @@ describe("parseConfig", () => {
     expect(addresses("redis")[0]).toContain("must be a host and port such as redis-0:6379");
   });
 
+  test("says what a collector's address looks like, and takes none with credentials", () => {
+    const endpoint = (text: string) => errorsOf({ env: { NEXUS_TRACING_ENDPOINT: text } });
+    for (const good of ["", "http://otel:4318", "https://[2001:db8::1]/x/v1/traces?tenant=a"]) expect(endpoint(good)).toEqual([]);
+    for (const bad of ["otel:4318", "http://", "grpc://otel:4317", "https://me:secret@otel:4318"]) {
+      expect(endpoint(bad)).toEqual(["NEXUS_TRACING_ENDPOINT: must be an address such as http://otel:4318, without credentials"]);
+    }
+  });
+
   test("leaves other programs' variables alone", () => {
     expect(
       errorsOf({
@@ -127,6 +135,7 @@ function sampleOf(schema: ReturnType<typeof configFields>[number]["schema"]): st
     return String((schema.minimum ?? 0) === schema.default ? (schema.minimum ?? 0) + 1 : (schema.minimum ?? 0));
   if (schema.type === "boolean") return schema.default === true ? "false" : "true";
   if (schema.type === "array") return schema.items.format === "address-range" ? "10.0.0.0/8, 2001:db8::/32" : "redis-0:6379, [::1]:6380";
+  if (schema.format === "collector-url") return "https://otel.example:4318/from/here";
   if (Array.isArray(schema.anyOf)) return String(schema.anyOf.find((one: TSchema) => one.const !== schema.default)?.const);
   return new RegExp(schema.pattern ?? "").test("some/text") ? "some/text" : "some-text";
 }

@@ -43,14 +43,15 @@ const invalid = (message: string): Refused => ({ reason: "InvalidSpec", message 
  * Raise it with every change after which the same object makes another entry: a start takes entries of a boot copy for right by
  * the object's uid and generation alone, and only another revision makes it compile them all anew.
  */
-export const COMPILER_REVISION = "1";
+export const COMPILER_REVISION = "2";
 
 /** Tells the two outcomes of {@link clusterEntry}, {@link tenantEntry} and {@link templateEntry} apart. */
 export const isRefused = (value: BundleEntry | Compiled | Refused): value is Refused => "reason" in value;
 
-/** The cluster's own entry: limits, delivery, channels, platform keys. Refused: `InvalidSpec`. */
+/** The cluster's own entry: limits, delivery, channels, platform keys, tracing. Refused: `InvalidSpec`. */
 export function clusterEntry(cluster: NexusCluster, read: SecretReader): Compiled<EntryOf<"cluster">> | Refused {
   const { spec, metadata } = cluster;
+  const { tracing } = spec.monitoring;
   const complaint = channelsComplaint(spec.channels ?? []);
   if (complaint !== undefined) return invalid(complaint);
   const missing: string[] = [];
@@ -66,6 +67,7 @@ export function clusterEntry(cluster: NexusCluster, read: SecretReader): Compile
     delivery: spec.delivery,
     channels: spec.channels ?? [],
     platform_keys: platformKeys.filter((key) => key.hashes.length > 0),
+    ...(tracing ? { tracing: { endpoint: tracing.endpoint, sample_percent: tracing.samplePercent } } : {}),
   };
   return { entry: sealEntry({ kind: "cluster", id: CLUSTER_ENTRY_ID, ...identity(cluster), spec: settings }), missing, unusable: [] };
 }

@@ -59,9 +59,9 @@ export const deploymentPods = (cluster: NexusCluster, context: RenderContext) =>
   spec: { selector: selector(cluster), template: podTemplate(cluster, context) },
 });
 
-/** Fields of the spec that this version accepts and cannot carry out; empty when there are none. */
-export function notSupported({ spec }: NexusCluster): readonly string[] {
-  const found: string[] = [];
-  if (spec.monitoring.tracing) found.push("spec.monitoring.tracing");
-  return found;
-}
+/** Fields this version accepts and cannot carry out, with whether a spec asks for them. There are none now. */
+const LATER: ReadonlyMap<string, (spec: NexusCluster["spec"]) => boolean> = new Map();
+
+/** Those of {@link LATER} that the cluster asks for. */
+export const notSupported = ({ spec }: NexusCluster): readonly string[] =>
+  [...LATER].filter(([, isAsked]) => isAsked(spec)).map(([path]) => path);

@@ -164,9 +164,15 @@ export const Monitoring = group(
       { default: {} },
     ),
     tracing: Type.Optional(
-      group("Spans over OTLP.", LIVE, {
-        endpoint: text("URL of the collector (OTLP http/protobuf).", LIVE, { maxLength: 2048, pattern: "^https?://" }),
-        samplePercent: int("Share of publishes that are traced.", LIVE, { maximum: 100, default: 0 }),
+      group("Spans of publishes and deliveries over OTLP; absent: none.", LIVE, {
+        endpoint: text("URL of the collector (OTLP http/protobuf); /v1/traces is added where it is not there.", LIVE, {
+          maxLength: 2048,
+          pattern: "^https?://",
+        }),
+        samplePercent: int("Share of publishes that are traced where the caller began no trace; a caller's own sampling is obeyed.", LIVE, {
+          maximum: 100,
+          default: 0,
+        }),
       }),
     ),
   },

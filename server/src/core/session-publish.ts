@@ -21,7 +21,7 @@ export async function publishFromSession(
   session: Session,
   { id, payload }: ClientFrameOf<"Publish">,
 ): Promise<Refusal | undefined> {
-  const { channel, event_type, payload: body, priority, ttl, correlation_id } = payload;
+  const { channel, event_type, payload: body, priority, ttl, correlation_id, traceparent, tracestate } = payload;
   const tenant = deps.tenants.tenant(session.tenant);
   if (!isChannelName(channel)) {
     return {
@@ -41,7 +41,10 @@ export async function publishFromSession(
     ...(ttl === undefined ? {} : { ttl }),
     ...(correlation_id === undefined ? {} : { correlation_id }),
   };
-  const outcome = await deps.publisher.publish({ tenant: session.tenant, target: { kind: "channel", channel }, content, source: SOURCE });
+  const remote = traceparent === undefined ? undefined : { traceparent, tracestate };
+  const outcome = await deps.publisher.publish({
+    ...{ tenant: session.tenant, target: { kind: "channel", channel }, content, source: SOURCE, remote },
+  });
   if ("code" in outcome) return outcome;
   const { notificationId, deliveredTo } = outcome.record;
   const answer = { type: "published", notification_id: notificationId, delivered_to: deliveredTo } as const;

@@ -5,6 +5,7 @@ import { FAILURES, Failure, type FailureCode, type Refusal } from "@nexus/protoc
 import { DEFAULT_TENANT } from "@nexus/protocol/names.ts";
 import type { Content } from "@nexus/protocol/rest/content.ts";
 import { TriggerBody } from "@nexus/protocol/triggers.ts";
+import type { RemoteParent } from "@nexus/tracing/context.ts";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { parseJson } from "./json-body.ts";
 import type { Log, Tenants } from "./ports.ts";
@@ -45,7 +46,7 @@ export function createTriggerSink({ tenants, publisher, log }: TriggerSinkDeps):
     if (!target) return { kind: "invalid", code: "validation_error" };
     const tenant = tenancy === "Single" ? DEFAULT_TENANT : (value.tenant_id ?? DEFAULT_TENANT);
     const keyed = idempotencyKey === undefined ? { tenant } : { tenant, idempotencyKey, fingerprint: sha256(body) };
-    const input = { ...keyed, content: contentOf(value), source };
+    const input = { ...keyed, content: contentOf(value), source, remote: remoteOf(value) };
     try {
       const outcome =
         target.kind === "users" || target.kind === "channels"
@@ -58,6 +59,12 @@ export function createTriggerSink({ tenants, publisher, log }: TriggerSinkDeps):
       return { kind: "later", code, retryAfterSeconds: 1 };
     }
   };
+}
+
+/** Whatever else stands there is ignored: a trace is nothing to refuse a notification for. */
+function remoteOf({ traceparent, tracestate }: TriggerBody): RemoteParent | undefined {
+  if (typeof traceparent !== "string") return undefined;
+  return { traceparent, tracestate: typeof tracestate === "string" ? tracestate : undefined };
 }
 
 function refused({ code, retryAfterSeconds = 1 }: Refusal): TriggerOutcome {

@@ -6,6 +6,8 @@ import type { Audience } from "@nexus/protocol/frames.ts";
 import type { ChannelsResult, Content, PublishResult, UsersResult } from "@nexus/protocol/rest/content.ts";
 import type { OperationId } from "@nexus/protocol/rest/operations.ts";
 import { BatchBody, BroadcastBody, ChannelBody, ChannelsBody, SendBody, UsersBody } from "@nexus/protocol/rest/publishing.ts";
+import type { RemoteParent } from "@nexus/tracing/context.ts";
+import type { Tracer } from "@nexus/tracing/tracer.ts";
 import type { TSchema } from "@sinclair/typebox";
 import { batchItems } from "../core/batch-items.ts";
 import type { Tenants } from "../core/ports.ts";
@@ -19,7 +21,11 @@ import { batchResult } from "./publish-batch.ts";
 
 const SOURCE = "http-api";
 
-export type PublishHandlerDeps = { readonly tenants: Pick<Tenants, "cluster">; readonly publisher: Publisher };
+export type PublishHandlerDeps = {
+  readonly tenants: Pick<Tenants, "cluster">;
+  readonly publisher: Publisher;
+  readonly tracer?: Pick<Tracer, "isOn"> | undefined;
+};
 
 /** Every handler refuses with what the body reader and `Publisher` refuse with, and `invalid_header`. */
 export function publishHandlers(deps: PublishHandlerDeps): Partial<Record<OperationId, Handler>> {
@@ -42,11 +48,14 @@ export function publishHandlers(deps: PublishHandlerDeps): Partial<Record<Operat
   };
 }
 
-/** Who publishes, and the key and fingerprint where there is a key. */
-type Asked = { readonly tenant: string } | { readonly tenant: string; readonly idempotencyKey: string; readonly fingerprint: string };
+/** Who publishes, and the key and fingerprint where there is a key. `remote`: whose trace it is part of, where anybody asks. */
+type Asked = { readonly tenant: string; readonly remote: RemoteParent | undefined } & (
+  | object
+  | { readonly idempotencyKey: string; readonly fingerprint: string }
+);
 
 function handler<T>(
-  { tenants }: PublishHandlerDeps,
+  { tenants, tracer }: PublishHandlerDeps,
   schema: TSchema,
   publish: (body: T, asked: Asked) => Promise<Answer | Refusal>,
 ): Handler {
@@ -58,9 +67,15 @@ function handler<T>(
     const body = await read(request, operation.limit === "batch" ? batchBytes : bodyBytes);
     if (isRefusal(body)) return body;
     const value = body.value as T; // checked by the schema of this operation
-    if (idempotencyKey === undefined) return await publish(value, { tenant });
-    return await publish(value, { tenant, idempotencyKey, fingerprint: sha256(`${operation.id}\n${body.text}`) });
+    const remote = tracer?.isOn ? remoteOf(request) : undefined;
+    if (idempotencyKey === undefined) return await publish(value, { tenant, remote });
+    return await publish(value, { tenant, remote, idempotencyKey, fingerprint: sha256(`${operation.id}\n${body.text}`) });
   };
+}
+
+function remoteOf({ headers }: Request): RemoteParent | undefined {
+  const traceparent = headers.get("traceparent");
+  return traceparent === null ? undefined : { traceparent, tracestate: headers.get("tracestate") ?? undefined };
 }
 
 /** What the bodies of one target have in common; each schema checks its own target member. */
@@ -70,8 +85,9 @@ const single = (deps: PublishHandlerDeps, schema: TSchema, targetOf: (body: Sing
   handler<SingleBody>(deps, schema, async (content, asked) => {
     const target = targetOf(content);
     // Spelled out where there is no key: copying members costs more than the rest of this function.
+    const { tenant, remote } = asked;
     const input =
-      "idempotencyKey" in asked ? { ...asked, target, content, source: SOURCE } : { tenant: asked.tenant, target, content, source: SOURCE };
+      "idempotencyKey" in asked ? { ...asked, target, content, source: SOURCE } : { tenant, remote, target, content, source: SOURCE };
     const outcome = await deps.publisher.publish(input);
     return isRefusal(outcome) ? outcome : answerOf(singleResult(target, outcome), outcome.replayed);
   });

@@ -4,6 +4,7 @@ import { FAILURES, type Refusal } from "@nexus/protocol/failures.ts";
 import type { FieldsOf } from "@nexus/protocol/log-line.ts";
 import type { Operation } from "@nexus/protocol/rest/operation.ts";
 import { OPERATIONS, type OperationId } from "@nexus/protocol/rest/operations.ts";
+import type { Tracer } from "@nexus/tracing/tracer.ts";
 import { Elysia } from "elysia";
 import type { AddressOf, PeerListener } from "../core/client-address.ts";
 import type { Engine } from "../core/engine.ts";
@@ -45,6 +46,7 @@ export type HttpDeps = {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly addressOf: AddressOf;
+  readonly tracer?: Tracer | undefined;
   /** Asked for paths that are no operation (diagnostics, a console); undefined: 404. */
   readonly extra?: (request: Request) => Response | Promise<Response> | undefined;
 };

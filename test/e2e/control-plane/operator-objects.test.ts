@@ -259,12 +259,17 @@ test("while paused nothing is changed; after that everything is", async () => {
   await eventually("it is there now", () => JSON.stringify(entryOf(kubelet, "template:acme/hello")).includes("not yet"));
 });
 
-test("what this version cannot carry out is said, with the field's name", async () => {
-  const ns = await namespace("later");
-  await stage.plane.apply(cluster(ns, "live", { monitoring: { tracing: { endpoint: "http://collector:4318" } } }));
-  const stalled = await stage.until("nexuscluster/live", ns, { type: "Stalled", status: "True", reason: "NotSupported" });
-  expect(stalled.message).toContain("spec.monitoring.tracing");
-  await eventually("everything else is done", () => stage.get("service/live-server", ns));
+test("tracing reaches the pods as configuration, and rolls none of them", async () => {
+  await using kubelet = await fleet("traced");
+  const told = () => JSON.stringify(entryOf(kubelet, "cluster:cluster") ?? {});
+  await eventually("the pods have a configuration", () => told().includes('"limits"'));
+  const before = (await stage.get("deployment/live-server", "traced"))?.metadata?.generation;
+  expect(told()).not.toContain("tracing");
+  await stage.plane.apply(cluster("traced", "live", { monitoring: { tracing: { endpoint: "http://collector:4318", samplePercent: 5 } } }));
+  await eventually("they trace", () => told().includes('"tracing":{"endpoint":"http://collector:4318","sample_percent":5}'));
+  expect((await stage.get("deployment/live-server", "traced"))?.metadata?.generation).toBe(before as number);
+  await stage.plane.apply(cluster("traced", "live"));
+  await eventually("they do not any more", () => !told().includes("tracing"));
 });
 
 test("the size is the cluster's, through the scale subresource, and zero is not an error", async () => {

@@ -127,6 +127,7 @@ test.each([
   [{ redis: { mode: "External", external: { topology: "Standalone", addresses: ["r:6379"], database: 0 } } }, []],
   [{ redis: { mode: "Managed", managed: {} }, autoscaling: { provider: "Nexus", maxReplicas: 5 } }, []],
   [{ exposure: { ingress: { host: "n.example.com" } }, tls: { secretRef: { name: "tls" } } }, []],
+  [{ monitoring: { tracing: { endpoint: "http://otel:4318", samplePercent: 1 } } }, []],
 ])("%p is told as not supported: %p", (spec, fields) => {
   expect(notSupported(aCluster(spec))).toEqual(fields);
 });
