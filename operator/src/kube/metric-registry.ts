@@ -67,7 +67,7 @@ function metricOf(name: string, row: MetricRow, registry: Registry): Counter | G
 /** prom-client gives a gauge without labels a 0 of its own. */
 function clear(metric: Gauge): Gauge {
   metric.reset();
-  metric.remove();
+  metric.remove({});
   return metric;
 }
 
