@@ -40,7 +40,8 @@ async function checkKinds(transport: Transport): Promise<Finding> {
   return { what: "custom resources are served", problem };
 }
 
-type Question = {
+/** One right as the API server is asked for it; `namespace` undefined: in all of them. */
+export type Question = {
   readonly group: string;
   readonly resource: string;
   readonly subresource?: string;
@@ -78,13 +79,14 @@ export function questionsOf(right: Right, { leaseNamespace, leaseName, namespace
 /** At the same time, no more. */
 const QUESTIONS_AT_ONCE = 8;
 
-async function checkRights(transport: Transport, options: CheckOptions): Promise<Finding> {
+/** `account`: of whom; whoever asks when absent. Rejects with `KubeError`. */
+export async function checkRights(transport: Transport, options: CheckOptions, account?: Account): Promise<Finding> {
   const questions = RIGHTS.flatMap((right) => questionsOf(right, options));
   const denied: string[] = [];
   const waiting = [...questions];
   const ask = async () => {
     for (let question = waiting.shift(); question; question = waiting.shift()) {
-      if (!(await isAllowed(transport, question))) denied.push(textOf(question));
+      if (!(await isAllowed(transport, question, account))) denied.push(textOf(question));
     }
   };
   await Promise.all(Array.from({ length: QUESTIONS_AT_ONCE }, ask));
@@ -95,11 +97,20 @@ async function checkRights(transport: Transport, options: CheckOptions): Promise
 const textOf = ({ verb, resource, subresource, group, namespace }: Question): string =>
   `${verb} ${resource}${subresource ? `/${subresource}` : ""}${group ? `.${group}` : ""}${namespace ? ` in ${namespace}` : ""}`;
 
-async function isAllowed(transport: Transport, resourceAttributes: Question): Promise<boolean> {
+/** A ServiceAccount. */
+export type Account = { readonly namespace: string; readonly name: string };
+
+/** Of whoever asks, or of an account; the latter needs the right to create SubjectAccessReviews. Rejects with `KubeError`. */
+export async function isAllowed(transport: Transport, resourceAttributes: Question, account?: Account): Promise<boolean> {
+  const kind = account ? "SubjectAccessReview" : "SelfSubjectAccessReview";
+  const who = account && {
+    user: `system:serviceaccount:${account.namespace}:${account.name}`,
+    groups: ["system:serviceaccounts", `system:serviceaccounts:${account.namespace}`, "system:authenticated"],
+  };
   const { body } = await transport.request({
     method: "POST",
-    path: "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
-    body: { apiVersion: "authorization.k8s.io/v1", kind: "SelfSubjectAccessReview", spec: { resourceAttributes } },
+    path: `/apis/authorization.k8s.io/v1/${kind.toLowerCase()}s`,
+    body: { apiVersion: "authorization.k8s.io/v1", kind, spec: { resourceAttributes, ...who } },
   });
   // authorization.k8s.io/v1: `status.allowed` is always there in an answer.
   return (body as { readonly status: { readonly allowed: boolean } }).status.allowed;

@@ -22,6 +22,12 @@ export type ServedCrdOptions = {
 const PERIOD_MS = 600_000;
 const UNPUBLISHED_MS = 10_000;
 
+/** Fields of this release that a served schema does not have. Pure. */
+export function missingOf(kind: ServedCrd["kind"], served: unknown): readonly string[] {
+  const { spec, status } = SCHEMAS[kind];
+  return missingFields(Type.Object({ spec, status }), served, "").map((path) => path.slice(1));
+}
+
 /** Looks at once, then every ten minutes. Never rejects. */
 export function watchServedCrds({ read, clock, onChange }: ServedCrdOptions): { stop(): void } {
   const said = new Map<string, string>();
@@ -38,8 +44,7 @@ export function watchServedCrds({ read, clock, onChange }: ServedCrdOptions): { 
     cancel = clock.after(unpublished > 0 ? UNPUBLISHED_MS : PERIOD_MS, () => void look());
   };
   const judge = (kind: ServedCrd["kind"], served: unknown) => {
-    const { spec, status } = SCHEMAS[kind];
-    const missing = missingFields(Type.Object({ spec, status }), served, "").map((path) => path.slice(1));
+    const missing = missingOf(kind, served);
     if (said.get(kind) === missing.join()) return;
     said.set(kind, missing.join());
     onChange({ kind, missing });

@@ -39,7 +39,8 @@ export type Call = {
   readonly signal?: AbortSignal;
 };
 
-export type Answer = { readonly status: number; readonly body: unknown };
+/** `dateMs`: the clock of whoever answered, in whole seconds. */
+export type Answer = { readonly status: number; readonly body: unknown; readonly dateMs?: number };
 
 export interface Transport {
   /** One request and its JSON answer. Rejects with `KubeError` for everything that is not a 2xx with JSON. */
@@ -75,7 +76,8 @@ class FetchTransport implements Transport {
     return await this.#within(call, async (until) => {
       const response = await this.#exchange(call, until);
       try {
-        return { status: response.status, body: await response.json() };
+        const dateMs = Date.parse(response.headers.get("date") ?? "");
+        return { status: response.status, body: await response.json(), ...(Number.isNaN(dateMs) ? {} : { dateMs }) };
       } catch (error) {
         if (!(error instanceof SyntaxError)) throw error;
         throw new KubeError({ status: 0, reason: "Malformed", message: `${what(call)}: the answer is not JSON` }, error);
