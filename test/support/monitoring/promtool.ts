@@ -30,9 +30,12 @@ export const testRules = (groups: readonly RenderedGroup[], tests: RuleTests): P
     return await promtool(["test", "rules", file]);
   });
 
-/** Any promtool command; stdout and stderr in one text. */
-export async function promtool(args: readonly string[]): Promise<Verdict> {
-  const child = Bun.spawn(["promtool", ...args], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+/** `promtool check metrics` over a scrape: names, units, help, types. */
+export const checkMetrics = (scrape: string): Promise<Verdict> => promtool(["check", "metrics"], scrape);
+
+/** Any promtool command, with `input` to read; stdout and stderr in one text. */
+export async function promtool(args: readonly string[], input = ""): Promise<Verdict> {
+  const child = Bun.spawn(["promtool", ...args], { stdin: new Blob([input]), stdout: "pipe", stderr: "pipe" });
   const [out, err, code] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
   return { isOk: code === 0, output: `${out}${err}`.trim() };
 }
