@@ -43,6 +43,7 @@ export const CONDITION_REASONS = {
   CertificatePending: "The certificate of the public port is being issued.",
   CrdOutdated: "Only in events: the installed CRDs are older than the operator; the message names fields the API server drops.",
   KindNotServed: "The spec needs a kind that this cluster does not serve; the message names it.",
+  KindsAbsent: "Auto has nothing to do here: the kinds it would make are not served by this cluster.",
   RouteNotAccepted: "A Gateway refuses the fleet's route; the message has its words.",
   CredentialsFound: "Every Secret and key is there.",
   Suspended: "The tenant is suspended.",

@@ -29,6 +29,7 @@ export const ADVICE: Readonly<Partial<Record<ConditionReason, string>>> = {
   CertificatePending: "Wait for cert-manager; when it stays, look at the Certificate and its issuer.",
   CrdOutdated: "Apply the CRDs of the operator's release: until then the API server drops the fields the message names.",
   KindNotServed: "Install what serves the kind the message names, or remove the field that asks for it.",
+  KindsAbsent: "Nothing has to be done; install prometheus-operator when Prometheus is to find the servers by itself.",
   RouteNotAccepted: "Correct spec.exposure.gateway, or the listener of the Gateway, as the message says.",
   CredentialsFound: "",
   Suspended: "Set spec.suspended to false when the tenant may be served again.",

@@ -4,6 +4,7 @@
 import { namespaceOf } from "@nexus/operator/desired/acceptance.ts";
 import { INPUTS_ANNOTATION, MANAGED_BY, MANAGER, PODS_MANAGER } from "@nexus/operator/desired/names.ts";
 import type { RenderContext } from "@nexus/operator/desired/pod-template.ts";
+import { discover } from "@nexus/operator/kube/discovery.ts";
 import { CHILD_KINDS, type Kind, OPTIONAL_KINDS } from "@nexus/operator/loop/kinds.ts";
 import { isForbidden, isNotFound } from "@nexus/operator/loop/kube-error.ts";
 import { compare } from "@nexus/operator/plan/compare.ts";
@@ -37,8 +38,9 @@ export async function planFleet(
 ): Promise<FleetPlan> {
   const { before, after } = clusters;
   const namespace = namespaceOf(after);
-  const wanted = await rendered(after, context);
-  const usual = before ? await rendered(before, context) : new Map<string, Item>();
+  const isServed = await served(connection);
+  const wanted = await rendered(after, context, isServed);
+  const usual = before ? await rendered(before, context, isServed) : new Map<string, Item>();
   const objects: ObjectPlan[] = [];
   const notes = [...wanted.waitsFor];
   let differsAlready = 0;
@@ -73,8 +75,20 @@ export const brokerNotes = (objects: readonly ObjectPlan[]): readonly string[] =
 type Item = { readonly kind: Kind; readonly manifest: Manifest };
 type Items = Map<string, Item>;
 
-async function rendered(cluster: NexusCluster, context: RenderContext): Promise<Items & { readonly waitsFor: readonly string[] }> {
-  const fleet = await renderFleet(cluster, context);
+/** The operator's own look: what Auto makes depends on it, and what a spec names is planned all the same. */
+async function served({ transport }: Connection): Promise<(kind: Kind) => boolean> {
+  const { kinds } = await discover(transport);
+  const { PodMonitor, PrometheusRule } = OPTIONAL_KINDS;
+  const isThere = (kind: Kind) => kinds.some((one) => one.group === kind.group && one.version === kind.version && one.kind === kind.kind);
+  return (kind) => (kind !== PodMonitor && kind !== PrometheusRule) || isThere(kind);
+}
+
+async function rendered(
+  cluster: NexusCluster,
+  context: RenderContext,
+  isServed: (kind: Kind) => boolean,
+): Promise<Items & { readonly waitsFor: readonly string[] }> {
+  const fleet = await renderFleet(cluster, context, isServed);
   const items = fleet.objects
     .filter(({ kind }) => kind.kind !== "Secret")
     .map(({ kind, object }) => [textOf(kind.kind, namespaceOf(cluster), object.metadata.name), { kind, manifest: object }] as const);

@@ -27,10 +27,14 @@ export type RenderedFleet = {
 /** A step may wait for what an earlier one made; more rounds than there are steps would be a circle. */
 const MAX_ROUNDS = 8;
 
-/** Everything besides boot Secrets. The pass is repeated until it makes nothing more. */
-export async function renderFleet(cluster: NexusCluster, context: RenderContext): Promise<RenderedFleet> {
+/** Everything besides boot Secrets. The pass is repeated until it makes nothing more. `isServed`: of optional kinds; all of them unless told. */
+export async function renderFleet(
+  cluster: NexusCluster,
+  context: RenderContext,
+  isServed: (kind: Kind) => boolean = () => true,
+): Promise<RenderedFleet> {
   const memory = new MemoryCluster(await givenSecrets(cluster));
-  const deps = fleetDeps(cluster, memory, context);
+  const deps = fleetDeps(cluster, memory, { context, isServed });
   const waitsFor = new Set<string>();
   for (let round = 0, before = -1; round < MAX_ROUNDS && before !== memory.version; round++) {
     before = memory.version;
@@ -42,7 +46,9 @@ export async function renderFleet(cluster: NexusCluster, context: RenderContext)
   return { objects: memory.objects(), waitsFor: [...waitsFor] };
 }
 
-function fleetDeps(cluster: NexusCluster, memory: MemoryCluster, context: RenderContext): FleetDeps {
+type Given = { readonly context: RenderContext; readonly isServed: (kind: Kind) => boolean };
+
+function fleetDeps(cluster: NexusCluster, memory: MemoryCluster, { context, isServed }: Given): FleetDeps {
   const secrets = memory.store(KINDS.Secret);
   return {
     api: memory.api,
@@ -62,7 +68,7 @@ function fleetDeps(cluster: NexusCluster, memory: MemoryCluster, context: Render
     },
     schemas: { hasField: async () => true },
     scaling: new Scaling(systemClock, nobodyAnswers()),
-    capabilities: { has: () => true, look: () => undefined },
+    capabilities: { has: isServed, look: () => undefined },
     newest: new NewestObjects(systemClock),
     events: { record: () => undefined, flush: async () => undefined },
     certificates: { createAuthority, issueLeaf, needsRenewal: () => false, isPair: () => true, isIssuedBy: () => true },

@@ -17,6 +17,8 @@ export const SCOPE_ANNOTATION = "nexus.dev/watch-scope";
 export const COMPILER_ANNOTATION = "nexus.dev/compiler";
 /** On generated keys: the Tenant they belong to. */
 export const TENANT_LABEL = "nexus.dev/tenant";
+/** On ConfigMaps with dashboards: what Grafana's sidecar looks for. */
+export const DASHBOARD_LABEL = "grafana_dashboard";
 export const ROTATION_ANNOTATION = "nexus.dev/rotation";
 
 export const childNames = (cluster: string) => ({
@@ -33,6 +35,7 @@ export const childNames = (cluster: string) => ({
   redisConnection: `${cluster}-redis-connection`,
   postgresConnection: `${cluster}-postgres-connection`,
   listenerTls: `${cluster}-listener-tls`,
+  dashboards: `${cluster}-dashboards`,
 });
 
 export const apiKeySecretName = (tenant: string, key: string): string => `${tenant}-apikey-${key}`;

@@ -20,6 +20,8 @@ export type RenderContext = {
   readonly defaultImage: string;
   /** Image of a managed Redis for clusters that name none; default: the one released with this operator. */
   readonly redisImage?: string;
+  /** Where the runbooks are published; default: `RUNBOOK_BASE_URL`. */
+  readonly runbookBaseURL?: string;
   /** Where the operator's own pods are, for NetworkPolicies; absent: it does not run in a pod. */
   readonly operatorPods?: { readonly namespace: string; readonly labels: Readonly<Record<string, string>> };
 };

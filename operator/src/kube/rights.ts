@@ -62,7 +62,7 @@ export const RIGHTS: readonly Right[] = [
     verbs: ["list", "watch", "patch"],
     why: "growing the volume of a managed Redis",
   },
-  { reach: "Watched", kinds: [KINDS.ConfigMap], verbs: OWN, why: "settings of a managed Redis" },
+  { reach: "Watched", kinds: [KINDS.ConfigMap], verbs: OWN, why: "settings of a managed Redis, and dashboards" },
   { reach: "Watched", kinds: [KINDS.PodDisruptionBudget], verbs: MADE, why: "how many servers an eviction may take" },
   { reach: "Watched", kinds: [KINDS.HorizontalPodAutoscaler], verbs: OWN, why: "autoscaling with provider HPA" },
   { reach: "Watched", kinds: [KINDS.NetworkPolicy], verbs: OWN, why: "who may reach the admin port and Redis" },
@@ -78,7 +78,7 @@ export const RIGHTS: readonly Right[] = [
   {
     reach: "Watched",
     kinds: [OPTIONAL_KINDS.PodMonitor, OPTIONAL_KINDS.PrometheusRule],
-    verbs: ["list", "watch"],
+    verbs: OWN,
     why: "monitoring of a fleet, where somebody installed prometheus-operator",
   },
   { reach: "Watched", kinds: [KINDS.Event], verbs: ["create", "patch"], why: "what happened, for kubectl describe" },

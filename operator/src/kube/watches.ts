@@ -11,6 +11,7 @@ import { templateIdKey, tenantIdKey } from "../desired/world.ts";
 import { secretsOfTenant } from "../loop/config/secrets.ts";
 import { CHILD_KINDS, KINDS, type Kind } from "../loop/kinds.ts";
 import type { KubeError } from "../loop/kube-error.ts";
+import { isLean, lean } from "../loop/lean.ts";
 import type { Scope, Store, WatchHandler } from "../loop/ports.ts";
 import type { SecretObject } from "../loop/secret-source.ts";
 import type { TemplateBodies } from "../loop/template-bodies.ts";
@@ -136,7 +137,10 @@ export function startWatches({ transport, scope, handlers, bodies, onError, metr
   const watched = new Map<Kind, Reflector<KubeObject>>();
   const watchChildren = (kind: Kind) => {
     if (watched.has(kind)) return;
-    const reflector = keep(kind, start<KubeObject>({ kind, onEvent: onChild }, OURS));
+    const reflector = keep(
+      kind,
+      start<KubeObject>({ kind, transform: (object) => (isLean(object) ? lean(object) : object), onEvent: onChild }, OURS),
+    );
     watched.set(kind, reflector);
     children.set(kind, reflector.store);
   };

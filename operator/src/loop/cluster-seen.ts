@@ -4,6 +4,7 @@ import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { notSupported } from "../desired/children.ts";
 import { selectorLabels } from "../desired/names.ts";
 import type { ClusterSeen } from "../status/cluster.ts";
+import { previousMonitoring } from "../status/monitoring.ts";
 import { previousScaling, SCALING_NOT_REQUESTED } from "../status/scaling.ts";
 import type { BootState } from "./boot.ts";
 import { wantedReplicas } from "./fleet/scaling.ts";
@@ -47,6 +48,7 @@ export function clusterSeen(cluster: NexusCluster, { deployment, pushed, boot, c
     // What was said last stands: that somebody scaled is remembered nowhere else.
     scaling:
       found?.scaling ?? previousScaling(cluster.status?.conditions) ?? (cluster.spec.autoscaling ? undefined : SCALING_NOT_REQUESTED),
+    monitoring: found?.monitoring ?? previousMonitoring(cluster.status?.conditions),
     isRolloutPaused: found?.isRolloutPaused ?? false,
     endpoints: found?.exposure.endpoints ?? cluster.status?.endpoints ?? [],
     exposure: found?.listenerTls ?? found?.exposure.waitsFor,

@@ -6,12 +6,14 @@ import { keyOfObject } from "../desired/acceptance.ts";
 import { disruptionBudget, serviceAccount } from "../desired/children.ts";
 import { childNames, MANAGER } from "../desired/names.ts";
 import type { ExposureSeen } from "../status/exposure.ts";
+import type { MonitoringSeen } from "../status/monitoring.ts";
 import type { RedisSeen } from "../status/redis.ts";
 import type { ScalingSeen } from "../status/scaling.ts";
 import { type AdminCredentials, ensureAdminCredentials } from "./admin-credentials.ts";
 import { liveDeployment, type PendingRollout, reconcileDeployment, setSize } from "./fleet/deployment.ts";
 import { reconcileExposure } from "./fleet/exposure.ts";
 import { holdsPods, type ListenerTlsFound, reconcileListenerTls } from "./fleet/listener-tls.ts";
+import { reconcileMonitoring } from "./fleet/monitoring.ts";
 import { reconcileRedis } from "./fleet/redis.ts";
 import { pausesRollout } from "./fleet/rollout-errors.ts";
 import { reconcileScaling } from "./fleet/scaling.ts";
@@ -37,6 +39,7 @@ export type FleetFound = {
   readonly isRolloutPaused: boolean;
   readonly exposure: ExposureSeen;
   readonly listenerTls: ListenerTlsFound;
+  readonly monitoring: MonitoringSeen;
   /** Look again after so long; undefined: events will tell. */
   readonly againMs: number | undefined;
 };
@@ -66,6 +69,7 @@ export async function reconcileFleet(cluster: NexusCluster, deps: FleetDeps): Pr
   const { replicas, seen: scaling } = await reconcileScaling(work);
   const isPaused = pausesRollout(work);
   const pendingRollout = await reconcilePods(work, { replicas, isPaused, listenerTls });
+  const monitoring = await reconcileMonitoring(work);
   if (notes.conflict !== undefined) work.again(CONFLICT_MS);
   return {
     credentials: typeof credentials === "string" ? undefined : credentials,
@@ -81,6 +85,7 @@ export async function reconcileFleet(cluster: NexusCluster, deps: FleetDeps): Pr
       isRolloutPaused: isPaused,
       exposure,
       listenerTls,
+      monitoring,
     },
     againMs: notes.againMs,
   };

@@ -12,6 +12,7 @@ const KEYED: Readonly<Record<string, KeyRule>> = {
   ephemeralContainers: BY_NAME,
   env: BY_NAME,
   volumes: BY_NAME,
+  groups: BY_NAME, // of a PrometheusRule
   imagePullSecrets: BY_NAME,
   secrets: BY_NAME,
   resourceClaims: BY_NAME,

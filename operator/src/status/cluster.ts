@@ -4,6 +4,7 @@ import type { Refused } from "@nexus/protocol/resources/conditions.ts";
 import type { NexusCluster, NexusClusterStatus } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { conditions, few, isTrue, type Judgement, judge } from "./conditions.ts";
 import type { Obstacle } from "./exposure.ts";
+import { type MonitoringSeen, monitoringReady } from "./monitoring.ts";
 import { type BrokerWords, type RedisSeen, redisReady } from "./redis.ts";
 import { autoscalingActive, type ScalingSeen } from "./scaling.ts";
 
@@ -29,6 +30,7 @@ export type ClusterSeen = {
   /** What keeps inboxes from where the spec wants them. */
   readonly storage: Refused | undefined;
   readonly scaling: ScalingSeen | undefined;
+  readonly monitoring: MonitoringSeen | undefined;
   readonly isRolloutPaused: boolean;
   readonly endpoints: readonly string[];
   /** What keeps the listener or its route from working. */
@@ -150,7 +152,7 @@ function judgements(seen: ClusterSeen, previous: NexusClusterStatus["conditions"
     redisReady(seen.redis, seen.brokers),
     config,
     autoscalingActive(seen.scaling),
-    judge("MonitoringReady", "True", "NotRequested", "not asked for"),
+    monitoringReady(seen.monitoring),
     ...reconciling,
     ...(stalled ? [stalled] : []),
     ...driftOf(seen, previous, now),

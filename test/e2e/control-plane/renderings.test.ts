@@ -15,6 +15,7 @@ import { rendered } from "@nexus/operator/plan/rendered.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { CLUSTERS, renderAll } from "../../operator/desired/fixtures.ts";
 import { eventually } from "../../support/eventually.ts";
+import { MONITORING_CRDS } from "../../support/kube/monitoring-crds.ts";
 import { OPTIONAL_CRDS } from "../../support/kube/optional-crds.ts";
 import { type Stage, startStage } from "../../support/operator.ts";
 
@@ -25,7 +26,7 @@ let api: KubeApi;
 
 beforeAll(async () => {
   stage = await startStage();
-  await stage.plane.apply(OPTIONAL_CRDS);
+  await stage.plane.apply([...OPTIONAL_CRDS, ...MONITORING_CRDS]);
   await stage.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s");
   const transport = createTransport({ access: await kubeconfigAccess(stage.plane.adminKubeconfig), userAgent: "test" });
   api = createKubeApi({ transport, fence: { writeBudgetMs: () => 10_000 } });

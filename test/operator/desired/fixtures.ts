@@ -7,6 +7,9 @@ import { certificate } from "@nexus/operator/desired/exposure/certificate.ts";
 import { httpRoute } from "@nexus/operator/desired/exposure/http-route.ts";
 import { ingress } from "@nexus/operator/desired/exposure/ingress.ts";
 import { service } from "@nexus/operator/desired/exposure/service.ts";
+import { dashboardsConfigMap } from "@nexus/operator/desired/monitoring/dashboards.ts";
+import { podMonitor } from "@nexus/operator/desired/monitoring/pod-monitor.ts";
+import { prometheusRule } from "@nexus/operator/desired/monitoring/prometheus-rule.ts";
 import { childLabels, childNames, ownedBy } from "@nexus/operator/desired/names.ts";
 import { serverPolicy } from "@nexus/operator/desired/network/server-policy.ts";
 import type { RenderContext } from "@nexus/operator/desired/pod-template.ts";
@@ -75,6 +78,9 @@ export const BUILDERS: Readonly<Record<string, Render>> = {
       : undefined,
   triggerAuthentication: (cluster, context) =>
     cluster.spec.autoscaling?.provider === "KEDA" ? triggerAuthentication(cluster, cluster.spec.autoscaling, context) : undefined,
+  prometheusRule: (cluster, context) => (cluster.spec.monitoring.rules === "Auto" ? prometheusRule(cluster, context) : undefined),
+  podMonitor: (cluster, context) => (cluster.spec.monitoring.podMonitor === "Auto" ? podMonitor(cluster, context) : undefined),
+  dashboards: (cluster, context) => (cluster.spec.monitoring.dashboard === "Auto" ? dashboardsConfigMap(cluster, context) : undefined),
   certificate: (cluster, context) => cluster.spec.tls?.issuerRef && certificate(cluster, context, cluster.spec.tls.issuerRef),
   deployment,
   deploymentPods,
@@ -95,11 +101,14 @@ const SENTINELS = {
   },
 } as const;
 
+/** Rules and dashboards are long: one cluster shows them. */
+const plain = (spec: object = {}): NexusCluster => aCluster({ monitoring: { rules: "Disabled", dashboard: "Disabled" }, ...spec });
+
 /** Clusters by name: the smallest, one of everything about pods, and one for each feature that renders something of its own. */
 export const CLUSTERS: Readonly<Record<string, () => NexusCluster>> = {
-  small: () => aCluster(),
+  small: () => plain(),
   full: () =>
-    aCluster({
+    plain({
       image: { tag: "0.2.0", pullSecrets: [{ name: "registry" }] },
       delivery: { drainSeconds: 60 },
       exposure: { service: { type: "LoadBalancer", annotations: { "example.com/lb": "internal" } } },
@@ -113,9 +122,9 @@ export const CLUSTERS: Readonly<Record<string, () => NexusCluster>> = {
         env: [{ name: "TZ", value: "UTC" }],
       },
     }),
-  nodePort: () => aCluster({ exposure: { service: { type: "NodePort" } } }),
+  nodePort: () => plain({ exposure: { service: { type: "NodePort" } } }),
   ingress: () =>
-    aCluster({
+    plain({
       exposure: {
         ingress: {
           ingressClassName: "nginx",
@@ -126,7 +135,7 @@ export const CLUSTERS: Readonly<Record<string, () => NexusCluster>> = {
       },
     }),
   gateway: () =>
-    aCluster({
+    plain({
       exposure: {
         gateway: {
           parentRefs: [{ name: "public", namespace: "infra", sectionName: "https" }],
@@ -135,7 +144,7 @@ export const CLUSTERS: Readonly<Record<string, () => NexusCluster>> = {
       },
     }),
   redisManaged: () =>
-    aCluster({
+    plain({
       replicas: 2,
       image: { pullSecrets: [{ name: "registry" }] },
       redis: {
@@ -144,15 +153,15 @@ export const CLUSTERS: Readonly<Record<string, () => NexusCluster>> = {
       },
     }),
   redisExternal: () =>
-    aCluster({ replicas: 3, ...SENTINELS, storage: { inbox: "Postgres", postgres: { urlSecretRef: { name: "pg", key: "url" } } } }),
+    plain({ replicas: 3, ...SENTINELS, storage: { inbox: "Postgres", postgres: { urlSecretRef: { name: "pg", key: "url" } } } }),
   scaledHPA: () =>
-    aCluster({
+    plain({
       ...SENTINELS,
       autoscaling: { provider: "HPA", maxReplicas: 20, targets: { messagesPerSecondPerPod: 5000 } },
       pods: { resources: { requests: { cpu: "500m", memory: "256Mi" } } },
     }),
   scaledKEDA: () =>
-    aCluster({
+    plain({
       ...SENTINELS,
       autoscaling: {
         provider: "KEDA",
@@ -164,9 +173,10 @@ export const CLUSTERS: Readonly<Record<string, () => NexusCluster>> = {
       },
       pods: { resources: { requests: { cpu: "500m" } } },
     }),
-  tlsSecret: () => aCluster({ tls: { secretRef: { name: "public-tls" } }, exposure: { ingress: { host: "push.example.com" } } }),
+  monitored: () => aCluster({ ...SENTINELS, monitoring: { labels: { release: "prometheus", "app.kubernetes.io/name": "mine" } } }),
+  tlsSecret: () => plain({ tls: { secretRef: { name: "public-tls" } }, exposure: { ingress: { host: "push.example.com" } } }),
   tlsIssuer: () =>
-    aCluster({ tls: { issuerRef: { name: "letsencrypt", kind: "ClusterIssuer" } }, exposure: { service: { type: "LoadBalancer" } } }),
+    plain({ tls: { issuerRef: { name: "letsencrypt", kind: "ClusterIssuer" } }, exposure: { service: { type: "LoadBalancer" } } }),
 };
 
 /** What the Secrets of users hold in these fixtures. */

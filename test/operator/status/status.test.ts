@@ -30,6 +30,7 @@ const SEEN: ClusterSeen = {
   brokers: { up: 0, down: [] },
   storage: undefined,
   scaling: SCALING_NOT_REQUESTED,
+  monitoring: { status: "True", reason: "NotRequested", message: "not asked for" },
   isRolloutPaused: false,
   endpoints: [],
   exposure: undefined,

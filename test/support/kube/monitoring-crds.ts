@@ -23,17 +23,31 @@ const crd = (kind: string, spec: Schema) => {
   };
 };
 
-const endpoint = object({ port: string, path: string, interval: { type: "string", pattern: "^[0-9]+s$" } });
-const rule = object({
-  alert: string,
-  record: string,
-  expr: { "x-kubernetes-int-or-string": true },
-  for: string,
-  labels: text,
-  annotations: text,
+const DURATION = "^(0|([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?)$";
+const duration: Schema = { type: "string", pattern: DURATION };
+const relabeling = object({
+  action: { type: "string", enum: ["replace", "keep", "drop", "labelmap", "labeldrop", "labelkeep"], default: "replace" },
+  sourceLabels: list(string),
+  targetLabel: string,
+  replacement: string,
+  regex: string,
 });
+const endpoint = object({ port: string, path: string, interval: duration, scrapeTimeout: duration, relabelings: list(relabeling) });
+const rule = object({
+  ...{ alert: string, record: string, expr: { "x-kubernetes-int-or-string": true }, for: duration },
+  ...{ keep_firing_for: { ...duration, minLength: 1 }, labels: text, annotations: text },
+});
+const group = object({ name: { type: "string", minLength: 1 }, interval: duration, rules: list({ ...rule, required: ["expr"] }) });
+/** Merged by name, as upstream's are. */
+const groups: Schema = {
+  ...list({ ...group, required: ["name"] }),
+  ...{ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"] },
+};
 
 export const MONITORING_CRDS = [
-  crd("PodMonitor", object({ selector: object({ matchLabels: text }), podMetricsEndpoints: list(endpoint) })),
-  crd("PrometheusRule", object({ groups: list(object({ name: string, interval: string, rules: list(rule) })) })),
+  crd("PodMonitor", {
+    ...object({ selector: object({ matchLabels: text }), podMetricsEndpoints: list(endpoint) }),
+    required: ["selector"],
+  }),
+  crd("PrometheusRule", object({ groups })),
 ];

@@ -6,10 +6,12 @@ import { type Component, childLabels, MANAGER, ownedBy } from "../../desired/nam
 import type { RenderContext } from "../../desired/pod-template.ts";
 import type { KubeObject } from "../../plan/object.ts";
 import { foreignReason, type Identity } from "../../plan/ownership.ts";
+import { rendered } from "../../plan/rendered.ts";
 import type { CertificateMaker } from "../admin-authority.ts";
 import type { SecretHead } from "../generated-secrets.ts";
 import { KINDS, type Kind } from "../kinds.ts";
 import { isConflict } from "../kube-error.ts";
+import { isAsRendered, isLean, lean } from "../lean.ts";
 import type { NewestObjects } from "../newest.ts";
 import type { Capabilities, ChildApplier, ChildOutcome, Contests, Drift, EventRecorder, KubeApi, Store } from "../ports.ts";
 import type { Scaling } from "../scaling/memory.ts";
@@ -51,6 +53,8 @@ type ChildOptions = {
   readonly digestAt?: "podTemplate";
   /** Which labels tell that it is ours; default `server`. */
   readonly component?: Component;
+  /** The fleet can do without it: a conflict or a contest is the step's to tell, and no reason not to be Ready. */
+  readonly isSpare?: boolean;
 };
 
 export type FleetWork = {
@@ -99,13 +103,17 @@ export function fleetWork(cluster: NexusCluster, deps: FleetDeps): FleetWork {
     notes,
     again,
     warn,
-    async child(kind, desired, { manager = MANAGER, digestAt, component = "server" } = {}) {
-      const live = deps.newest.get(storeOf(kind), desired);
+    async child(kind, desired, { manager = MANAGER, digestAt, component = "server", isSpare = false } = {}) {
+      const stored = deps.newest.get(storeOf(kind), desired);
+      if (stored && isLean(desired) && isOurs(stored) && isAsRendered(rendered(desired, "metadata").object, stored))
+        return { kind: "inSync", live: stored, foreign: [] };
+      const live = isLean(desired) ? undefined : stored;
       const request = { kind, desired, live, manager, identity: identity(component), ...(digestAt ? { digestAt } : {}) };
       const outcome = await deps.applier.apply(request);
-      if (outcome.kind === "created" || outcome.kind === "applied") deps.newest.put(outcome.live);
+      if (outcome.kind === "created" || outcome.kind === "applied")
+        deps.newest.put(isLean(outcome.live) ? lean(outcome.live) : outcome.live);
       if (outcome.kind === "stale" || outcome.kind === "terminating") deps.newest.forget(desired);
-      note(outcome, { what: `${kind.kind} ${desired.metadata.name}`, notes, again, warn });
+      note(outcome, { what: `${kind.kind} ${desired.metadata.name}`, notes, again, warn, isSpare });
       return outcome;
     },
     ours(kind, name) {
@@ -143,9 +151,10 @@ type Where = {
   readonly notes: Notes;
   readonly again: (ms: number) => void;
   readonly warn: (reason: string, note: string) => void;
+  readonly isSpare: boolean;
 };
 
-function note(outcome: ChildOutcome, { what, notes, again, warn }: Where): void {
+function note(outcome: ChildOutcome, { what, notes, again, warn, isSpare }: Where): void {
   const list = (items: readonly { readonly path: string; readonly managers: readonly string[] }[]) =>
     items.map(({ path, managers }) => (managers.length > 0 ? `${path} (${managers.join(", ")})` : path));
   if ("foreign" in outcome) notes.foreign.push(...list(outcome.foreign));
@@ -154,16 +163,16 @@ function note(outcome: ChildOutcome, { what, notes, again, warn }: Where): void 
     case "created":
       return;
     case "applied":
-      putBack(list(outcome.drift.filter(isForeign)), { what, notes, again, warn });
+      putBack(list(outcome.drift.filter(isForeign)), { what, notes, warn });
       return;
     case "unchanged":
       warn("ApiError", `${what}: an apply changed nothing although ${outcome.paths.join(", ")} looked different`);
       return;
     case "nameConflict":
-      notes.conflict ??= outcome.message;
+      if (!isSpare) notes.conflict ??= outcome.message;
       return;
     case "contested":
-      notes.contested.push(...list(outcome.drift).map((path) => `${what} ${path}`));
+      if (!isSpare) notes.contested.push(...list(outcome.drift).map((path) => `${what} ${path}`));
       again(outcome.retryAfterMs);
       return;
     case "terminating":
@@ -179,7 +188,7 @@ function note(outcome: ChildOutcome, { what, notes, again, warn }: Where): void 
 const isForeign = ({ managers }: Drift): boolean => managers.length === 0 || managers.some((manager) => !manager.startsWith(MANAGER));
 
 /** `paths`: `path (managers)` of what others had changed. */
-export function putBack(paths: readonly string[], { what, notes, warn }: Omit<Where, "again"> & Partial<Where>): void {
+export function putBack(paths: readonly string[], { what, notes, warn }: Pick<Where, "what" | "notes" | "warn">): void {
   if (paths.length === 0) return;
   notes.repaired.push(...paths.map((path) => `${what} ${path}`));
   warn("Drift", `${what}: put back ${paths.join(", ")}`);
