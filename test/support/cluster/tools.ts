@@ -28,6 +28,7 @@ export const TOOLS = {
   "argo-lua": { module: "argo-lua", package: "." },
   pause: { module: "pause", package: "." },
   helm: { module: "helm", package: "helm.sh/helm/v4/cmd/helm" },
+  otelcol: { module: "otelcol", package: "." },
 } as const satisfies Record<string, Tool>;
 
 export type ToolName = keyof typeof TOOLS;
