@@ -91,6 +91,8 @@ seccompProfile:
   value: {{ .Values.operatorId | quote }}
 - name: NEXUS_OPERATOR_WORKERS
   value: {{ .Values.workers | quote }}
+- name: NEXUS_OPERATOR_LOG_LEVEL
+  value: {{ .Values.logLevel }}
 - name: NEXUS_OPERATOR_LEASE_NAME
   value: {{ include "nexus.fullname" . }}
 - name: NEXUS_OPERATOR_LEASE_NAMESPACE

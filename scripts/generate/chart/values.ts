@@ -1,5 +1,6 @@
 // Why: the ONE schema of the chart's values. values.yaml, values.schema.json and the table in the chart's README are written
 // from it, so that a default, its type and its description cannot disagree. Data only.
+import { LOG_LEVELS } from "@nexus/protocol/config.ts";
 import { type TSchema, Type } from "@sinclair/typebox";
 
 /** Nothing is required: what is not given has its default. */
@@ -48,6 +49,12 @@ export const CHART_VALUES = group("Values of the chart.", {
     },
   ),
   workers: whole("Passes at the same time.", 8, 1, 64),
+  logLevel: Type.Unsafe<string>({
+    type: "string",
+    enum: [...LOG_LEVELS],
+    default: "info",
+    description: "How much the operator logs; it can be changed while it runs (docs/operations.md).",
+  }),
   watch: group("What the operator looks at, and so where it has rights.", {
     scope: Type.Unsafe<string>({
       type: "string",
