@@ -215,6 +215,15 @@ export const ServerConfig = Type.Object({
       { default: "info", description: "Lowest level that is written." },
     ),
   }),
+  metrics: section({
+    tenants: Type.Integer({
+      minimum: 0,
+      maximum: 10000,
+      default: 100,
+      description:
+        "Tenants that have series of their own in /metrics, the same on every node of a fleet; what the rest do is shown as other. 0: nothing is shown by tenant.",
+    }),
+  }),
   tracing: section({
     endpoint: Type.String({
       default: "",

@@ -15,7 +15,7 @@ import type { ServerMetrics } from "./adapters/metrics.ts";
 import { type OpenedEngine, openEngine } from "./adapters/open-engine.ts";
 import { openTracing, type ServerTracing } from "./adapters/tracing.ts";
 import { type App, createApp } from "./app.ts";
-import { bundleFacts, nodeName } from "./configured.ts";
+import { limitsOf, nodeName, processFacts } from "./configured.ts";
 import type { BrokerSight } from "./core/broker-sight.ts";
 import { createAddressOf } from "./core/client-address.ts";
 import { createDrain, type Drain } from "./core/drain.ts";
@@ -59,7 +59,7 @@ export type AppOptions = {
 };
 
 /** `purged`: tombstones of the bundle whose tenant's data are gone, as far as this process knows. */
-export type ServedApp = App & Pick<Purger, "purged">;
+export type ServedApp = App & Pick<Purger, "purged" | "pending">;
 
 /** The public port: REST and sockets over the engine. */
 export async function startApp(parts: Parts, { extra, gatherWindowMs, reusePort }: AppOptions): Promise<ServedApp> {
@@ -118,6 +118,7 @@ function withTriggers(app: App, { live, log, metrics, readiness }: Parts, engine
   const sink = createTriggerSink({ tenants: live, publisher: app.node.publisher, log });
   const triggers = engine.triggers?.({ sink, ready: () => readiness.isReady(), counted: metrics.triggered });
   if (!triggers) return app;
+  metrics.observeTriggers(triggers.isListening);
   const stop = async () => {
     await triggers.stop();
     await app.stop();
@@ -127,14 +128,14 @@ function withTriggers(app: App, { live, log, metrics, readiness }: Parts, engine
 }
 
 /** A purge ends before the app does: it needs its engine. */
-function withPurger(app: App, { live, log }: Parts, engine: OpenedEngine): ServedApp {
-  const purger = createPurger({ ...{ live, engine, clock, log }, wait });
+function withPurger(app: App, { live, log, metrics }: Parts, engine: OpenedEngine): ServedApp {
+  const purger = createPurger({ ...{ live, engine, clock, log, metrics }, wait });
   const stop = async () => {
     await purger.stop();
     await app.stop();
   };
   let stopping: Promise<void> | undefined;
-  return { ...app, purged: purger.purged, stop: () => (stopping ??= stop()) };
+  return { ...app, purged: purger.purged, pending: purger.pending, stop: () => (stopping ??= stop()) };
 }
 
 /** Keeps no process alive. */
@@ -176,13 +177,22 @@ export function shedOf({ live, log }: Pick<Parts, "live" | "log">, { sessions }:
   return createShed({ ...{ clock, log, random: Math.random, sessions, reconnectJitterSeconds }, wait: (ms) => Bun.sleep(ms) });
 }
 
-export function observe({ live, metrics, readiness, jwks }: Parts, { sessions }: App["node"], certificateExpiry: () => number): void {
+/** What `/metrics` shows of this process, tenants included. */
+export function observe(parts: Parts, { node: { sessions }, pending }: ServedApp, certificateExpiry: () => number): void {
+  const { live, metrics, jwks } = parts;
   metrics.observe({
-    ...{ certificateExpiry, ready: readiness.isReady, draining: readiness.isDraining },
+    ...processFacts(parts, certificateExpiry),
     jwksOutage: () => jwks.outageSeconds(),
     users: () => sessions.users(),
     channels: () => sessions.channels(),
     load: () => sessions.load(),
-    bundle: () => bundleFacts(live),
+    limits: () => limitsOf(live),
+    purgesPending: pending,
+    tenants: {
+      isDeclared: (id) => live.tenant(id) !== undefined,
+      ids: live.tenantIds,
+      sessionsLimit: (id) => live.tenant(id)?.quotas.connections,
+      digest: live.digest,
+    },
   });
 }

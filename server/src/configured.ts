@@ -7,14 +7,33 @@ import { readBootCopy } from "./adapters/boot.ts";
 import { systemClock as clock } from "./adapters/clock.ts";
 import type { LevelledLog } from "./adapters/log.ts";
 import type { LiveConfig } from "./core/live-config.ts";
+import type { Readiness } from "./core/readiness.ts";
 
 /** What this server is called in answers and logs. */
 export const nodeName = ({ node }: ServerConfig): string => node || hostname();
 
-/** What metrics say of the configuration. */
-export function bundleFacts(live: LiveConfig) {
+type Process = { readonly live: LiveConfig; readonly readiness: Readiness; readonly log: LevelledLog };
+
+/** What metrics say of any process. `certificateExpiry`: of the admin port, in Unix seconds. */
+export function processFacts({ live, readiness, log }: Process, certificateExpiry: () => number) {
+  return {
+    certificateExpiry,
+    ready: readiness.isReady,
+    draining: readiness.isDraining,
+    logLines: log.lines,
+    bundle: () => bundleFacts(live),
+  };
+}
+
+function bundleFacts(live: LiveConfig) {
   const confirmedAt = live.confirmedAt();
   return { ...live.counts(), ageSeconds: confirmedAt === undefined ? -1 : (clock.monotonic() - confirmedAt) / 1000 };
+}
+
+/** What this process may hold. */
+export function limitsOf(live: LiveConfig) {
+  const { connectionsPerPod, sendQueueBytes } = live.cluster().limits;
+  return { sessions: connectionsPerPod, sendQueueBytes };
 }
 
 export async function loadBootCopy(live: LiveConfig, directory: string, log: LevelledLog, took?: (bucket: Bucket) => void): Promise<void> {

@@ -42,7 +42,7 @@ export type RunningServer = {
 export async function startServer(config: ServerConfig, options: StartOptions): Promise<RunningServer> {
   const { log } = options;
   const startedAt = clock.monotonic();
-  const metrics = createMetrics({ version });
+  const metrics = createMetrics({ version, tenants: config.metrics.tenants });
   const live = createLiveConfig({ overrides: { limits: config.limits, delivery: config.delivery }, log, clock });
   followLogLevel(live, log, config.log.level);
   const hasAdmin = config.admin.certFile !== "";
@@ -83,7 +83,7 @@ export async function startServer(config: ServerConfig, options: StartOptions): 
     app = await startApp(parts, options);
     const { url, port, node } = app;
     serving = { node, draining: drainOf(parts, node), shedding: shedOf(parts, node) };
-    observe(parts, node, () => admin?.certificateExpiry() ?? 0);
+    observe(parts, app, () => admin?.certificateExpiry() ?? 0);
     readiness.booted();
     log.info("server.started", {
       ...{ version, port, node: nodeName(config), cluster: config.cluster },

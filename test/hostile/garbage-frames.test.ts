@@ -125,6 +125,6 @@ test("left nothing behind", async () => {
   const { sessions } = server.app.node;
   await eventually("every session to be gone", () => sessions.count() === 0);
   expect([sessions.users(), sessions.channels()]).toEqual([0, 0]);
-  expect(sessions.load()).toEqual({ subscriptions: 0, queuedBytes: 0 });
+  expect(sessions.load()).toEqual({ subscriptions: 0, queuedBytes: 0, slowSessions: 0 });
   expect(server.metrics.count("sessionOpened", "websocket")).toBe(server.metrics.count("sessionClosed", "websocket"));
 });

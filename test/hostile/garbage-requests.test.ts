@@ -208,7 +208,7 @@ describe("garbage", () => {
   test("left nothing behind", () => {
     const { sessions } = real.server.node;
     expect([sessions.count(), sessions.users(), sessions.channels()]).toEqual([0, 0, 0]);
-    expect(sessions.load()).toEqual({ subscriptions: 0, queuedBytes: 0 });
+    expect(sessions.load()).toEqual({ subscriptions: 0, queuedBytes: 0, slowSessions: 0 });
     expect(real.server.live.counts()).toEqual({ tenants: 1, templates: 1, rejected: 0 });
   });
 });

@@ -88,7 +88,7 @@ export async function startTarget({
     },
     async deserted() {
       await eventually("every session to be gone", () => sessions.count() === 0);
-      expect(sessions.load()).toEqual({ subscriptions: 0, queuedBytes: 0 });
+      expect(sessions.load()).toEqual({ subscriptions: 0, queuedBytes: 0, slowSessions: 0 });
       expect([sessions.users(), sessions.channels()]).toEqual([0, 0]);
     },
     [Symbol.asyncDispose]: () => real[Symbol.asyncDispose](),

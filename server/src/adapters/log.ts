@@ -5,7 +5,8 @@ import { createLineLog, type Levelled } from "@nexus/protocol/log-line.ts";
 import type { LogEvents } from "../core/log-events.ts";
 import type { Clock, Log } from "../core/ports.ts";
 
-export type LevelledLog = Log & Levelled;
+/** `lines`: written since the start. */
+export type LevelledLog = Log & Levelled & { lines(): Readonly<Record<LogLevel, number>> };
 
 export type LogOptions = {
   readonly level: LogLevel;
@@ -14,17 +15,19 @@ export type LogOptions = {
   readonly write?: (line: string) => void;
   /** In every line, before what the line says itself. */
   readonly fields?: Readonly<Record<string, number | string>>;
-  /** Hears of every line that is written. */
-  readonly onLine?: (level: LogLevel) => void;
 };
 
 export function createLog(options: LogOptions): LevelledLog {
-  const { level, clock, write = (line: string) => process.stdout.write(line), fields, onLine } = options;
-  return createLineLog<LogEvents>({
+  const { level, clock, write = (line: string) => process.stdout.write(line), fields } = options;
+  const lines = { debug: 0, info: 0, warn: 0, error: 0 };
+  const log = createLineLog<LogEvents>({
     level,
     now: () => clock.now(),
     write,
     ...(fields ? { fields } : {}),
-    ...(onLine ? { onLine } : {}),
+    onLine(level) {
+      lines[level]++;
+    },
   });
+  return { ...log, lines: () => lines };
 }

@@ -1,43 +1,53 @@
 // Why: a pod of several processes is scraped as one: what each counted becomes one text, by the rule each metric has in
 // the table. A sum must never fall because a process ended: what it had counted stays.
-import { AggregatorRegistry, type Registry } from "prom-client";
+import { type Sample, type Shown, textOf } from "./metrics/exposition.ts";
 import type { Across, ServerMetricRow } from "./metrics/row.ts";
 import { METRICS, RUNTIME_METRICS } from "./metrics-table.ts";
 
 /** All metrics of one process, as data that can travel between processes. */
-export type MetricsReport = Awaited<ReturnType<Registry["getMetricsAsJSON"]>>;
+export type MetricsReport = readonly Shown[];
 
-const AGGREGATORS: Readonly<Record<Across, string>> = { sum: "sum", min: "min", max: "max", parent: "first" };
 const ROWS: Readonly<Record<string, ServerMetricRow>> = { ...METRICS, ...RUNTIME_METRICS };
 
-const acrossOf = (name: string): Across => ROWS[name]?.across ?? "sum";
-const isCount = (name: string): boolean => name.endsWith("_total") || ROWS[name]?.type === "histogram";
+const COMBINE: Readonly<Record<Across, (known: number, value: number) => number>> = {
+  sum: (known, value) => known + value,
+  min: Math.min,
+  max: Math.max,
+  parent: (known) => known,
+};
 
-function summed(reports: readonly MetricsReport[]): Registry {
-  const ruled = reports.map((report) => report.map((metric) => ({ ...metric, aggregator: AGGREGATORS[acrossOf(metric.name)] })));
-  return AggregatorRegistry.aggregate(ruled);
+/** In the order of the table; of a metric that is the parent's the first report that has it speaks. */
+function summed(reports: readonly MetricsReport[]): MetricsReport {
+  const all = new Map<string, Map<string, number>>();
+  for (const report of reports) {
+    for (const { name, samples } of report) {
+      const combine = COMBINE[ROWS[name]?.across ?? "sum"];
+      const known = all.get(name) ?? new Map<string, number>();
+      all.set(name, known);
+      for (const [series, value] of samples) {
+        const before = known.get(series);
+        known.set(series, before === undefined ? value : combine(before, value));
+      }
+    }
+  }
+  return Object.keys(ROWS).flatMap((name) => {
+    const samples = all.get(name);
+    return samples ? [{ name, samples: [...samples] satisfies readonly Sample[] }] : [];
+  });
 }
 
 export class MetricsSum {
   /** Counters and histograms of processes that are gone, as one report. */
   #ended: MetricsReport = [];
-  #folding: Promise<void> = Promise.resolve();
 
   /** A process is gone: what it last reported goes on counting. Gauges went with it. */
   ended(last: MetricsReport): void {
-    const counts = last.filter(({ name }) => isCount(name));
-    this.#folding = this.#folding.then(async () => {
-      this.#ended = await summed([this.#ended, counts]).getMetricsAsJSON();
-    });
+    const counts = last.filter(({ name }) => ROWS[name]?.type !== "gauge");
+    this.#ended = summed([this.#ended, counts]);
   }
 
   /** The text for scrapers. `parent` is the report of the process that runs the others; `current` those of all that live. */
-  async text(parent: MetricsReport, current: () => readonly MetricsReport[]): Promise<string> {
-    let folded: Promise<void>;
-    do {
-      folded = this.#folding;
-      await folded;
-    } while (folded !== this.#folding); // one that ends meanwhile must count once: neither twice nor not at all
-    return await summed([parent, ...current(), this.#ended]).metrics();
+  text(parent: MetricsReport, current: readonly MetricsReport[]): string {
+    return textOf(summed([parent, ...current, this.#ended]), ROWS);
   }
 }

@@ -23,7 +23,7 @@ export type OpenEngineOptions = {
   readonly log: Log;
   /** What this server is called in answers. */
   readonly node: string;
-  readonly metrics: Pick<ServerMetrics, "observeRedis">;
+  readonly metrics: Pick<ServerMetrics, "timeRedis" | "observeRedis" | "timePostgres" | "observePostgres">;
   /** Told what the engine waits for before it can be opened; it holds no secret. */
   readonly waiting?: (reason: string) => void;
 };
@@ -52,16 +52,19 @@ async function openRedis({ config, metrics, waiting, ...deps }: OpenEngineOption
   const { prefix, probeMilliseconds: probeMs, commandTimeoutMilliseconds: commandTimeoutMs } = config.redis;
   const { log } = deps;
   const replication = { replicas: config.redis.replicas, timeoutMs: Math.ceil(commandTimeoutMs / 2) };
-  const onWaiting = waiting ? { onWaiting: waiting } : {};
+  const told = { timed: metrics.timeRedis(), ...(waiting ? { onWaiting: waiting } : {}) };
   const link = await (config.redis.connectionFile === ""
-    ? openLink({ ...config.redis, commandTimeoutMs, log, ...onWaiting })
-    : followLink({ ...config.redis, commandTimeoutMs, log, ...onWaiting }));
+    ? openLink({ ...config.redis, commandTimeoutMs, log, ...told })
+    : followLink({ ...config.redis, commandTimeoutMs, log, ...told }));
   let use: LayoutUse | undefined;
   try {
     use = await useLayout({ link, key: new Keys(prefix).layout(prefix), layout: LAYOUT, prefix, log });
     const options = { ...deps, link, prefix, probeMs, replication, listenTimeoutMs: commandTimeoutMs };
-    const engine = config.inbox === "postgres" ? await openBoth(options, config.postgres) : await createRedisEngine(options);
-    const facts = () => ({ ...link.health(), calls: link.calls(), announcements: engine.announcements() });
+    const engine = config.inbox === "postgres" ? await openBoth(options, config.postgres, metrics) : await createRedisEngine(options);
+    const facts = () => ({
+      ...{ ...link.health(), ...engine.losses(), calls: link.calls(), announcements: engine.announcements() },
+      isLayoutInConflict: use?.isInConflict() ?? false,
+    });
     metrics.observeRedis(facts, (observe) => engine.onLag(observe));
     const close = async () => {
       use?.close();
@@ -80,8 +83,15 @@ async function openRedis({ config, metrics, waiting, ...deps }: OpenEngineOption
 }
 
 /** Inboxes in PostgreSQL, everything else in Redis. */
-async function openBoth(options: RedisEngineOptions, { urlFile, poolSize }: ServerConfig["postgres"]): Promise<PostgresEngine> {
+async function openBoth(
+  options: RedisEngineOptions,
+  { urlFile, poolSize }: ServerConfig["postgres"],
+  metrics: OpenEngineOptions["metrics"],
+): Promise<PostgresEngine> {
   const url = addressFrom(urlFile, options.log);
   const redis = await createRedisEngine({ ...options, ordered: announcesInOrder });
-  return await createPostgresEngine({ ...options, redis, url, poolSize });
+  const engine = await createPostgresEngine({ ...options, redis, url, poolSize, timed: metrics.timePostgres() });
+  const facts = () => ({ connected: engine.postgres().connected, calls: engine.statements(), unannounced: engine.unannounced() });
+  metrics.observePostgres(facts);
+  return engine;
 }

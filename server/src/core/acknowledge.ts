@@ -2,9 +2,10 @@
 // It must never tell whether another user's notification exists.
 import type { Refusal } from "@nexus/protocol/failures.ts";
 import type { ClientFrameOf } from "@nexus/protocol/frames.ts";
+import type { AckClock } from "./ack-clock.ts";
 import type { Flusher } from "./flusher.ts";
 import { controlFrame } from "./frame.ts";
-import type { Page, StreamId, StreamStore, Tenants } from "./ports.ts";
+import type { Clock, Metrics, Page, StreamId, StreamStore, Tenants } from "./ports.ts";
 import type { Receipts } from "./record-ports.ts";
 import type { Session } from "./session.ts";
 import { type DeliveryTraces, MAX_ACK_SPANS } from "./trace-delivery.ts";
@@ -18,6 +19,9 @@ export type AcknowledgeDeps = {
   readonly store: Pick<StreamStore, "has" | "acknowledge" | "setMark" | "top" | "page">;
   readonly receipts: Pick<Receipts, "acknowledged" | "find">;
   readonly traces?: DeliveryTraces | undefined;
+  readonly clock: Pick<Clock, "monotonic">;
+  readonly metrics: Pick<Metrics, "acked" | "ackLatency">;
+  readonly ackClock: AckClock;
 };
 
 /** Answers `acked`, or returns `invalid_ack` for the caller to answer. */
@@ -31,12 +35,15 @@ export async function acknowledge(
   const echo = id === undefined ? {} : { id };
   if ("notification_id" in payload) {
     const { notification_id } = payload;
+    const tookMs = deps.ackClock.since(notification_id, deps.clock.monotonic());
     const span = deps.traces?.isOn ? deps.traces.ack(session.tenant, session.user, notification_id) : undefined;
     const known =
       (await deps.store[isAcked ? "acknowledge" : "has"](inbox, notification_id)) || (await wasHeard(deps, session, notification_id));
     span?.end({}, known ? undefined : "invalid_ack");
     if (!known) return { code: "invalid_ack", detail: "No such notification in this user's inbox" };
     deps.receipts.acknowledged(session.tenant, notification_id, session.user);
+    deps.metrics.acked("one");
+    if (tookMs !== undefined) deps.metrics.ackLatency(tookMs);
     deps.flusher.reply(session, controlFrame({ type: "acked", notification_id, ...echo }));
     return undefined;
   }
@@ -48,6 +55,7 @@ export async function acknowledge(
   const { entries } = await deps.store.page(inbox, { before: up_to.offset + 1, limit: MAX_NOTED });
   for (const { entry } of entries) deps.receipts.acknowledged(session.tenant, entry.notification.id, session.user);
   if (isAcked) await deps.store.setMark(inbox, up_to);
+  deps.metrics.acked("up_to");
   if (deps.traces?.isOn) traceAcks(deps.traces, session, entries);
   deps.flusher.reply(session, controlFrame({ type: "acked", up_to, ...echo }));
   return undefined;

@@ -4,10 +4,11 @@ import type { Refusal } from "@nexus/protocol/failures.ts";
 import { NIL_UUID } from "@nexus/protocol/rest/content.ts";
 import type { Span } from "@nexus/tracing/span.ts";
 import { type BatchItem, isMany, type SentItem } from "./batch-items.ts";
-import type { IdempotencyClaim } from "./ports.ts";
+import type { IdempotencyClaim, StreamId } from "./ports.ts";
 import { refusalOf } from "./problem.ts";
 import { append, MOST_TRACED } from "./publish-append.ts";
 import { type Prepared, type PublisherDeps, prepare, takeQuota, tenantOf } from "./publish-content.ts";
+import { countBroken, countRefused } from "./publish-counts.ts";
 import { partOf } from "./publish-keys.ts";
 import { sendTo } from "./publish-many.ts";
 import { streamOf, streamsOf, tooManyTargets } from "./publish-targets.ts";
@@ -34,28 +35,30 @@ export function sender(deps: PublisherDeps, { tenant, source }: Publishing, { cl
     return "code" in ready || isQuotaTaken ? ready : (takeQuota(deps, ready) ?? ready);
   }
   return async (item, index) => {
+    const startedAt = deps.clock.monotonic();
+    const publish = { tenant, kind: streamKindOf(item) };
     try {
       const ready = await prepared(item);
       const placed: Placed = { item, claim: claim && partOf(claim, index), span: index < MOST_TRACED ? span : undefined };
       const result = "code" in ready ? refused(ready) : await sendItem(deps, ready, placed);
       if (result.kind === "published") sent++;
-      else failed(deps, tenant, item);
+      else countRefused(deps, publish, result.refusal.code);
       return result;
     } catch (thrown) {
-      failed(deps, tenant, item);
+      countBroken(deps, publish, thrown);
       if (sent === 0) throw thrown;
       if (broken++ === 0) deps.log.error("publish.batch_broken", { tenant, index, error: thrown });
       return refused(refusalOf(thrown));
+    } finally {
+      deps.metrics.publishTook(publish.kind, deps.clock.monotonic() - startedAt);
     }
   };
 }
 
 const refused = (refusal: Refusal): SentItem => ({ kind: "refused", refusal });
 
-function failed({ engine, metrics }: PublisherDeps, tenant: string, { target: { kind } }: BatchItem): void {
-  engine.stats.failed(tenant);
-  metrics.published(kind === "broadcast" ? "broadcast" : kind.startsWith("user") ? "inbox" : "channel", "refused");
-}
+const streamKindOf = ({ target: { kind } }: BatchItem): StreamId["kind"] =>
+  kind === "broadcast" ? "broadcast" : kind.startsWith("user") ? "inbox" : "channel";
 
 type Placed = { readonly item: BatchItem; readonly claim: IdempotencyClaim | undefined; readonly span?: Span | undefined };
 

@@ -23,8 +23,8 @@ export type CatchUpDeps = {
   /** Whether the stream keeps history, by the configuration of now. */
   readonly isKept: (stream: StreamId) => boolean;
   readonly hasListeners: (fan: Fan) => boolean;
-  /** Hands an entry to this node's listeners. */
-  readonly deliver: (fan: Fan, entry: Entry) => void;
+  /** Hands an entry to this node's listeners. `isRepeated`: most of them have had it. */
+  readonly deliver: (fan: Fan, entry: Entry, isRepeated: boolean) => void;
   /** Tells them that entries may be missing before `position`. */
   readonly tellGap: (fan: Fan, reason: string, position: Position) => void;
 };
@@ -96,7 +96,7 @@ export class CatchUp {
     if (read.kind === "recovered" && !isOther) {
       fan.announced = read.top;
       fan.announcedId = read.top.offset === since.offset ? fan.announcedId : idAt(read.entries.at(-1), read.top);
-      for (const entry of read.entries) if (entry.position && entry.position.offset > since.offset) deliver(fan, entry);
+      for (const entry of read.entries) if (entry.position && entry.position.offset > since.offset) deliver(fan, entry, false);
       return;
     }
     const isBehind = isOther || (read.top.epoch === since.epoch && read.top.offset < since.offset);
@@ -124,7 +124,7 @@ export class CatchUp {
     fan.announced = top;
     fan.announcedId = idAt(entries.at(-1), top);
     this.#deps.tellGap(fan, reason, first ? { epoch: first.epoch, offset: first.offset - 1 } : top);
-    for (const entry of entries) this.#deps.deliver(fan, entry);
+    for (const entry of entries) this.#deps.deliver(fan, entry, true);
   }
 
   /**

@@ -2,8 +2,9 @@
 // with pending frames is written once per window: at once when the node is idle, up to 2 ms under load.
 // It must never drop a frame silently, nor write to a session that buffers.
 import type { ClosingCode } from "@nexus/protocol/failures.ts";
+import type { AckClock } from "./ack-clock.ts";
 import type { Defer } from "./defer.ts";
-import { CRITICAL_RANK, type Frame, gapFrame, NOWHERE } from "./frame.ts";
+import { CRITICAL_RANK, type EntryFacts, type Frame, gapFrame, NOWHERE } from "./frame.ts";
 import type { Marks } from "./marks.ts";
 import type { Clock, Metrics } from "./ports.ts";
 import type { Session } from "./session.ts";
@@ -19,9 +20,10 @@ const IDLE = 0.1;
 
 export type FlusherDeps = {
   readonly clock: Clock;
-  readonly metrics: Pick<Metrics, "delivered" | "deliveryLatency" | "dropped">;
+  readonly metrics: Pick<Metrics, "delivered" | "deliveryLatency" | "dropped" | "gap">;
   readonly defer: Defer;
   readonly marks: Marks;
+  readonly ackClock?: AckClock;
   /** Live: what may wait for one session, in bytes. */
   readonly sendQueueBytes: () => number;
   readonly end: (session: Session, code: ClosingCode) => void;
@@ -32,8 +34,8 @@ export type FlusherDeps = {
 export class Flusher {
   readonly #deps: FlusherDeps;
   #dirty: Session[] = [];
-  /** When the entries of this pass were published. */
-  #published: number[] = [];
+  /** Entries of this pass whose latency is measured. */
+  #live: EntryFacts[] = [];
   /** Entries of this pass whose traces are recorded. */
   #traced: DeliveryTrace[] | undefined;
   #scheduled = false;
@@ -46,13 +48,16 @@ export class Flusher {
     this.#deps = deps;
   }
 
-  /** An entry is about to be enqueued for its listeners: its latency is measured when the pass is over. */
-  published(frame: Frame): void {
-    if (!frame.entry) return;
-    this.#published.push(frame.entry.occurredAt);
-    if (!frame.entry.trace) return;
+  /** The entry's trace ends with this pass. Call before it is enqueued. */
+  published({ entry }: Frame): void {
+    if (!entry?.trace) return;
     this.#traced ??= [];
-    this.#traced.push(frame.entry.trace);
+    this.#traced.push(entry.trace);
+  }
+
+  /** A live entry was enqueued for sessions that take it now: its latency is measured when the pass is over. */
+  measure({ entry }: Frame): void {
+    if (entry) this.#live.push(entry);
   }
 
   /** Adds a frame to a session's queue; it leaves with the next pass. */
@@ -111,6 +116,7 @@ export class Flusher {
     const { queue, outlet } = session;
     const now = this.#deps.clock.now();
     let sent = 0;
+    let delivered = 0;
     for (const frame of queue) {
       const { entry } = frame;
       if (entry && entry.expiresAt <= now) {
@@ -126,7 +132,7 @@ export class Flusher {
       }
       sent++;
       if (entry) {
-        this.#written[session.transport]++;
+        delivered++;
         if (entry.marks && entry.position) this.#deps.marks.note(entry.fan, entry.position);
         if (entry.trace) entry.trace.written(session);
       }
@@ -135,6 +141,8 @@ export class Flusher {
         break;
       }
     }
+    this.#written[session.transport] += delivered;
+    if (session.tally) session.tally.deliveries += delivered;
     this.#forget(session, queue, sent);
   };
 
@@ -153,9 +161,9 @@ export class Flusher {
     const { clock, metrics } = this.#deps;
     const startedAt = clock.monotonic();
     const dirty = this.#dirty;
-    const published = this.#published;
+    const live = this.#live;
     this.#dirty = [];
-    this.#published = [];
+    this.#live = [];
     this.#scheduled = false;
     for (const session of dirty) {
       session.dirty = false;
@@ -165,11 +173,20 @@ export class Flusher {
     this.#written = { websocket: 0, sse: 0 };
     if (websocket > 0) metrics.delivered("websocket", websocket);
     if (sse > 0) metrics.delivered("sse", sse);
-    const now = clock.now();
-    if (websocket + sse > 0) for (const at of published) metrics.deliveryLatency(now - at);
+    const endedAt = clock.monotonic();
+    if (live.length > 0) this.#measure(live, endedAt);
     if (this.#traced) this.#endTraces(this.#traced);
-    this.#adapt(startedAt, clock.monotonic());
+    this.#adapt(startedAt, endedAt);
   };
+
+  #measure(live: readonly EntryFacts[], endedAt: number): void {
+    const { clock, metrics, ackClock } = this.#deps;
+    const now = clock.now();
+    for (const { id, occurredAt } of live) {
+      metrics.deliveryLatency(now - occurredAt);
+      ackClock?.written(id, endedAt);
+    }
+  }
 
   #endTraces(traced: readonly DeliveryTrace[]): void {
     this.#traced = undefined;
@@ -219,7 +236,9 @@ export class Flusher {
   #tellLosses(session: Session): void {
     const { lost } = session;
     session.lost = undefined;
-    if (!lost || !session.full) return;
+    if (!lost) return;
+    this.#deps.metrics.gap("slow_consumer", lost.size);
+    if (!session.full) return;
     const gaps = [...lost].map(([fan, position]) => gapFrame(fan, "slow_consumer", position));
     session.queue = [...gaps, ...(session.queue ?? [])];
     for (const gap of gaps) session.queuedBytes += gap.bytes;

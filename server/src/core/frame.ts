@@ -15,6 +15,8 @@ export type EntryFacts = {
   readonly position: Position | undefined;
   readonly rank: number;
   readonly policy: ChannelRule["slowConsumer"];
+  /** Of the notification. */
+  readonly id: string;
   readonly occurredAt: number;
   readonly expiresAt: number;
   /** Writing it moves the user's mark. */
@@ -91,7 +93,7 @@ export function entryFrame(entry: Entry, fan: Fan, how: Pick<EntryFacts, "policy
     type: "notification",
     text,
     bytes: Buffer.byteLength(text),
-    entry: { fan, position, rank, occurredAt, expiresAt: expiryOf(entry), policy: how.policy, marks: how.marks, trace: how.trace },
+    entry: { fan, position, rank, id, occurredAt, expiresAt: expiryOf(entry), policy: how.policy, marks: how.marks, trace: how.trace },
   };
 }
 

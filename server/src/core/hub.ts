@@ -9,7 +9,7 @@ import type { Fan } from "./fan.ts";
 import type { Flusher } from "./flusher.ts";
 import { entryFrame, type Frame, gapFrame, NOWHERE } from "./frame.ts";
 import { LiveFan } from "./live-fan.ts";
-import type { Bus, BusListener, Clock, Entry, Log, StreamId, StreamStore, Tenants } from "./ports.ts";
+import type { Bus, BusListener, Clock, Entry, Log, Metrics, StreamId, StreamStore, Tenants } from "./ports.ts";
 import type { Held, Session } from "./session.ts";
 import { retentionOf, slowConsumerPolicy, streamKey } from "./streams.ts";
 import type { DeliveryTrace, DeliveryTraces } from "./trace-delivery.ts";
@@ -28,7 +28,8 @@ export type HubDeps = {
   readonly tenants: Tenants;
   readonly clock: Clock;
   readonly log: Log;
-  readonly flusher: Pick<Flusher, "enqueue" | "published" | "urge">;
+  readonly metrics: Pick<Metrics, "fannedOut" | "gap">;
+  readonly flusher: Pick<Flusher, "enqueue" | "published" | "measure" | "urge">;
   readonly defer: Defer;
   readonly sendQueueBytes: () => number;
   readonly overflow: (session: Session) => void;
@@ -60,7 +61,7 @@ export class Hub {
         return tenant !== undefined && retentionOf(stream, tenants.cluster(), tenant).entries > 0;
       },
       hasListeners: ({ key }) => (this.#fans.get(key)?.members.size ?? 0) > 0,
-      deliver: ({ key }, entry) => this.#fanOut(this.#fans.get(key), entry),
+      deliver: ({ key }, entry, isRepeated) => this.#fanOut(this.#fans.get(key), entry, isRepeated),
       tellGap: ({ key }, reason, position) => this.#tellHole(this.#fans.get(key), reason, position),
     });
   }
@@ -121,6 +122,7 @@ export class Hub {
     }
     if (live && step === "other_epoch") this.#beginCatchUp(live, "epoch_changed");
     const reason = step === "other_epoch" ? "epoch_changed" : step === "unsettled" ? held.gap : undefined;
+    if (reason !== undefined) this.#deps.metrics.gap(reason, 1);
     if (reason !== undefined) this.#tell(session, gapFrame(fan, reason, from.epoch === NOWHERE.epoch ? from : (fan.announced ?? from)));
     for (const frame of held.frames) {
       const position = frame.entry?.position;
@@ -194,16 +196,19 @@ export class Hub {
     });
   }
 
-  #fanOut(fan: LiveFan | undefined, entry: Entry): void {
+  /** `isRepeated`: most have had it already, so that it says nothing of latency. */
+  #fanOut(fan: LiveFan | undefined, entry: Entry, isRepeated = false): void {
     if (!fan) return;
     const { position } = entry;
-    const { flusher, traces } = this.#deps;
+    const { flusher, traces, clock, metrics } = this.#deps;
+    const startedAt = clock.monotonic();
     const trace = entry.notification.trace !== undefined && traces?.isOn ? traces.fanOut(entry) : undefined;
     const frame = this.encode(entry, fan, trace?.delivery);
     if (!frame) return;
     const { audience } = entry.notification.metadata;
     flusher.published(frame);
     let handed = 0;
+    let live = 0;
     for (const session of fan.members) {
       const held = session.joining?.get(fan);
       if (!held && fan.hasHad(session, position)) continue;
@@ -212,8 +217,11 @@ export class Hub {
       handed++;
       if (held) this.#hold(session, held, frame);
       else flusher.enqueue(session, frame);
+      if (!held && !session.blocked) live++;
     }
     trace?.end(handed);
+    metrics.fannedOut(clock.monotonic() - startedAt);
+    if (live > 0 && !isRepeated) flusher.measure(frame);
     flusher.urge(frame);
   }
 
@@ -224,18 +232,26 @@ export class Hub {
     if (held.bytes <= this.#deps.sendQueueBytes()) return;
     held.frames = [];
     held.gap = "overflow";
-    if (!session.full) this.#deps.overflow(session); // it knows no `gap`: it has to come back
+    if (session.full) return;
+    this.#deps.metrics.gap("overflow", 1);
+    this.#deps.overflow(session); // it knows no `gap`: it has to come back
   }
 
   #tellHole(fan: LiveFan | undefined, reason: string, position: Position): void {
     if (!fan) return;
     this.#deps.log.warn("hub.gap", { stream: fan.stream.kind, tenant: fan.stream.tenant, reason });
     const frame = gapFrame(fan, reason, position);
+    let sessions = 0;
     for (const session of fan.members) {
       const held = session.joining?.get(fan);
-      if (held) held.gap ??= reason;
-      else if (!fan.isAhead(session, position)) this.#tell(session, frame);
+      if (held)
+        held.gap ??= reason; // counted when it is told
+      else if (!fan.isAhead(session, position)) {
+        sessions++;
+        this.#tell(session, frame);
+      }
     }
+    this.#deps.metrics.gap(reason, sessions);
   }
 
   #tell(session: Session, gap: Frame): void {

@@ -41,7 +41,7 @@ export type InboundDeps = SubscribeDeps &
   SessionPublishDeps & {
     readonly clock: Clock;
     readonly log: Log;
-    readonly metrics: Pick<Metrics, "frame" | "refused">;
+    readonly metrics: Pick<Metrics, "frame" | "refused" | "acked" | "ackLatency">;
     readonly defer: Defer;
     readonly end: (session: Session, code: ClosingCode) => void;
   };
@@ -64,7 +64,7 @@ export class Inbound {
     session.seenAt = this.#deps.clock.monotonic();
     const { frameBytes } = this.#deps.tenants.cluster().limits;
     if (isOver(message, frameBytes)) {
-      this.#deps.metrics.refused("frame_too_large");
+      this.#deps.metrics.refused("frame_too_large", session.tenant);
       this.#deps.end(session, "frame_too_large");
       return;
     }
@@ -231,7 +231,7 @@ export class Inbound {
   }
 
   #count(session: Session, { code }: Refusal): void {
-    this.#deps.metrics.refused(code);
+    this.#deps.metrics.refused(code, session.tenant);
     if (HARMLESS.has(code)) return;
     const now = this.#deps.clock.monotonic();
     if (now - session.offencesAt > FLOOD_WINDOW_MS) {

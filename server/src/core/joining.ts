@@ -8,7 +8,7 @@ import type { Flusher } from "./flusher.ts";
 import { type Frame, followed, NOWHERE, type Place } from "./frame.ts";
 import type { Hub } from "./hub.ts";
 import type { Marks } from "./marks.ts";
-import type { Entry, ReadResult, StreamStore, Tenants } from "./ports.ts";
+import type { Entry, Metrics, ReadResult, StreamStore, Tenants } from "./ports.ts";
 import type { Session } from "./session.ts";
 import { retentionOf } from "./streams.ts";
 import type { DeliveryTraces } from "./trace-delivery.ts";
@@ -22,6 +22,7 @@ export type JoiningDeps = {
   readonly marks: Marks;
   readonly tenants: Tenants;
   readonly store: Pick<StreamStore, "top" | "read" | "unread">;
+  readonly metrics: Pick<Metrics, "resumed">;
   readonly sendQueueBytes: () => number;
   readonly traces?: DeliveryTraces | undefined;
 };
@@ -51,6 +52,13 @@ export class Joining {
    * cursor the session came with. Rejects with the store's `Failure`.
    */
   async locate(session: Session, fan: Fan, since?: Position): Promise<Located> {
+    const place = await this.#locate(session, fan, since);
+    const { outcome } = place.state;
+    this.#deps.metrics.resumed(outcome === "not_recovered" ? "gap" : outcome);
+    return place;
+  }
+
+  async #locate(session: Session, fan: Fan, since?: Position): Promise<Located> {
     const asked = since ?? takePoint(session, fan);
     const cluster = this.#deps.tenants.cluster();
     const tenant = this.#deps.tenants.tenant(session.tenant);

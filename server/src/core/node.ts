@@ -1,13 +1,14 @@
 // Why: one server process as core sees it: a publisher, the sessions, and the beat that keeps both going.
 // It must never open a port.
 
-import { Failure, type Refusal } from "@nexus/protocol/failures.ts";
+import type { FailureCode, Refusal } from "@nexus/protocol/failures.ts";
 import type { Tracer } from "@nexus/tracing/tracer.ts";
 import { type AdmissionDeps, admit, type Candidate } from "./admission.ts";
 import type { Defer } from "./defer.ts";
 import type { Engine } from "./engine.ts";
+import { codeOf, isOurFault } from "./fault.ts";
 import type { DisconnectRequest } from "./fleet-ports.ts";
-import type { Clock, Identity, Ids, Log, Metrics, Tenants, TokenVerifier } from "./ports.ts";
+import type { Clock, Identity, Ids, Log, Metrics, Tenants, TokenVerifier, Transport } from "./ports.ts";
 import { createPublisher, type Publisher } from "./publish.ts";
 import type { Session } from "./session.ts";
 import { Sessions } from "./sessions.ts";
@@ -33,6 +34,11 @@ export type NodeDeps = {
 export type NexusNode = {
   readonly publisher: Publisher;
   readonly sessions: Sessions;
+  /**
+   * Somebody asks for a session. Call what comes back once: with the code it was refused with, or with undefined when there is
+   * a connection; what becomes of that the sessions count.
+   */
+  attempt(transport: Transport): (refused: FailureCode | undefined) => void;
   /** Whether a session may be opened; see `admit`. */
   admit(candidate: Candidate): Promise<{ readonly identity: Identity } | Refusal>;
   /** From now on no session is opened (503). Those that are open stay until `sessions.shutdown`. */
@@ -65,13 +71,20 @@ export function createNode(deps: NodeDeps): NexusNode {
   return {
     publisher,
     sessions,
+    attempt(transport) {
+      const startedAt = deps.clock.monotonic();
+      return (refused) => {
+        metrics.handshakeTook(transport, deps.clock.monotonic() - startedAt);
+        if (refused !== undefined) metrics.handshake(transport, isOurFault(refused) ? "failed" : "rejected");
+      };
+    },
     async admit(candidate) {
       try {
         const outcome = await admit(admission, candidate);
         if ("code" in outcome) meter.failed(outcome.code);
         return outcome;
       } catch (error) {
-        meter.failed(error instanceof Failure ? error.refusal.code : "internal");
+        meter.failed(codeOf(error));
         throw error;
       }
     },

@@ -248,14 +248,43 @@ export type Tenants = {
   keyHolder(apiKey: string): KeyHolder | undefined;
 };
 
-/** Counters and histograms, by closed label sets only. Names are in `adapters/metrics.ts`. */
+/**
+ * What is counted of one tenant on its sessions' way: whoever holds it adds to it directly. `sessions` are open now,
+ * `deliveries` were written since the start.
+ */
+export type TenantTally = { sessions: number; deliveries: number };
+
+/**
+ * Counters and histograms, by closed label sets only: what is no member of its set is counted as `other`. Durations are in
+ * milliseconds. Names are in `adapters/metrics-table.ts`. Nothing here throws or waits.
+ */
 export type Metrics = {
-  published(kind: StreamId["kind"], outcome: "published" | "replayed" | "refused"): void;
+  /** Once per target that took it, or once for a publish that came to nothing. `failed`: by our fault. */
+  published(kind: StreamId["kind"], outcome: "published" | "replayed" | "refused" | "failed", tenant: string): void;
+  publishTook(kind: StreamId["kind"], milliseconds: number): void;
+  fannedOut(milliseconds: number): void;
   delivered(transport: Transport, count: number): void;
+  /** Of a live entry; what a client catches up with is not told. */
   deliveryLatency(milliseconds: number): void;
   dropped(reason: "slow_consumer" | "expired", count: number): void;
+  marksLost(count: number): void;
+  /** An attempt to open a session: `rejected` is the client's to change, `failed` ours. */
+  handshake(transport: Transport, outcome: "accepted" | "rejected" | "failed"): void;
+  /** To the connection, or to the refusal. */
+  handshakeTook(transport: Transport, milliseconds: number): void;
   sessionOpened(transport: Transport): void;
   sessionClosed(transport: Transport, code: number): void;
-  refused(code: string): void;
+  sessionsShed(count: number): void;
+  /** A session came to a stream. `gap`: what it missed cannot be proved whole. */
+  resumed(outcome: "recovered" | "gap" | "fresh"): void;
+  /** So many sessions have a hole in a stream. */
+  gap(reason: string, sessions: number): void;
+  acked(kind: "one" | "up_to"): void;
+  ackLatency(milliseconds: number): void;
+  /** `tenant`: where it is known whose request it was. */
+  refused(code: string, tenant?: string): void;
   frame(type: string): void;
+  purged(outcome: "done" | "failed"): void;
+  /** Undefined for an id that nobody declared, and where tenants are not counted. */
+  tally(tenant: string): TenantTally | undefined;
 };

@@ -41,7 +41,7 @@ export async function append(
   const outcome = await (span ? storeTraced(deps, request, span) : engine.store.publish(request));
   if (outcome.kind === "conflict") return CONFLICT;
   const { kind, record } = outcome;
-  metrics.published(stream.kind, kind);
+  metrics.published(stream.kind, kind, tenantId);
   if (kind === "replayed") return { record, replayed: true };
   const { notificationId, occurredAt, deliveredTo, queued } = record;
   engine.stats.published(tenantId, stream.kind, deliveredTo);

@@ -18,7 +18,7 @@ export type PublisherDeps = {
   readonly engine: Pick<Engine, "store" | "rates" | "stats" | "receipts" | "writes">;
   readonly clock: Clock;
   readonly ids: Ids;
-  readonly metrics: Pick<Metrics, "published">;
+  readonly metrics: Pick<Metrics, "published" | "publishTook">;
   readonly log: Pick<Log, "error">;
   readonly defer: Defer;
   readonly tracer?: Tracer | undefined;

@@ -6,6 +6,7 @@ import { type BatchInput, type BatchSuccess, publishBatch } from "./batch.ts";
 import type { IdempotencyClaim, PublishRecord, StreamId } from "./ports.ts";
 import { type Appended, append } from "./publish-append.ts";
 import { type Prepared, type PublishContent, type PublisherDeps, prepare, takeQuota } from "./publish-content.ts";
+import { countBroken, countRefused } from "./publish-counts.ts";
 import { bindKey, claimOf, type Keyed, KeysInFlight } from "./publish-keys.ts";
 import { type PublishManyInput, type PublishManySuccess, publishMany } from "./publish-many.ts";
 import { type PublishTarget, type PublishTargets, streamOf, targetError, wrongTarget } from "./publish-targets.ts";
@@ -41,18 +42,21 @@ export function createPublisher(deps: PublisherDeps): Publisher {
 }
 
 async function publishOne(deps: PublisherDeps, input: PublishInput): Promise<PublishSuccess | Refusal> {
-  const span = deps.tracer?.isOn
-    ? beginPublish(deps.tracer, { tenant: input.tenant, kind: kindOf(input.target) }, input.remote)
-    : undefined;
+  const startedAt = deps.clock.monotonic();
+  const kind = kindOf(input.target);
+  const span = deps.tracer?.isOn ? beginPublish(deps.tracer, { tenant: input.tenant, kind }, input.remote) : undefined;
   try {
     const outcome = await attempt(deps, input, span);
     if (span) endPublish(span, outcome);
-    if ("code" in outcome) return refused(deps, input.tenant, { kind: kindOf(input.target), refusal: outcome });
-    return { kind: "published", record: outcome.record, replayed: outcome.replayed };
+    if (!("code" in outcome)) return { kind: "published", record: outcome.record, replayed: outcome.replayed };
+    countRefused(deps, { tenant: input.tenant, kind }, outcome.code);
+    return outcome;
   } catch (thrown) {
     if (span) failPublish(span, thrown);
-    countFailed(deps, input.tenant);
+    countBroken(deps, { tenant: input.tenant, kind }, thrown);
     throw thrown;
+  } finally {
+    deps.metrics.publishTook(kind, deps.clock.monotonic() - startedAt);
   }
 }
 
@@ -88,19 +92,22 @@ async function placeBound(
 }
 
 async function publishSeveral(deps: PublisherDeps, input: PublishManyInput): Promise<PublishManySuccess | Refusal> {
+  const startedAt = deps.clock.monotonic();
   const { tenant, targets } = input;
+  const kind = kindOf(targets);
   const names = targets.kind === "users" ? targets.users : targets.channels;
-  const span = deps.tracer?.isOn
-    ? beginPublish(deps.tracer, { tenant, kind: kindOf(targets), targets: names.length }, input.remote)
-    : undefined;
+  const span = deps.tracer?.isOn ? beginPublish(deps.tracer, { tenant, kind, targets: names.length }, input.remote) : undefined;
   try {
     const outcome = await publishMany(deps, input, span);
     if (span) endPublish(span, outcome);
-    return "code" in outcome ? refused(deps, tenant, { kind: kindOf(targets), refusal: outcome }) : outcome;
+    if ("code" in outcome) countRefused(deps, { tenant, kind }, outcome.code);
+    return outcome;
   } catch (thrown) {
     if (span) failPublish(span, thrown);
-    countFailed(deps, input.tenant);
+    countBroken(deps, { tenant, kind }, thrown);
     throw thrown;
+  } finally {
+    deps.metrics.publishTook(kind, deps.clock.monotonic() - startedAt);
   }
 }
 
@@ -120,17 +127,3 @@ async function publishItems(deps: PublisherDeps, input: BatchInput): Promise<Bat
 
 const kindOf = ({ kind }: PublishTarget | PublishTargets): StreamId["kind"] =>
   kind === "broadcast" ? "broadcast" : kind === "user" || kind === "users" ? "inbox" : "channel";
-
-type Refused = { readonly kind: StreamId["kind"]; readonly refusal: Refusal };
-
-/** Counts a refusal; what was published is counted where it is appended. */
-function refused(deps: PublisherDeps, tenant: string, { kind, refusal }: Refused): Refusal {
-  countFailed(deps, tenant);
-  deps.metrics.published(kind, "refused");
-  return refusal;
-}
-
-/** Ids that nobody declared are not counted: they are the caller's to invent. */
-function countFailed({ engine, tenants }: PublisherDeps, tenant: string): void {
-  if (tenants.tenant(tenant)) engine.stats.failed(tenant);
-}

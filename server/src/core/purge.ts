@@ -1,7 +1,7 @@
 // Why: when a tenant is deleted with `deletionPolicy: Delete`, the bundle holds a tombstone until a node says that its data
 // are gone. This node does its part: one tombstone after the other, again and again until it is done somewhere.
 // It must never purge a tenant that is live, nor on the word of a boot copy alone, nor say "purged" on anything but the engine's word.
-import type { Clock, Log } from "./ports.ts";
+import type { Clock, Log, Metrics } from "./ports.ts";
 import type { TenantPurge, Tombstone } from "./purge-ports.ts";
 
 /** Until requests that were under way have ended and every node was told; what they write later would stay. */
@@ -21,6 +21,7 @@ export type PurgerDeps = {
   readonly engine: TenantPurge;
   readonly clock: Pick<Clock, "monotonic">;
   readonly log: Pick<Log, "info" | "warn">;
+  readonly metrics: Pick<Metrics, "purged">;
   /** Resolves after so many milliseconds, or at once when aborted. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly settleMs?: number;
@@ -29,6 +30,8 @@ export type PurgerDeps = {
 export type Purger = {
   /** Those tombstones of the bundle whose tenant's data are gone. */
   purged(): readonly Tombstone[];
+  /** How many others there are. */
+  pending(): number;
   /** Breaks off what is under way; resolves when the engine is not used any more. Never rejects. */
   stop(): Promise<void>;
 };
@@ -38,7 +41,7 @@ type Found = { readonly tombstone: Tombstone; readonly seenAt: number; isPurged:
 const nameOf = ({ tenant, uid }: Tombstone): string => `${tenant}\n${uid}`;
 
 /** Sessions of the tenant were ended when its entry left the bundle, before anything here begins. */
-export function createPurger({ live, engine, clock, log, wait, settleMs = SETTLE_MS }: PurgerDeps): Purger {
+export function createPurger({ live, engine, clock, log, metrics, wait, settleMs = SETTLE_MS }: PurgerDeps): Purger {
   const known = new Map<string, Found>();
   const stopping = new AbortController();
   let running: Promise<void> | undefined;
@@ -75,9 +78,11 @@ export function createPurger({ live, engine, clock, log, wait, settleMs = SETTLE
       found.failures = 0;
       found.isPurged = outcome === "purged";
       if (!found.isPurged) return later(found, AGAIN_MS);
+      metrics.purged("done");
       log.info("tenant.purged", { tenant: tombstone.tenant, uid: tombstone.uid, durationMs: Math.round(clock.monotonic() - found.seenAt) });
     } catch (error) {
       found.failures++;
+      metrics.purged("failed");
       log.warn("tenant.purge_failed", { tenant: tombstone.tenant, uid: tombstone.uid, error: String(error) });
       later(found, Math.min(MOST_MS, AGAIN_MS * 2 ** (found.failures - 1)));
     }
@@ -91,6 +96,7 @@ export function createPurger({ live, engine, clock, log, wait, settleMs = SETTLE
   look();
   return {
     purged: () => [...known.values()].filter(({ isPurged }) => isPurged).map(({ tombstone }) => tombstone),
+    pending: () => [...known.values()].filter(({ isPurged }) => !isPurged).length,
     async stop() {
       unsubscribe();
       stopping.abort();

@@ -7,7 +7,7 @@ import type { Fan } from "./fan.ts";
 import type { Frame } from "./frame.ts";
 import type { Members } from "./members.ts";
 import type { Outlet } from "./outlet.ts";
-import type { Identity, SessionInfo, Transport } from "./ports.ts";
+import type { Identity, SessionInfo, TenantTally, Transport } from "./ports.ts";
 
 /**
  * Live frames held back while a stream is being joined. `since`: what was announced before, which is not among them. `first`: place of the first entry announced meanwhile, whoever it
@@ -69,6 +69,8 @@ export class Session implements SessionInfo, Listener {
   queue: Frame[] | undefined;
   queuedBytes = 0;
   blocked = false;
+  /** Its tenant's, while it is counted. */
+  tally: TenantTally | undefined;
   dirty = false;
   /** Streams that lost entries while it was blocked, with the place of the last one lost. */
   lost: Map<Fan, Position> | undefined;

@@ -5,9 +5,11 @@ import { type ClosingCode, FAILURES, Failure, type FailureCode, isClosing, type 
 import { SHUTDOWN_REASON } from "@nexus/protocol/frames.ts";
 import type { FieldsOf } from "@nexus/protocol/log-line.ts";
 import type { Tracer } from "@nexus/tracing/tracer.ts";
+import { AckClock } from "./ack-clock.ts";
 import type { Defer } from "./defer.ts";
 import { Endings } from "./endings.ts";
 import type { Engine } from "./engine.ts";
+import { isOurFault } from "./fault.ts";
 import { Flusher } from "./flusher.ts";
 import { controlFrame, errorFrame, type Frame, HEARTBEAT } from "./frame.ts";
 import { Hub } from "./hub.ts";
@@ -63,16 +65,40 @@ export class Sessions {
     const sendQueueBytes = () => tenants.cluster().limits.sendQueueBytes;
     const end = (session: Session, code: ClosingCode) => this.end(session, code);
     this.#openFailed = createSeldom(clock, ({ count, ...first }) => log.warn("session.open_failed", { ...first, count }));
-    this.#marks = new Marks(store, log, defer);
-    this.#flusher = new Flusher({ clock, metrics, defer, marks: this.#marks, sendQueueBytes, end, gatherWindowMs: deps.gatherWindowMs });
+    this.#marks = new Marks({ store, log, defer, metrics });
+    const ackClock = new AckClock();
+    const { gatherWindowMs } = deps;
+    this.#flusher = new Flusher({ clock, metrics, defer, marks: this.#marks, ackClock, sendQueueBytes, end, gatherWindowMs });
     const overflow = (session: Session) => this.end(session, "slow_consumer");
     const traces = deps.tracer && new DeliveryTraces(deps.tracer);
-    this.#hub = new Hub({ bus, store, tenants, clock, log, flusher: this.#flusher, defer, sendQueueBytes, overflow, traces });
-    const joining = new Joining({ hub: this.#hub, flusher: this.#flusher, marks: this.#marks, tenants, store, sendQueueBytes, traces });
+    this.#hub = new Hub({ bus, store, tenants, clock, log, metrics, flusher: this.#flusher, defer, sendQueueBytes, overflow, traces });
+    const joining = new Joining({
+      hub: this.#hub,
+      flusher: this.#flusher,
+      marks: this.#marks,
+      tenants,
+      store,
+      metrics,
+      sendQueueBytes,
+      traces,
+    });
     this.#opening = { engine: deps.engine, hub: this.#hub, flusher: this.#flusher, joining, tenants, directory };
     const { verifier, publisher } = deps;
     const { receipts } = deps.engine;
-    this.#inbound = new Inbound({ ...this.#opening, traces, store, receipts, verifier, publisher, clock, log, metrics, defer, end });
+    this.#inbound = new Inbound({
+      ...this.#opening,
+      traces,
+      ackClock,
+      store,
+      receipts,
+      verifier,
+      publisher,
+      clock,
+      log,
+      metrics,
+      defer,
+      end,
+    });
   }
 
   /** Sessions of this node, those being opened included. */
@@ -91,14 +117,16 @@ export class Sessions {
   }
 
   /** Subscriptions and waiting bytes of all sessions; walks them, so ask for it seldom. */
-  load(): { readonly subscriptions: number; readonly queuedBytes: number } {
+  load(): { readonly subscriptions: number; readonly queuedBytes: number; readonly slowSessions: number } {
     let subscriptions = 0;
     let queuedBytes = 0;
+    let slowSessions = 0;
     for (const session of this.#pool.list()) {
       subscriptions += session.channels?.size ?? 0;
       queuedBytes += session.queuedBytes;
+      if (session.blocked && session.queuedBytes > 0) slowSessions++;
     }
-    return { subscriptions, queuedBytes };
+    return { subscriptions, queuedBytes, slowSessions };
   }
 
   create(start: Omit<SessionStart, "sessionId" | "connectedAt">): Session {
@@ -112,7 +140,7 @@ export class Sessions {
   async reserve(session: Session): Promise<Refusal | undefined> {
     try {
       const refusal = await reserve(this.#opening, session);
-      if (refusal) this.#deps.metrics.refused(refusal.code);
+      if (refusal) this.#deps.metrics.refused(refusal.code, session.tenant);
       return refusal;
     } catch (error) {
       this.#deps.openFailed?.(error instanceof Failure ? error.refusal.code : "internal");
@@ -131,6 +159,8 @@ export class Sessions {
     session.heartbeatAt = firstHeartbeat(monotonic, this.#delivery().heartbeatSeconds * 1000, this.#ordinal++);
     this.#pool.add(session);
     this.#deps.metrics.sessionOpened(session.transport);
+    session.tally = this.#deps.metrics.tally(session.tenant);
+    if (session.tally) session.tally.sessions++;
     this.#inbound.hold(session);
     void this.#enter(session, channels).then(
       () => this.#inbound.idle(session),
@@ -182,7 +212,9 @@ export class Sessions {
 
   /** The same for sessions picked at random: those that stay are a fair share of every tenant's. */
   shed(count: number, reconnectAfterSeconds: () => number): number {
-    return this.#sendAway(this.#pool.some(count, Math.random), reconnectAfterSeconds);
+    const closed = this.#sendAway(this.#pool.some(count, Math.random), reconnectAfterSeconds);
+    this.#deps.metrics.sessionsShed(closed);
+    return closed;
   }
 
   #sendAway(chosen: readonly Session[], reconnectAfterSeconds: () => number): number {
@@ -255,19 +287,26 @@ export class Sessions {
   async #enter(session: Session, channels: readonly string[]): Promise<void> {
     const refusal = session.entered ? undefined : await reserve(this.#opening, session);
     if (refusal) {
+      this.#shake(session, refusal.code);
       this.#reject(session, refusal);
       return;
     }
     if (!session.ended) await open(this.#opening, session);
     if (channels.length > 0 && !session.ended)
       await subscribe(this.#opening, session, { type: "Subscribe", payload: { channels: [...channels] } });
+    this.#shake(session, undefined);
     if (session.ended) this.#leaveAll(session);
     else this.#deps.log.debug("session.opened", { sessionId: session.sessionId, tenant: session.tenant, transport: session.transport });
   }
 
+  /** The handshake is over: the session is open, or why it is not. */
+  #shake({ transport }: Session, refused: FailureCode | undefined): void {
+    this.#deps.metrics.handshake(transport, refused === undefined ? "accepted" : isOurFault(refused) ? "failed" : "rejected");
+  }
+
   #reject(session: Session, refusal: Refusal): void {
     if (session.ended) return;
-    this.#deps.metrics.refused(refusal.code);
+    this.#deps.metrics.refused(refusal.code, session.tenant);
     this.#flusher.reply(session, errorFrame(refusal));
     this.end(session, closing(refusal.code));
   }
@@ -276,6 +315,7 @@ export class Sessions {
     const code = error instanceof Failure ? closing(error.refusal.code) : "internal";
     this.#openFailed({ sessionId: session.sessionId, code, error: String(error) });
     this.#deps.openFailed?.(code);
+    this.#shake(session, code);
     this.end(session, code);
     this.#leaveAll(session); // also when it had ended before, in the middle of joining
   }
@@ -286,6 +326,8 @@ export class Sessions {
     this.#pool.remove(session);
     this.#leaveAll(session);
     this.#deps.metrics.sessionClosed(session.transport, code);
+    if (session.tally) session.tally.sessions--;
+    session.tally = undefined;
     this.#deps.log.debug("session.closed", { sessionId: session.sessionId, tenant: session.tenant, code });
     const { onDrained } = session;
     session.onDrained = undefined;

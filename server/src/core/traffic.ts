@@ -1,14 +1,12 @@
 // Why: what the operator scales by has to be a rate of now, not a count since the start, and failures to get in have to be
 // told apart from clients that were rightly refused. It must never cost the hot path more than an addition.
 import type { FailureCode } from "@nexus/protocol/failures.ts";
+import { isOurFault } from "./fault.ts";
 import type { Metrics } from "./ports.ts";
 
 /** Rates are of so many milliseconds. */
 export const WINDOW_MS = 15_000;
 const SAMPLE_MS = 1_000;
-
-/** Attempts that failed here although the client did nothing wrong. Draining is none: the next node takes it. */
-const OUR_FAULT: ReadonlySet<FailureCode> = new Set(["internal", "broker_unavailable", "node_full", "issuer_unavailable"]);
 
 /** `messagesPerSecond` over the last {@link WINDOW_MS}; `opened` and `refused` since the start. */
 export type Traffic = { readonly messagesPerSecond: number; readonly opened: number; readonly refused: number };
@@ -56,7 +54,7 @@ export class TrafficMeter {
 
   /** An attempt to open a session came to nothing. */
   failed(code: FailureCode): void {
-    if (OUR_FAULT.has(code)) this.#refused++;
+    if (isOurFault(code)) this.#refused++;
   }
 
   /** Call a few times a second. `nowMs` is monotonic. */

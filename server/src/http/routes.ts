@@ -51,7 +51,8 @@ export type HttpDeps = {
   readonly extra?: (request: Request) => Response | Promise<Response> | undefined;
 };
 
-type Asked = Pick<Call, "operation" | "request" | "params">;
+/** `tenant`: whose request it is, once that is known. */
+type Asked = Pick<Call, "operation" | "request" | "params"> & { tenant?: string };
 
 export type Http = { fetch(request: Request, listener: PeerListener): Response | Promise<Response> };
 
@@ -78,8 +79,8 @@ export function createHttp(deps: HttpDeps): Http {
   const unserved = OPERATIONS.filter(({ id, auth }) => auth !== "public" && !handlers[id] && !sessionHandlers[id]);
   if (unserved.length > 0) throw new Error(`nobody serves ${unserved.map(({ id }) => id).join(", ")}`);
 
-  function refuse(refusal: Refusal, headers: AnswerHeaders): Response {
-    metrics.refused(refusal.code);
+  function refuse(refusal: Refusal, headers: AnswerHeaders, tenant?: string): Response {
+    metrics.refused(refusal.code, tenant);
     return problemResponse(refusal, headers, headers["x-request-id"]);
   }
 
@@ -97,16 +98,18 @@ export function createHttp(deps: HttpDeps): Http {
     return refuse({ code: "method_not_allowed", detail: `This path serves ${methods.join(", ")}` }, headers);
   }
 
-  async function perform({ operation, request, params }: Asked, headers: AnswerHeaders): Promise<Answer | Refusal> {
+  async function perform(asked: Asked, headers: AnswerHeaders): Promise<Answer | Refusal> {
+    const { operation, request, params } = asked;
     if (operation.auth === "public" || operation.auth === "session") {
       const tooMany = admitAddress(auth, request);
       if (tooMany) return tooMany;
     }
     if (operation.id === "health") return healthAnswer(deps.health());
     if (operation.id === "openapi") return openApi(request);
-    if (operation.auth === "session") return await performSession({ operation, request, params }, headers);
+    if (operation.auth === "session") return await performSession(asked, headers);
     const { caller, refusal } = admitKey(auth, request, operation.auth);
     if (caller) {
+      asked.tenant = caller.tenant;
       addRate(headers, caller.rate);
       narrowToOrigins(headers, request, tenants.tenant(caller.tenant));
     }
@@ -126,7 +129,10 @@ export function createHttp(deps: HttpDeps): Http {
 
   async function performSession(asked: Asked, headers: AnswerHeaders): Promise<Answer | Refusal> {
     const { identity, refusal } = await admitSession(auth, asked.request);
-    if (identity) narrowToOrigins(headers, asked.request, tenants.tenant(identity.tenant));
+    if (identity) {
+      asked.tenant = identity.tenant;
+      narrowToOrigins(headers, asked.request, tenants.tenant(identity.tenant));
+    }
     if (refusal) return refusal;
     const handler = sessionHandlers[asked.operation.id as OperationId];
     if (!handler || !identity) throw new Error(`nobody serves ${asked.operation.id}`);
@@ -147,7 +153,8 @@ export function createHttp(deps: HttpDeps): Http {
     let response: Response;
     try {
       const outcome = await perform(asked, headers);
-      response = isRefusal(outcome) ? refuse(outcome, challenged(outcome, operation, headers)) : answered(outcome, headers);
+      const isRefused = isRefusal(outcome);
+      response = isRefused ? refuse(outcome, challenged(outcome, operation, headers), asked.tenant) : answered(outcome, headers);
     } catch (thrown) {
       const refusal = refusalOf(thrown);
       if (refusal.code === "broker_unavailable") {
@@ -155,7 +162,7 @@ export function createHttp(deps: HttpDeps): Http {
       } else if (FAILURES[refusal.code].status >= 500) {
         log.error("http.failed", { operation: operation.id, requestId: headers["x-request-id"], code: refusal.code, error: thrown });
       }
-      response = refuse(refusal, headers);
+      response = refuse(refusal, headers, asked.tenant);
     }
     metrics.answered(operation.id, response.status, (clock.monotonic() - startedAt) / 1000);
     return response;

@@ -5,7 +5,7 @@ import { version } from "@nexus/protocol/package.json" with { type: "json" };
 import { systemClock as clock } from "../adapters/clock.ts";
 import type { LevelledLog } from "../adapters/log.ts";
 import { watchMachine } from "../adapters/machine.ts";
-import { createMetrics } from "../adapters/metrics.ts";
+import { createMetrics, type ServerMetrics } from "../adapters/metrics.ts";
 import { drainOf, keySets, loadOf, observe, type ServedApp, shedOf, startApp } from "../assembly.ts";
 import { followLogLevel, nodeName } from "../configured.ts";
 import { type Drain, reconnectAfterSeconds } from "../core/drain.ts";
@@ -40,7 +40,7 @@ type Start = Extract<ToProcess, { kind: "start" }>;
 class Child {
   readonly #config: ServerConfig;
   readonly #deps: Deps;
-  readonly #metrics = createMetrics({ version });
+  readonly #metrics: ServerMetrics;
   readonly #live: LiveConfig;
   readonly #rest: PushedBucket[] = [];
   readonly #asked = new Map<number, (text: string) => void>();
@@ -53,6 +53,7 @@ class Child {
   constructor(config: ServerConfig, deps: Deps) {
     this.#config = config;
     this.#deps = deps;
+    this.#metrics = createMetrics({ version, tenants: config.metrics.tenants });
     const { limits, delivery, processes } = config;
     this.#live = createLiveConfig({ overrides: { limits, delivery, processes }, log: deps.log, clock });
     followLogLevel(this.#live, deps.log, config.log.level);
@@ -115,7 +116,7 @@ class Child {
     try {
       const app = await startApp(parts, { reusePort: true });
       this.#serving = { app, drain: drainOf(parts, app.node), shed: shedOf(parts, app.node), readiness };
-      observe(parts, app.node, () => 0);
+      observe(parts, app, () => 0);
       log.info("process.started", { port: app.port, node: config.node });
       line.send({ kind: "listening" });
     } catch (error) {

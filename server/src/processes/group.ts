@@ -128,8 +128,10 @@ export class ProcessGroup {
     try {
       await this.#reports();
       metrics.processes(this.up());
-      const current = () => [...this.#running.values()].flatMap(({ lastReport }) => (lastReport ? [lastReport.metrics] : []));
-      return await this.#sum.text(await metrics.report(), current);
+      const own = await metrics.report();
+      // From here on at once: one that ends meanwhile must count neither twice nor not at all.
+      const current = [...this.#running.values()].flatMap(({ lastReport }) => (lastReport ? [lastReport.metrics] : []));
+      return this.#sum.text(own, current);
     } catch (error) {
       log.error("process.metrics_failed", { error });
       return "";

@@ -9,7 +9,7 @@ import { systemClock as clock } from "../adapters/clock.ts";
 import type { LevelledLog } from "../adapters/log.ts";
 import { createMetrics, type ServerMetrics } from "../adapters/metrics.ts";
 import { type AdminListener, startAdmin } from "../admin/listener.ts";
-import { bundleFacts, followLogLevel, loadBootCopy, nodeName } from "../configured.ts";
+import { followLogLevel, limitsOf, loadBootCopy, nodeName, processFacts } from "../configured.ts";
 import { createLiveConfig, type LiveConfig, type Push, type PushOutcome } from "../core/live-config.ts";
 import { createReadiness, type Readiness } from "../core/readiness.ts";
 import { startOps } from "../ops/listener.ts";
@@ -64,7 +64,7 @@ export async function startProcesses(config: ServerConfig, { log, command, env, 
         drain: onDrainRequest,
       });
     }
-    observe({ live, metrics, readiness }, () => admin?.certificateExpiry() ?? 0);
+    observe({ live, metrics, readiness, log }, () => admin?.certificateExpiry() ?? 0);
     readiness.booted();
     const durationMs = Math.round(clock.monotonic() - startedAt);
     log.info("server.started", { version, port, node: nodeName(config), cluster: config.cluster, processes: config.processes, durationMs });
@@ -115,16 +115,17 @@ function withProcesses(base: Readiness, group: ProcessGroup): Readiness {
 
 /** What only this process knows; what sessions are made of, the others report. */
 function observe(
-  { live, metrics, readiness }: Pick<Told, "live"> & { metrics: ServerMetrics; readiness: Readiness },
+  { metrics, ...own }: Pick<Told, "live"> & { metrics: ServerMetrics; readiness: Readiness; log: LevelledLog },
   expiry: () => number,
 ) {
   metrics.observe({
-    ...{ certificateExpiry: expiry, ready: readiness.isReady, draining: readiness.isDraining },
+    ...processFacts(own, expiry),
     jwksOutage: () => 0,
     users: () => 0,
     channels: () => 0,
-    load: () => ({ subscriptions: 0, queuedBytes: 0 }),
-    bundle: () => bundleFacts(live),
+    load: () => ({ subscriptions: 0, queuedBytes: 0, slowSessions: 0 }),
+    limits: () => ({ ...limitsOf(own.live), sessions: 0 }),
+    purgesPending: () => 0,
   });
 }
 

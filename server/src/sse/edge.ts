@@ -34,12 +34,16 @@ export function createSseEdge(deps: SseEdgeDeps): SseEdge {
     async fetch(request, server) {
       const requestId = deps.ids.uuid();
       const asked = readSseRequest(request);
+      const ended = deps.node.attempt("sse");
       try {
         const answer = await tryOpen(deps, { request, server, asked, requestId });
+        ended(answer instanceof Response ? undefined : answer.code);
         return answer instanceof Response ? answer : refused(answer, asked, requestId);
       } catch (error) {
+        const refusal = refusalOf(error);
+        ended(refusal.code);
         deps.log.error("sse.failed", { requestId, error: String(error) });
-        return refused(refusalOf(error), asked, requestId);
+        return refused(refusal, asked, requestId);
       }
     },
   };

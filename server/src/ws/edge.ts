@@ -76,12 +76,16 @@ function closeCode(code: number, reason: string): number {
 
 async function upgrade(deps: SocketEdgeDeps, request: Request, server: Server<Session>): Promise<Response | undefined> {
   const requestId = deps.ids.uuid();
+  const ended = deps.node.attempt("websocket");
   try {
     const refusal = await tryUpgrade(deps, request, server);
+    ended(refusal?.code);
     return refusal && refused(refusal, requestId);
   } catch (error) {
+    const refusal = refusalOf(error);
+    ended(refusal.code);
     deps.log.error("upgrade.failed", { requestId, error: String(error) });
-    return refused(refusalOf(error), requestId);
+    return refused(refusal, requestId);
   }
 }
 

@@ -18,7 +18,7 @@ function bench({ workMs = 0, limit = 1000 } = {}) {
   const defer = (run: () => void, ms: number) => void deferred.push({ run, ms });
   const stored: number[] = [];
   const log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
-  const marks = new Marks({ setMark: async (_, { offset }) => void stored.push(offset) }, log, () => undefined);
+  const marks = new Marks({ store: { setMark: async (_, { offset }) => void stored.push(offset) }, log, defer: () => undefined, metrics });
   const ended: string[] = [];
   const flusher = new Flusher({
     clock,
@@ -64,6 +64,7 @@ function bench({ workMs = 0, limit = 1000 } = {}) {
 function frame(text: string, change: Partial<NonNullable<Frame["entry"]>> = {}): Frame {
   const entry = {
     fan: inbox,
+    id: text,
     position: undefined,
     rank: 1,
     policy: "Disconnect" as const,

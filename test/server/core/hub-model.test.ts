@@ -10,6 +10,7 @@ import { Session } from "@nexus/server/core/session.ts";
 import fc from "fast-check";
 import { fuzzSettings, fuzzTimeoutMs } from "../../support/fuzz.ts";
 import { manualServerClock } from "../../support/manual-engine-clock.ts";
+import { recordingMetrics } from "../../support/recording-metrics.ts";
 import { startServer, TENANT } from "../../support/server.ts";
 
 const STREAM: StreamId = { kind: "channel", tenant: TENANT, channel: "kept" };
@@ -78,7 +79,13 @@ class Node {
       },
       defer: (run) => void setImmediate(run),
       overflow: () => undefined,
-      flusher: { published: () => undefined, urge: () => undefined, enqueue: (session, frame) => this.#wrote(session, frame) },
+      metrics: recordingMetrics(),
+      flusher: {
+        published: () => undefined,
+        measure: () => undefined,
+        urge: () => undefined,
+        enqueue: (session, frame) => this.#wrote(session, frame),
+      },
     });
   }
 

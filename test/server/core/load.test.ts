@@ -8,6 +8,7 @@ import { Session } from "@nexus/server/core/session.ts";
 import { Rate, TrafficMeter } from "@nexus/server/core/traffic.ts";
 import { Value } from "@sinclair/typebox/value";
 import fc from "fast-check";
+import { recordingMetrics } from "../../support/recording-metrics.ts";
 
 const machine = { cpuCores: 0.25, rssBytes: 1000, memoryLimitBytes: 4000, loopLagP99Ms: 3 };
 const traffic = { messagesPerSecond: 12.34567, opened: 5, refused: 1 };
@@ -28,12 +29,10 @@ describe("a rate", () => {
 describe("the meter", () => {
   test("counts deliveries and sessions on their way to the metrics, and only failures of ours as refused", () => {
     const passed: string[] = [];
-    const ignore = () => undefined;
     const meter = new TrafficMeter();
     const metrics = meter.watch({
-      published: ignore,
+      ...recordingMetrics(),
       delivered: (transport, count) => void passed.push(`${transport} ${count}`),
-      ...{ deliveryLatency: ignore, dropped: ignore, sessionClosed: ignore, refused: ignore, frame: ignore },
       sessionOpened: (transport) => void passed.push(`opened ${transport}`),
     });
     meter.beat(0);

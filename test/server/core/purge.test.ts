@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { createPurger, type PurgerDeps } from "@nexus/server/core/purge.ts";
 import type { PurgeOutcome, Tombstone } from "@nexus/server/core/purge-ports.ts";
 import { eventually } from "../../support/eventually.ts";
+import { recordingMetrics } from "../../support/recording-metrics.ts";
 
 const acme: Tombstone = { tenant: "acme", uid: "1" };
 const globex: Tombstone = { tenant: "globex", uid: "2" };
@@ -12,6 +13,7 @@ function scene(answers: readonly (PurgeOutcome | Error)[] = []) {
   const listeners = new Set<() => void>();
   const asked: Tombstone[] = [];
   const logged: string[] = [];
+  const metrics = recordingMetrics();
   const waits: { ms: number; go: () => void }[] = [];
   let now = 0;
   const deps: PurgerDeps = {
@@ -33,6 +35,7 @@ function scene(answers: readonly (PurgeOutcome | Error)[] = []) {
       },
     },
     clock: { monotonic: () => now },
+    metrics,
     log: { info: (event) => logged.push(event), warn: (event) => logged.push(event) },
     wait: (ms, signal) =>
       new Promise((resolve) => {

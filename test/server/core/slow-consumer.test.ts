@@ -14,7 +14,7 @@ function entry(text: string, policy: Policy, { rank = 1, fan = fanA, bytes = 10 
     type: "notification",
     text,
     bytes,
-    entry: { fan, rank, policy, position: undefined, occurredAt: 0, expiresAt: Number.POSITIVE_INFINITY, marks: false },
+    entry: { fan, id: text, rank, policy, position: undefined, occurredAt: 0, expiresAt: Number.POSITIVE_INFINITY, marks: false },
   };
 }
 const answer = (text: string): Frame => ({ type: "pong", text, bytes: 10 });

@@ -18,6 +18,9 @@ export const CLOSE_CODES: readonly string[] = [
 /** Failure codes, and `other` for what is none. */
 export const REFUSAL_CODES: readonly string[] = [...Object.keys(FAILURES), "other"];
 
+/** Types of frames, and what is none. */
+export const FRAME_TYPES: readonly string[] = [...Object.keys(CLIENT_FRAMES), "binary", "invalid"];
+
 /** Why entries may be missing; our own words. */
 export const GAP_REASONS = [
   "hole",
@@ -66,7 +69,7 @@ export const SESSION_ROWS = {
   },
   nexus_gaps_total: {
     type: "counter",
-    help: "Times that sessions were told that entries of a stream may be missing, by reason.",
+    help: "Holes in streams that sessions were left with, by reason; those of the full dialect are told of them.",
     labels: { reason: GAP_REASONS },
   },
   nexus_acks_total: {
@@ -82,7 +85,7 @@ export const SESSION_ROWS = {
   nexus_frames_received_total: {
     type: "counter",
     help: "Frames received from sessions.",
-    labels: { type: [...Object.keys(CLIENT_FRAMES), "binary", "invalid"] },
+    labels: { type: FRAME_TYPES },
   },
   nexus_refusals_total: {
     type: "counter",

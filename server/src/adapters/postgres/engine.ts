@@ -5,6 +5,7 @@ import type { RedisEngine } from "../redis/engine.ts";
 import { Keys } from "../redis/keys.ts";
 import type { RedisEngineOptions } from "../redis/parts.ts";
 import { openPostgresInbox, type PostgresInbox } from "./inbox.ts";
+import type { PoolCalls, PoolTiming } from "./pool.ts";
 import type { Inbox } from "./rows.ts";
 
 /** Two nodes may commit in one order and announce in the other: inboxes are not announced in the order of offsets. */
@@ -15,6 +16,8 @@ export type PostgresHealth = { readonly connected: boolean; readonly size: numbe
 
 export type PostgresEngine = RedisEngine & {
   postgres(): PostgresHealth;
+  /** Statements since the start, by how they ended. */
+  statements(): PoolCalls;
   /** Inboxes whose newest announcement Redis has not taken yet. */
   unannounced(): number;
   /** Lets go of what has expired; runs by itself every second. Never rejects. */
@@ -27,7 +30,7 @@ export type PostgresEngineOptions = Pick<RedisEngineOptions, "link" | "clock" | 
   readonly url: () => string;
   readonly poolSize: number;
   readonly timeoutMs?: number;
-};
+} & PoolTiming;
 
 /**
  * `redis` is made with `ordered: announcesInOrder`. It is owned from now on: closing the one closes the other, also when this fails.
@@ -47,6 +50,7 @@ export async function createPostgresEngine({ redis, prefix, ...options }: Postgr
     store: storeOf(redis.store, inbox),
     degraded: () => redis.degraded() || !inbox.health().connected,
     postgres: inbox.health,
+    statements: inbox.calls,
     unannounced: inbox.unannounced,
     sweep: inbox.sweep,
     async close() {

@@ -10,7 +10,7 @@ import { Announcer } from "./announcer.ts";
 import { Batches } from "./batches.ts";
 import { mayHeal } from "./failure.ts";
 import { migrate } from "./migrate.ts";
-import { Pool, type PoolHealth } from "./pool.ts";
+import { Pool, type PoolCalls, type PoolHealth, type PoolTiming } from "./pool.ts";
 import { createPublishing } from "./publishing.ts";
 import { purgeInboxes } from "./purge.ts";
 import { Reading } from "./reading.ts";
@@ -22,6 +22,7 @@ export type PostgresInboxOptions = {
   readonly url: () => string;
   readonly poolSize: number;
   readonly timeoutMs?: number;
+  readonly timed?: PoolTiming["timed"];
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Log;
@@ -40,6 +41,8 @@ type InboxCalls = {
 export type PostgresInbox = InboxCalls & {
   publish(inbox: Inbox, request: PublishRequest): ReturnType<StreamStore["publish"]>;
   health(): PoolHealth;
+  /** Statements since the start, by how they ended. */
+  calls(): PoolCalls;
   /** Inboxes whose newest announcement Redis has not taken yet. */
   unannounced(): number;
   sweep(): Promise<void>;
@@ -58,7 +61,7 @@ const MARKS = "SELECT nexus.mark_1($1::text[], $2::text[], $3::text[], $4::bigin
  */
 export async function openPostgresInbox(options: PostgresInboxOptions): Promise<PostgresInbox> {
   const { url, poolSize, timeoutMs = TIMEOUT_MS, clock, ids, log, link, keys, directory } = options;
-  const pool = new Pool({ url, size: poolSize, timeoutMs, log });
+  const pool = new Pool({ url, size: poolSize, timeoutMs, log, timed: options.timed });
   try {
     await prepared(pool, options);
   } catch (error) {
@@ -109,6 +112,7 @@ export async function openPostgresInbox(options: PostgresInboxOptions): Promise<
     unreadCount: (inbox) => reading.unreadCount(asked(inbox)),
     remove: (inbox, notificationId) => one("remove_1", inbox, notificationId),
     health: () => pool.health(),
+    calls: () => pool.calls(),
     unannounced: () => announcer.pending,
     sweep: () => sweeper.sweep(),
     purge: (tenant, signal) => purgeInboxes({ pool, ids }, tenant, signal),

@@ -6,7 +6,13 @@ import type { Log } from "../../core/ports.ts";
 import { isAway, unavailable } from "./failure.ts";
 
 /** `url`: asked for each time connections are made anew. `timeoutMs`: for the connection and the answer together. */
-export type PoolOptions = { readonly url: () => string; readonly size: number; readonly timeoutMs: number; readonly log: Log };
+export type PoolOptions = { readonly url: () => string; readonly size: number; readonly timeoutMs: number; readonly log: Log } & PoolTiming;
+
+/** Told how long each statement took, waiting for a connection included, in milliseconds, however it ended. */
+export type PoolTiming = { readonly timed?: ((milliseconds: number) => void) | undefined };
+
+/** Statements since the start, by how they ended. `rejected`: not sent. */
+export type PoolCalls = Readonly<Record<"ok" | "failed" | "timeout" | "rejected", number>>;
 
 export type PoolHealth = { readonly connected: boolean; readonly size: number; readonly idle: number };
 
@@ -27,6 +33,7 @@ export class Pool {
   #isClosed = false;
   #probing: Promise<void> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #calls = { ok: 0, failed: 0, timeout: 0, rejected: 0 };
 
   /** Connects when it is first used. */
   constructor(options: PoolOptions) {
@@ -37,6 +44,10 @@ export class Pool {
   health(): PoolHealth {
     const { size } = this.#options;
     return { connected: !this.#isAway && !this.#isClosed, size, idle: this.#isAway ? 0 : Math.max(size - this.#busy, 0) };
+  }
+
+  calls(): PoolCalls {
+    return { ...this.#calls };
   }
 
   get isAway(): boolean {
@@ -61,19 +72,34 @@ export class Pool {
    * @throws Failure `broker_unavailable` when it is away, when no connection came free in time, or when it was refused
    */
   async run<Row>(text: string, values: readonly Value[]): Promise<readonly Row[]> {
-    this.assertOpen();
-    if (this.#isAway) throw unavailable("PostgreSQL is away");
-    const until = performance.now() + this.#options.timeoutMs;
-    await this.#enter(until);
+    const startedAt = performance.now();
+    const until = startedAt + this.#options.timeoutMs;
+    await this.#admit(until);
     const sql = this.#sql;
     try {
-      return await bounded<readonly Row[]>(sql.unsafe(text, [...values]), until - performance.now());
+      const rows = await bounded<readonly Row[]>(sql.unsafe(text, [...values]), until - performance.now());
+      this.#calls.ok++;
+      return rows;
     } catch (error) {
+      this.#calls[error instanceof Late ? "timeout" : "failed"]++;
       if (error instanceof Late) this.#replace(sql);
       else if (isAway(error)) this.#suspect();
       throw unavailable("PostgreSQL did not take the statement", error);
     } finally {
+      this.#options.timed?.(performance.now() - startedAt);
       this.#exit();
+    }
+  }
+
+  /** Resolves with a connection taken. @throws Failure `broker_unavailable` */
+  async #admit(until: number): Promise<void> {
+    try {
+      this.assertOpen();
+      if (this.#isAway) throw unavailable("PostgreSQL is away");
+      await this.#enter(until);
+    } catch (error) {
+      this.#calls.rejected++;
+      throw error;
     }
   }
 

@@ -8,7 +8,7 @@ import { createRedisFleet } from "./fleet.ts";
 import { Keys } from "./keys.ts";
 import type { RedisEngineOptions, RedisParts } from "./parts.ts";
 import { createRedisPurge, type PurgeBeside } from "./purge.ts";
-import { createRedisRecords } from "./records.ts";
+import { createRedisRecords, type RedisRecords } from "./records.ts";
 import { Replication } from "./replication.ts";
 import { createRedisStore } from "./store.ts";
 
@@ -17,6 +17,8 @@ export type RedisEngine = Engine & {
   /** Inboxes are too many to be counted: always 0. */
   waiting(): { readonly messages: number; readonly users: number };
   announcements(): BusCounts;
+  /** What could not be kept or told since the start, and primaries with fewer replicas than asked for, now. */
+  losses(): ReturnType<RedisRecords["losses"]> & { readonly replicasMissing: number };
   /** Another store beside this one is purged too, before a purge is called done. */
   purgeBeside(beside: PurgeBeside): void;
   /** Told of every probe that came back; one at a time, and not before it is known. */
@@ -48,6 +50,7 @@ export async function createRedisEngine({ prefix, replication: wanted, ...option
     bus,
     degraded: () => link.health().status !== "healthy",
     announcements: () => bus.counts(),
+    losses: () => ({ ...records.losses(), replicasMissing: replication?.missing() ?? 0 }),
     onLag(observe) {
       bus.onLag = observe;
     },

@@ -9,7 +9,7 @@ import type { LinkCalls, RedisLink } from "./link.ts";
 import { type LinkOptions, openLink } from "./open-link.ts";
 import { fullJitter, pause } from "./waits.ts";
 
-export type FollowOptions = Pick<LinkOptions, "commandTimeoutMs" | "log" | "clock" | "random" | "signal" | "onWaiting"> & {
+export type FollowOptions = Pick<LinkOptions, "commandTimeoutMs" | "log" | "clock" | "random" | "signal" | "onWaiting" | "timed"> & {
   readonly connectionFile: string;
   readonly rereadSeconds: number;
 };

@@ -17,6 +17,8 @@ export type LayoutDeps = {
 export type LayoutUse = {
   /** Says again that this layout is in use; by itself every 10 s. A conflict that came up since is logged. */
   renew(): Promise<void>;
+  /** Whether somebody uses a layout that cannot be shared with, as of the last renewal. */
+  isInConflict(): boolean;
   close(): void;
 };
 
@@ -60,9 +62,11 @@ export async function useLayout(deps: LayoutDeps): Promise<LayoutUse> {
   const { layout, prefix, log } = deps;
   const found = await ask(deps, false);
   if (found) throw new Error(refusal({ ...found, layout, prefix }));
+  let isInConflict = false;
   const renew = async () => {
     try {
       const now = await ask(deps, true);
+      isInConflict = now !== undefined;
       if (now) log.error("redis.layout_conflict", { layout, other: now.other });
     } catch (error) {
       log.warn("redis.layout_unrenewed", { error });
@@ -70,7 +74,7 @@ export async function useLayout(deps: LayoutDeps): Promise<LayoutUse> {
   };
   const timer = setInterval(() => void renew(), RENEW_MS);
   timer.unref();
-  return { renew, close: () => clearInterval(timer) };
+  return { renew, isInConflict: () => isInConflict, close: () => clearInterval(timer) };
 }
 
 type Conflict = { readonly other: number; readonly isInUse: boolean };

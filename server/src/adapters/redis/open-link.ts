@@ -33,6 +33,8 @@ export type LinkOptions = CredentialSettings &
     readonly signal?: AbortSignal;
     readonly credentials?: Credentials;
     readonly onWaiting?: (reason: string) => void;
+    /** Told how long each call took that was sent, in milliseconds, however it ended. */
+    readonly timed?: ((milliseconds: number) => void) | undefined;
   };
 
 /**
@@ -50,12 +52,16 @@ export async function openLink(options: LinkOptions): Promise<RedisLink> {
   const settings = { topology, addresses, masterName, database, commandTimeoutMs, credentials, log, random, onAttempt };
   const client = await firstClient(settings, options);
   counts.attempts = 0; // those of the start are no reconnections
-  return linkOver(client, { settings, clock, counts });
+  return linkOver(client, { settings, clock, counts, timed: options.timed });
 }
 
-type LinkState = { readonly settings: ClientOptions; readonly clock: Clock; readonly counts: { attempts: number; reconnections: number } };
+type LinkState = Pick<LinkOptions, "timed"> & {
+  readonly settings: ClientOptions;
+  readonly clock: Clock;
+  readonly counts: { attempts: number; reconnections: number };
+};
 
-function linkOver(client: Redis | Cluster, { settings, clock, counts }: LinkState): RedisLink {
+function linkOver(client: Redis | Cluster, { settings, clock, counts, timed }: LinkState): RedisLink {
   const { log, random, commandTimeoutMs } = settings;
   const breakers = createBreakers(client, { clock, random });
   const deadlines = createDeadlines(commandTimeoutMs, clock);
@@ -80,7 +86,9 @@ function linkOver(client: Redis | Cluster, { settings, clock, counts }: LinkStat
     }
     sent += 1;
     const { promise, resolve, reject } = Promise.withResolvers<Reply>();
+    const ended = () => timed?.(clock.monotonic() - (waiting.dueAt - commandTimeoutMs));
     const lose = (error: unknown) => {
+      ended();
       const kind = faultOf(error);
       calls[kind === "unreachable" ? "failed" : kind] += 1;
       if (kind === "timeout" || kind === "unreachable") breaker.failed(ticket);
@@ -93,6 +101,7 @@ function linkOver(client: Redis | Cluster, { settings, clock, counts }: LinkStat
         if (waiting.settled) return;
         waiting.settled = true;
         calls.ok += 1;
+        ended();
         breaker.succeeded();
         resolve(value as Reply); // what RESP without maps, doubles and booleans can say
       },

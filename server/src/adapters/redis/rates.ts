@@ -21,6 +21,8 @@ export type RedisRates = RateLimits & {
   exchange(): Promise<void>;
   /** Uses of keys that the other nodes were not told of. */
   untold(): number;
+  /** Exchanges that Redis failed, or that it was too far away for. */
+  failed(): number;
   close(): void;
 };
 
@@ -31,6 +33,7 @@ export function createRedisRates({ link, keys, clock, log, time }: RedisRatesOpt
   const local = new MemoryRateLimits(clock);
   let uses = new Map<string, Use>();
   let untold = 0;
+  let failed = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let running: Promise<void> | undefined;
   let closed = false;
@@ -60,6 +63,7 @@ export function createRedisRates({ link, keys, clock, log, time }: RedisRatesOpt
     const told = uses;
     uses = new Map();
     if (!link.health().connected) {
+      failed++;
       untold += total(told.values());
       return;
     }
@@ -84,6 +88,7 @@ export function createRedisRates({ link, keys, clock, log, time }: RedisRatesOpt
       }
     } catch (error) {
       untold += total(lot.map(([, use]) => use));
+      failed++;
       log.debug("rates.exchange_failed", { error });
     }
   }
@@ -101,6 +106,7 @@ export function createRedisRates({ link, keys, clock, log, time }: RedisRatesOpt
     },
     exchange,
     untold: () => untold,
+    failed: () => failed,
     close() {
       closed = true;
       clearTimeout(timer);

@@ -10,6 +10,8 @@ import { createRedisTickets } from "./tickets.ts";
 import { createRedisWriteRecords } from "./write-records.ts";
 
 export type RedisRecords = Pick<Engine, "templates" | "tickets" | "receipts" | "stats" | "writes" | "rates"> & {
+  /** Since the start: exchanges of rates that failed, and delivery statuses and ACKs that were let go. */
+  losses(): { readonly rateExchangesFailed: number; readonly receiptsDropped: number };
   /** Tells Redis what is still waiting here. Rejects with `Failure` `broker_unavailable`. */
   flush(): Promise<void>;
   /** Of a tenant, what lies in keys that all tenants share. Rejects with `Failure` `broker_unavailable`. */
@@ -25,6 +27,7 @@ export function createRedisRecords(parts: RedisParts): RedisRecords {
   return {
     ...{ receipts, stats, rates, templates: createRedisTemplates(parts) },
     ...{ tickets: createRedisTickets(parts), writes: createRedisWriteRecords(parts) },
+    losses: () => ({ rateExchangesFailed: rates.failed(), receiptsDropped: receipts.dropped() }),
     async flush() {
       await Promise.all([receipts.flush(), stats.flush()]);
     },

@@ -41,6 +41,13 @@ export class Replication {
     await (await this.#find(partition)).confirm();
   }
 
+  /** Primaries whose writes fewer replicas confirm than are wanted, because fewer are connected. */
+  missing(): number {
+    let missing = 0;
+    for (const { isOpen, isShort } of this.#confirmers.values()) if (isOpen && isShort) missing++;
+    return missing;
+  }
+
   close(): void {
     this.#closed = true;
     for (const confirmer of this.#confirmers.values()) confirmer.close();
@@ -78,7 +85,7 @@ class Confirmer {
   readonly #ended: () => void;
   #waiting: Waiter[] = [];
   #busy = false;
-  #short = false;
+  isShort = false;
   isOpen = true;
 
   constructor(primary: Primary, options: ReplicationOptions, ended: () => void) {
@@ -158,9 +165,9 @@ class Confirmer {
 
   #note(isShort: boolean): void {
     const { log, replicas: wanted } = this.#options;
-    if (isShort && !this.#short) log.warn("redis.replicas_missing", { wanted });
-    if (!isShort && this.#short) log.info("redis.replicas_back", { wanted });
-    this.#short = isShort;
+    if (isShort && !this.isShort) log.warn("redis.replicas_missing", { wanted });
+    if (!isShort && this.isShort) log.info("redis.replicas_back", { wanted });
+    this.isShort = isShort;
   }
 }
 

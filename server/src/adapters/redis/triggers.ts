@@ -15,6 +15,8 @@ export type TriggersOptions = Pick<RedisParts, "link" | "keys" | "self" | "clock
 };
 
 export type Triggers = {
+  /** Whether this node is the one that listens to triggers by pub/sub. */
+  isListening(): boolean;
   /** Takes no more, finishes what runs, leaves the rest to others. Before the link is closed. Never rejects. */
   stop(): Promise<void>;
 };
@@ -33,6 +35,7 @@ export function startTriggers(options: TriggersOptions, { sink, ready, counted: 
       })
     : undefined;
   return {
+    isListening: () => pubsub?.isListening() ?? false,
     async stop() {
       await Promise.all([pubsub?.stop(), stream?.stop()]);
     },
