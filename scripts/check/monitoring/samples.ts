@@ -21,6 +21,7 @@ export const FULL: NexusCluster = aCluster("full", {
   autoscaling: { provider: "Nexus", minReplicas: 2, maxReplicas: 9 },
   pods: { resources: { requests: { cpu: "1", memory: "1Gi" }, limits: { memory: "2Gi" } } },
   tls: { secretRef: { name: "listener" } },
+  monitoring: { tracing: { endpoint: "http://collector:4318/v1/traces", samplePercent: 1 } },
 });
 
 export const MANAGED: NexusCluster = aCluster("managed", { redis: { mode: "Managed" }, replicas: 2 });
