@@ -11,6 +11,7 @@ import { crdTemplate, crdTemplatePath, valuesSchema, valuesYaml } from "./genera
 import { configReference } from "./generate/config-reference.ts";
 import { crdYaml } from "./generate/crd.ts";
 import { logReference } from "./generate/log-reference.ts";
+import { metricsReference } from "./generate/metrics-reference.ts";
 import { plainRoles, rightsFile, rightsReference } from "./generate/rbac.ts";
 import { resourceReference } from "./generate/resource-reference.ts";
 import { failureReference, restReference, socketReference } from "./generate/wire-reference.ts";
@@ -26,6 +27,7 @@ export const GENERATED: readonly Generated[] = [
   { path: "docs/reference/websocket.md", render: socketReference },
   { path: "docs/reference/failures.md", render: failureReference },
   { path: "docs/reference/configuration.md", render: configReference },
+  { path: "docs/reference/metrics.md", render: metricsReference },
   { path: "docs/reference/logs.md", render: logReference },
   { path: "docs/reference/rights.md", render: rightsReference },
   { path: "operator/deploy/rbac.yaml", render: plainRoles },
