@@ -72,6 +72,23 @@ export function streamStoreSuite(name: string, make: MakeSubject): void {
       expect((await subject.engine.store.top(stream)).offset).toBe(0);
     });
 
+    test("an entry's place in a trace is kept and announced with it, and no other entry has one", async () => {
+      await using subject = await make();
+      const { store, bus } = subject.engine;
+      const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 vendor=a b";
+      for (const stream of [freshInbox(), freshChannel()]) {
+        const heard: Entry[] = [];
+        await bus.listen(stream, { onEntry: (entry) => heard.push(entry), onGap: () => undefined });
+        const start = await store.top(stream);
+        const sent = [{ ...notification(subject), trace }, notification(subject)];
+        for (const one of sent) await publish(subject, stream, { notification: one });
+        const read = await store.read(stream, start);
+        expect(read.kind === "recovered" && read.entries.map((entry) => entry.notification)).toEqual(sent);
+        await eventually("both are announced", () => heard.length === 2);
+        expect(heard.map((entry) => entry.notification)).toEqual(sent);
+      }
+    });
+
     test("unread is what lies above the mark, and the mark never moves back", async () => {
       await using subject = await make();
       const { store } = subject.engine;

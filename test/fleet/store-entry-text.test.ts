@@ -5,16 +5,14 @@ import type { Notification, StreamId } from "@nexus/server/core/ports.ts";
 import fc from "fast-check";
 
 const stream: StreamId = { kind: "channel", tenant: "acme", channel: "orders" };
-const notification = fc.record({
-  id: fc.uuid(),
-  occurredAt: fc.nat(),
-  eventType: fc.string(),
-  payloadJson: fc.json(),
-  metadata: fc.record(
-    { source: fc.string(), priority: fc.constant("Normal" as const), ttl: fc.nat() },
-    { requiredKeys: ["source", "priority"] },
-  ),
-}) satisfies fc.Arbitrary<Notification>;
+const metadata = fc.record(
+  { source: fc.string(), priority: fc.constant("Normal" as const), ttl: fc.nat() },
+  { requiredKeys: ["source", "priority"] },
+);
+const notification = fc.record(
+  { id: fc.uuid(), occurredAt: fc.nat(), eventType: fc.string(), payloadJson: fc.json(), metadata, trace: fc.string() },
+  { requiredKeys: ["id", "occurredAt", "eventType", "payloadJson", "metadata"] },
+) satisfies fc.Arbitrary<Notification>;
 
 test("an entry comes back from its text as it was, stored or announced, line feeds and all", () => {
   const check = (sent: Notification) => {
@@ -25,6 +23,14 @@ test("an entry comes back from its text as it was, stored or announced, line fee
     expect(decodeAnnouncement(stream, `\n${text}`)).toEqual({ stream, notification: sent });
   };
   fc.assert(fc.property(notification, check));
+});
+
+test("an older release reads the header of a traced entry, and this one takes no trace that is no text", () => {
+  const sent = { id: "i", occurredAt: 1, eventType: "t", payloadJson: "null", metadata: { source: "s", priority: "Normal" as const } };
+  const [, header = ""] = encodeEntry({ ...sent, trace: "00-x" }).split("\n");
+  const [occurredAt, eventType, metadata] = JSON.parse(header) as unknown[]; // all that older releases look at
+  expect([occurredAt, eventType, metadata]).toEqual([sent.occurredAt, sent.eventType, sent.metadata]);
+  expect(decodeStored(stream, undefined, 'i\n[1,"t",{"source":"s","priority":"Normal"},{"a":1}]\nnull')?.notification).toEqual(sent);
 });
 
 test("text that no publish wrote is refused", () => {
