@@ -4,19 +4,7 @@
 import { eventually } from "./eventually.ts";
 import { type FakePod, startFakePod } from "./fake-pod.ts";
 import type { Stage } from "./operator.ts";
-
-type Pod = {
-  readonly metadata: { readonly name: string; readonly deletionTimestamp?: string };
-  readonly status?: { readonly podIP?: string };
-};
-
-/** 127.0.0.0/8 is all loopback: each pod has an address, and so the admin port, of its own. */
-let lastAddress = 0;
-const net = 64 + (process.pid % 128);
-const nextAddress = (): string => {
-  lastAddress++;
-  return `127.${net}.${lastAddress >> 8}.${lastAddress & 255}`;
-};
+import { nextAddress, type Pod, podApi } from "./pod-api.ts";
 
 export type FakeKubelet = AsyncDisposable & {
   /** The pods that run, by name. */
@@ -34,42 +22,14 @@ const log = (error: unknown) => process.stderr.write(`fake kubelet: ${error inst
 
 export function fakeKubelet(stage: Stage, namespace: string, cluster: string): FakeKubelet {
   const pods = new Map<string, FakePod>();
-  const selector = `app.kubernetes.io/instance=${cluster},app.kubernetes.io/component=server`;
-
-  const read = async <T>(path: string): Promise<T> => {
-    const answer = await stage.plane.request(`/api/v1/namespaces/${namespace}/${path}`);
-    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
-    return (await answer.json()) as T; // the API server answers what the path names
-  };
-  const list = async (): Promise<readonly Pod[]> => {
-    const { items } = await read<{ items: Pod[] }>(`pods?labelSelector=${encodeURIComponent(selector)}`);
-    return items.filter((pod) => pod.metadata.deletionTimestamp === undefined);
-  };
-  const writeStatus = async (name: string, status: object): Promise<void> => {
-    const path = `/api/v1/namespaces/${namespace}/pods/${name}/status`;
-    const headers = { "content-type": "application/merge-patch+json" };
-    const answer = await stage.plane.request(path, { method: "PATCH", headers, body: JSON.stringify({ status }) });
-    if (!answer.ok) throw new Error(`status of pod ${name}: ${answer.status} ${await answer.text()}`);
-  };
-  const statusOf = (ip: string, isReady: boolean) => {
-    const at = new Date().toISOString();
-    const conditions = ["Ready", "ContainersReady", "Initialized", "PodScheduled"].map((type) => ({
-      type,
-      status: isReady || type === "PodScheduled" ? "True" : "False",
-      lastTransitionTime: at,
-    }));
-    return { phase: "Running", podIP: ip, podIPs: [{ ip }], startTime: at, conditions };
-  };
+  const { list, secret, tell } = podApi(stage, namespace, cluster);
   const start = async (name: string): Promise<void> => {
-    const secret = async (suffix: string) =>
-      (await read<{ data?: Record<string, string> }>(`secrets/${cluster}-admin-${suffix}`)).data ?? {};
-    const text = (data: Record<string, string>, key: string) => Buffer.from(data[key] ?? "", "base64").toString();
-    const [tls, token] = [await secret("tls"), await secret("token")];
-    const pair = { certPem: text(tls, "tls.crt"), keyPem: text(tls, "tls.key") };
+    const text = async (suffix: string, key: string) => (await secret(`${cluster}-admin-${suffix}`))?.[key]?.toString() ?? "";
+    const [token, pair] = [await text("token", "token"), { certPem: await text("tls", "tls.crt"), keyPem: await text("tls", "tls.key") }];
     const authority = { certPem: pair.certPem, issue: async () => pair }; // the operator issued it: the mounted Secret
     const ip = nextAddress();
-    pods.set(name, await startFakePod({ authority, token: text(token, "token"), cluster: `${namespace}/${cluster}`, ip, port: 9091 }));
-    await writeStatus(name, statusOf(ip, false));
+    pods.set(name, await startFakePod({ authority, token, cluster: `${namespace}/${cluster}`, ip, port: 9091 }));
+    await tell(name, ip, false);
   };
 
   /** Pods that are gone stop answering. */
@@ -100,7 +60,7 @@ export function fakeKubelet(stage: Stage, namespace: string, cluster: string): F
           const pod = pods.get(name);
           if (!pod) return;
           await eventually(`pod ${name} was confirmed`, () => pod.confirmed, { timeoutMs: 60_000 });
-          await writeStatus(name, statusOf(pod.ip, true));
+          await tell(name, pod.ip, true);
         }),
       );
       return running.flatMap(({ metadata }) => pods.get(metadata.name) ?? []);
@@ -114,7 +74,7 @@ export function fakeKubelet(stage: Stage, namespace: string, cluster: string): F
         for (const { metadata, status } of there) if (!pods.has(metadata.name) && status?.podIP === undefined) await start(metadata.name);
         for (const [name, pod] of pods) {
           if (!pod.confirmed || ready.has(name)) continue;
-          await writeStatus(name, statusOf(pod.ip, true));
+          await tell(name, pod.ip, true);
           ready.add(name);
         }
       };

@@ -43,7 +43,7 @@ export const sessionsRow: Row = {
       width: 12,
       queries: [
         { expr: perSecond(ofCluster("nexus_sessions_opened_total")), legend: "opened" },
-        { expr: happening(ofCluster("nexus_sessions_closed_total"), "code"), legend: "closed {{code}}", mayBeEmpty: "nobody has left" },
+        { expr: happening(ofCluster("nexus_sessions_closed_total"), "code"), legend: "closed {{code}}", mayBeEmpty: "nobody leaves now" },
       ],
     },
     {

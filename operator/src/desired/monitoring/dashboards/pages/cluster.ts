@@ -103,7 +103,7 @@ const NOW: Row = {
       width: 24,
       height: 6,
       columns: { severity: "Severity", alertname: "Alert", pod: "Pod", tenant: "Tenant" },
-      queries: [{ expr: `max by (severity, alertname, pod, tenant) (${firing()})`, legend: "Fires", mayBeEmpty: "nothing fires" }],
+      queries: [{ expr: `max by (severity, alertname, pod, tenant) (${firing()})`, legend: "Fires", mayBeEmpty: "no alert fires now" }],
       values: { Fires: { words: { 1: { text: "yes", color: "red" } } } },
     },
   ],
