@@ -14,9 +14,11 @@ const MANY_API_ERRORS = 20;
 const MANY_RESTARTS = 2;
 const MANY_LINES = 10;
 
-const leadership = (of: Series): readonly Alert[] => [
+/** `labels`: what is absent has none of its own. */
+const leadership = (of: Series, labels: Matchers): readonly Alert[] => [
   {
     name: "NexusOperatorHasNoLeader",
+    labels,
     expr: `absent(${of("leader_election_master_status")} == 1)`,
     forSeconds: 60,
     severity: "critical",
@@ -26,6 +28,7 @@ const leadership = (of: Series): readonly Alert[] => [
   },
   {
     name: "NexusOperatorDown",
+    labels,
     expr: `absent(${of("up")} == 1)`,
     forSeconds: 120,
     severity: "critical",
@@ -159,7 +162,7 @@ const apiServer = (of: Series): readonly Alert[] => {
 export function operatorRules(matchers: Matchers): readonly RuleGroup[] {
   const of = seriesOf(matchers);
   return [
-    { name: "nexus-operator", rules: [...leadership(of), ...passes(of), ...apiServer(of)] },
+    { name: "nexus-operator", rules: [...leadership(of, matchers), ...passes(of), ...apiServer(of)] },
     { name: "nexus-clusters", rules: clusterAlerts(of) },
   ];
 }
