@@ -39,6 +39,7 @@ export type Seated = Listener & { readonly connectionId: string };
 
 export type TwoTenants = AsyncDisposable & {
   readonly url: string;
+  readonly opsUrl: string;
   /** Of its log, so far. */
   readonly lines: readonly LogLine[];
   /** Asks with acme's key unless a call names another. */
@@ -54,6 +55,7 @@ export async function startTwoTenants(env: Readonly<Record<string, string>> = {}
   const real = await startRealServer({ entries: ENTRIES, env: { NEXUS_NODE: NODE, ...env } });
   return {
     url: real.url,
+    opsUrl: real.opsUrl,
     lines: real.lines,
     rest: restOf(real.url, ACME),
     async listen(user, { tenant = "acme", channels = [] } = {}) {

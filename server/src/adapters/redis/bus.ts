@@ -68,6 +68,12 @@ export class RedisBus implements Bus {
     return slowest;
   }
 
+  /** Announcements of some partition do not arrive here, though commands may. */
+  isDeaf(): boolean {
+    for (const subscriber of this.#homes.all()) if (subscriber.isDeaf()) return true;
+    return false;
+  }
+
   counts(): BusCounts {
     return { ...this.#counts, streams: this.#subscriptions.size };
   }

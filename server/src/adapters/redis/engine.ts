@@ -13,6 +13,7 @@ import { Replication } from "./replication.ts";
 import { createRedisStore } from "./store.ts";
 
 export type RedisEngine = Engine & {
+  /** Commands do not come through, or announcements do not arrive. */
   degraded(): boolean;
   /** Inboxes are too many to be counted: always 0. */
   waiting(): { readonly messages: number; readonly users: number };
@@ -48,7 +49,7 @@ export async function createRedisEngine({ prefix, replication: wanted, ...option
     fleet,
     store,
     bus,
-    degraded: () => link.health().status !== "healthy",
+    degraded: () => link.health().status !== "healthy" || bus.isDeaf(),
     announcements: () => bus.counts(),
     losses: () => ({ ...records.losses(), replicasMissing: replication?.missing() ?? 0 }),
     onLag(observe) {

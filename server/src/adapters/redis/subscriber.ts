@@ -13,6 +13,8 @@ import { fullJitter, pause, within } from "./waits.ts";
 const UNCONFIRMED_CHANNELS = 4000;
 /** A new connection that says nothing for this long is given up, in milliseconds. */
 const DIAL_MS = 5000;
+/** Connecting again takes less where nothing is wrong. */
+const DEAF_AFTER_MS = 1500;
 
 export type SubscriberEvents = {
   /** The streams of this connection's partitions. */
@@ -60,6 +62,8 @@ export class Subscriber {
   #connection: Redis | undefined;
   /** Commands go out: the probe's channel is confirmed. */
   #open = false;
+  /** Monotonic milliseconds since when nothing can be heard, while nothing can. */
+  #closedSince: number | undefined;
   /** Ticks since it was asked by itself whether it lives, while there is no answer. */
   #askedTicks: number | undefined;
   #onLost: () => void = () => undefined;
@@ -71,7 +75,13 @@ export class Subscriber {
     this.#primary = options.primary;
     this.#probeChannel = this.#channelOfProbe();
     this.#probe = this.#newProbe();
+    this.#closedSince = options.clock.monotonic();
     void this.#run();
+  }
+
+  /** Announcements have not been heard for a while: longer than it takes to connect again. */
+  isDeaf(): boolean {
+    return this.#closedSince !== undefined && this.#options.clock.monotonic() - this.#closedSince > DEAF_AFTER_MS;
   }
 
   /** What it is wanted for may have changed. Commands go out at the end of this turn of the loop, together. */
@@ -108,6 +118,7 @@ export class Subscriber {
     if (connection !== this.#connection) return;
     this.#connection = undefined;
     this.#open = false;
+    this.#closedSince ??= this.#options.clock.monotonic();
     this.#dirty.clear();
     this.#onTheirWay.clear();
     this.#unconfirmed = 0;
@@ -164,6 +175,7 @@ export class Subscriber {
     await within(DIAL_MS, redis.ssubscribe(this.#probeChannel));
     if (this.#connection !== redis) throw new Error("lost while it was being set up");
     this.#open = true;
+    this.#closedSince = undefined;
     for (const subscription of events.subscriptions()) if (subscription.wanted) this.#reconsider(subscription);
     this.#schedule();
   }
