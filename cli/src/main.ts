@@ -80,10 +80,16 @@ export async function runProcess(program: string): Promise<never> {
     process.stderr.write(`nexus: ${error instanceof Error ? error.message : String(error)}\n`);
     return 1;
   });
-  // Standard output of a pipe may still hold text: setting the code and ending lets it go first.
-  process.exitCode = code;
-  process.exit();
+  await Promise.all([process.stdout, process.stderr].map(written));
+  process.exit(code);
 }
+
+/** A pipe takes 64 KiB at a time, and ending would throw away what its reader has not come to yet. A reader that left wants no more. */
+const written = (stream: NodeJS.WriteStream): Promise<void> =>
+  new Promise((resolve) => {
+    stream.once("error", () => resolve());
+    stream.end(() => resolve());
+  });
 
 /** kubectl runs a program named kubectl-nexus for `kubectl nexus`; a link of that name to the compiled program is enough. */
 export const programOf = (calledAs: string): string => (/(^|\/)kubectl-nexus$/.test(calledAs) ? "kubectl nexus" : "nexus");

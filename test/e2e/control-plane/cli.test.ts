@@ -5,7 +5,6 @@ import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readYaml } from "@nexus/cli/files/yaml.ts";
-import { knownKind } from "@nexus/operator/loop/kinds.ts";
 import type { RunningOperator } from "@nexus/operator/main.ts";
 import { compare } from "@nexus/operator/plan/compare.ts";
 import type { KubeObject, Manifest } from "@nexus/operator/plan/object.ts";
@@ -16,6 +15,7 @@ import { ensureBinaries } from "../../support/cluster/binaries.ts";
 import { unavailableTier } from "../../support/cluster/tiers.ts";
 import { eventually } from "../../support/eventually.ts";
 import { fakeKubelet } from "../../support/fake-kubelet.ts";
+import { MONITORING_CRDS } from "../../support/kube/monitoring-crds.ts";
 import { type Stage, settled, startStage } from "../../support/operator.ts";
 import { cluster, template, tenant } from "../../support/resources.ts";
 
@@ -30,6 +30,8 @@ const IMAGE = ["--server-image", "nexus.dev/nexus:test"];
 if (reason === undefined) {
   beforeAll(async () => {
     stage = await startStage();
+    await stage.plane.apply(MONITORING_CRDS); // a rendering is for a cluster that has the kinds of prometheus-operator
+    await stage.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s");
     operator = await stage.operator();
   }, 300_000);
   afterAll(async () => {
@@ -115,14 +117,13 @@ test.skipIf(reason !== undefined)("render prints what the operator then makes, w
   await kubelet.runPods(1);
   await stage.until("template/hello", ns, { type: "Ready", status: "True" });
   const documents = readYaml(rendered.out).documents.map(({ value }) => value as Manifest); // render writes objects only
-  const listed = "deployments,services,serviceaccounts,secrets,pdb,networkpolicies";
+  const listed = "deployments,services,serviceaccounts,secrets,pdb,networkpolicies,configmaps,podmonitors,prometheusrules";
   await eventually("the boot copies are written, and as many objects are there as were rendered", async () => {
     const made = await stage.kubectl("get", listed, "-n", ns, "-l", "app.kubernetes.io/managed-by=nexus-operator", "-o", "name");
     return made.trim().split("\n").length === documents.length;
   });
   for (const wanted of documents) {
-    const kind = knownKind(wanted.apiVersion, wanted.kind);
-    const live = (await stage.get(`${kind?.resource}/${wanted.metadata.name}`, ns)) as unknown as KubeObject | undefined;
+    const live = (await stage.get(`${wanted.kind.toLowerCase()}/${wanted.metadata.name}`, ns)) as unknown as KubeObject | undefined;
     expect(live, `${wanted.kind} ${wanted.metadata.name}`).toBeDefined();
     if (!live || wanted.kind === "Secret") continue;
     const { managedFields: _, ownerReferences: __, ...metadata } = live.metadata;
