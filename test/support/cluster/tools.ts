@@ -23,6 +23,7 @@ export const TOOLS = {
   kubelet: kubernetes("kubelet"),
   "kube-proxy": kubernetes("kube-proxy"),
   coredns: { module: "coredns", package: "." },
+  "grafana-dashboard": { module: "grafana-dashboard", package: "." },
   "metrics-server": { module: "metrics-server", package: "sigs.k8s.io/metrics-server/cmd/metrics-server" },
   kstatus: { module: "kstatus", package: "." },
   "argo-lua": { module: "argo-lua", package: "." },

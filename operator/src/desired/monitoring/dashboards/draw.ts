@@ -12,7 +12,10 @@ export function drawing(panel: Panel): { readonly fieldConfig: Json; readonly op
     case "stat":
       return { fieldConfig: fields(panel, "thresholds"), options: STAT };
     case "heatmap":
-      return { fieldConfig: { defaults: { custom: { scaleDistribution: { type: "linear" } } }, overrides: [] }, options: heatmap(panel) };
+      return {
+        fieldConfig: { defaults: { unit: panel.unit, custom: { scaleDistribution: { type: "linear" } } }, overrides: [] },
+        options: heatmap(panel),
+      };
     case "table":
       return {
         fieldConfig: { ...fields(panel, "thresholds", CELLS), overrides: overrides(panel) },

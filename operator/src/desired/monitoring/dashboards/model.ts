@@ -2,7 +2,7 @@
 // added in one place, so that no panel can be without unit or legend. Pure.
 
 /** Units as Grafana names them, and only these: `mps` messages, `reqps` requests, `cps` anything else a second; `short` a count. */
-export type Unit = "short" | "none" | "percentunit" | "s" | "bytes" | "mps" | "reqps" | "cps" | "bool_yes_no";
+export type Unit = "short" | "none" | "percentunit" | "s" | "bytes" | "mps" | "reqps" | "cps";
 
 export type Query = {
   /** PromQL. Variables of the dashboard and `$__rate_interval` are filled in by Grafana (and by the tests). */

@@ -45,7 +45,7 @@ export const changesRow: Row = {
     }),
     line({
       title: "Tenants and Templates",
-      description: "All it looks after.",
+      description: "All it looks after. Ten thousands more than yesterday explain its memory and the length of a restart.",
       unit: "short",
       queries: [{ expr: `sum by (kind) (${of("nexus_operator_objects")})`, legend: "{{kind}}" }],
     }),
