@@ -8,6 +8,7 @@ import { GROUP, KINDS, type Kind } from "../protocol/resources/names.ts";
 import { plainPolicies, policySpec } from "./generate/admission-policy.ts";
 import { chartReadme } from "./generate/chart/readme.ts";
 import { crdTemplate, crdTemplatePath, valuesSchema, valuesYaml } from "./generate/chart/render.ts";
+import { operatorRulesFile } from "./generate/chart/rules.ts";
 import { configReference } from "./generate/config-reference.ts";
 import { crdYaml } from "./generate/crd.ts";
 import { logReference } from "./generate/log-reference.ts";
@@ -33,6 +34,7 @@ export const GENERATED: readonly Generated[] = [
   { path: "operator/deploy/rbac.yaml", render: plainRoles },
   { path: "operator/deploy/admission-policy.yaml", render: plainPolicies },
   ...(["pods", "secrets"] as const).map((name) => ({ path: `charts/nexus/files/policies/${name}.yaml`, render: () => policySpec(name) })),
+  { path: "charts/nexus/files/monitoring/rules.yaml", render: operatorRulesFile },
   ...fixedDashboards().map((one) => ({ path: `charts/nexus/files/dashboards/${one.file}.json`, render: () => dashboardFile(one).text })),
   { path: "charts/nexus/values.yaml", render: valuesYaml },
   { path: "charts/nexus/values.schema.json", render: valuesSchema },

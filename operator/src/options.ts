@@ -1,12 +1,16 @@
 // Why: what an operator process can be told, with defaults, in one place; the environment and flags come in as data. Every
 // complaint names the setting and what would be right.
+
 import { LOG_LEVELS, type LogLevel } from "@nexus/protocol/config.ts";
+import { RUNBOOK_BASE_URL } from "./desired/monitoring/rules/render.ts";
 
 export type OperatorOptions = {
   /** Image of the servers released with this operator. */
   readonly serverImage: string;
   /** Image of a managed Redis or Valkey; undefined: the one released with this operator. */
   readonly redisImage: string | undefined;
+  /** Where the pages about alerts are published; links in alerts and dashboards begin with it. */
+  readonly runbookBaseURL: string;
   /** Empty: all namespaces. Otherwise nothing outside of these is looked at, and no right over the whole cluster is needed. */
   readonly namespaces: readonly string[];
   /** Label selector of NexusClusters, Tenants and Templates; what it leaves out is not looked at. */
@@ -40,6 +44,8 @@ type Sources = { readonly env: Readonly<Record<string, string | undefined>>; rea
 export const DEFAULT_IMAGE = "nexus.dev/nexus:0.1.0";
 
 const DEFAULT_POD_LABELS = "app.kubernetes.io/name=nexus-operator";
+
+const WEB_ADDRESS = /^https?:\/\/[^\s"]+$/;
 
 const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
@@ -75,6 +81,11 @@ export function parseOptions({
     if (!labels) errors.push("--pod-labels: must be name=value, several joined by commas");
     return at === undefined || !labels ? undefined : { namespace: at, labels };
   };
+  const runbooks = (): string => {
+    const url = text("runbook-base-url") ?? RUNBOOK_BASE_URL;
+    if (!WEB_ADDRESS.test(url)) errors.push("--runbook-base-url: must be an address that begins with http:// or https://");
+    return url;
+  };
   const namespaces = (): readonly string[] => {
     const names = [...new Set((text("namespace") ?? "").split(",").map((name) => name.trim()))].filter((name) => name !== "").sort();
     for (const name of names) if (!NAMESPACE.test(name)) errors.push(`--namespace: ${name} is no name of a namespace`);
@@ -89,6 +100,7 @@ export function parseOptions({
   const options: OperatorOptions = {
     serverImage: text("server-image") ?? DEFAULT_IMAGE,
     redisImage: text("redis-image"),
+    runbookBaseURL: runbooks(),
     namespaces: namespaces(),
     selector: text("selector"),
     leaseNamespace: text("lease-namespace"),

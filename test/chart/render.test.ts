@@ -5,6 +5,8 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { dashboardFile } from "@nexus/operator/desired/monitoring/dashboards/render.ts";
 import { fixedDashboards } from "@nexus/operator/desired/monitoring/dashboards/sets.ts";
+import { operatorRules } from "@nexus/operator/desired/monitoring/rules/operator.ts";
+import { RUNBOOK_BASE_URL, renderGroups } from "@nexus/operator/desired/monitoring/rules/render.ts";
 import { rulesFor } from "@nexus/operator/kube/rights.ts";
 import { parseOptions } from "@nexus/operator/options.ts";
 import { parseAllDocuments, stringify } from "yaml";
@@ -42,7 +44,7 @@ const CASES: Readonly<Record<string, { readonly values: object; readonly args?: 
       serviceAccount: { annotations: { "example.com/role": "nexus" } },
       flowControl: { priorityLevel: "workload-low" },
       networkPolicy: { metricsFrom: [{ namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "monitoring" } } }] },
-      monitoring: { labels: { release: "prometheus" }, intervalSeconds: 10 },
+      monitoring: { labels: { release: "prometheus" }, intervalSeconds: 10, runbookBaseURL: "https://wiki.example/nexus/" },
       resources: { requests: { cpu: "1" } },
       priorityClassName: "system-cluster-critical",
       nodeSelector: { "kubernetes.io/os": "linux" },
@@ -203,12 +205,22 @@ test.each([
   ["a scope", { watch: { scope: "Namespaced" } }, "at '/watch/scope': value must be one of 'Cluster', 'ListedNamespaces'"],
   ["a namespace", { watch: { scope: "ListedNamespaces", namespaces: ["Shop"] } }, "at '/watch/namespaces/0': 'Shop' does not match"],
   ["a switch", { admissionPolicy: true }, "at '/admissionPolicy'"],
+  ["runbooks nowhere", { monitoring: { runbookBaseURL: "wiki/nexus" } }, "at '/monitoring/runbookBaseURL'"],
   ["no namespaces", { watch: { scope: "ListedNamespaces" } }, "watch.namespaces must name at least one"],
   ["namespaces for nothing", { watch: { namespaces: ["shop"] } }, "watch.namespaces is only for watch.scope ListedNamespaces"],
   ["a Lease that ends before it is renewed", { leaderElection: { leaseSeconds: 10 } }, "renewSeconds must be less than"],
   ["no account", { serviceAccount: { create: false } }, "serviceAccount.name must name the one to use"],
 ])("wrong values are refused with what is wrong: %s", async (_what, values, words) => {
   await expect(helm.render(values)).rejects.toThrow(words);
+});
+
+test("the rules are those of the operator's code, with this release's job and runbooks", async () => {
+  const rule = async (values: object) =>
+    (await helm.render({ ...WITHOUT_CRDS, ...values }, ...WITH_PROMETHEUS)).find(({ kind }) => kind === "PrometheusRule");
+  const groups = (job: string, runbooks: string) => ({ groups: renderGroups(operatorRules({ job }), runbooks) });
+  expect((await rule({}))?.spec).toEqual(groups("nexus-system/nexus-operator", RUNBOOK_BASE_URL));
+  const named = { fullnameOverride: "blue", monitoring: { runbookBaseURL: "https://wiki.example/nexus/" } };
+  expect((await rule(named))?.spec).toEqual(groups("nexus-system/blue", "https://wiki.example/nexus"));
 });
 
 test("the operator reads every setting that the chart passes on", async () => {

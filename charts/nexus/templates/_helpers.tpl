@@ -87,6 +87,8 @@ seccompProfile:
 - name: NEXUS_OPERATOR_REDIS_IMAGE
   value: {{ . | quote }}
 {{- end }}
+- name: NEXUS_OPERATOR_RUNBOOK_BASE_URL
+  value: {{ .Values.monitoring.runbookBaseURL | quote }}
 - name: NEXUS_OPERATOR_ID
   value: {{ .Values.operatorId | quote }}
 - name: NEXUS_OPERATOR_WORKERS

@@ -17,6 +17,7 @@ export const render = command(
       { name: "--namespace", short: "-n", value: "NAME", about: "Where objects belong that name no namespace (default)." },
       { name: "--server-image", value: "IMAGE", about: `Image of the servers, as the operator's own flag (${DEFAULT_IMAGE}).` },
       { name: "--redis-image", value: "IMAGE", about: "Image of a managed Redis, as the operator's own flag." },
+      { name: "--runbook-base-url", value: "URL", about: "Where the pages about alerts are published, as the operator's own flag." },
       { name: "--operator-id", value: "ID", about: "Id of the operator, as its own flag (default)." },
       { name: "--operator-namespace", value: "NAME", about: "Where the operator runs, for NetworkPolicies (nexus-system)." },
     ],
@@ -33,10 +34,12 @@ export const render = command(
     for (const problem of set.problems) io.err(problemText(problem));
     if (set.problems.length > 0) return 1;
     const redisImage = args.get("--redis-image");
+    const runbookBaseURL = args.get("--runbook-base-url");
     const context = {
       operatorId: args.get("--operator-id") ?? "default",
       defaultImage: args.get("--server-image") ?? DEFAULT_IMAGE,
       ...(redisImage === undefined ? {} : { redisImage }),
+      ...(runbookBaseURL === undefined ? {} : { runbookBaseURL }),
       operatorPods: { namespace: args.get("--operator-namespace") ?? "nexus-system", labels: OPERATOR_LABELS },
     };
     const { objects, notes } = await renderObjects(

@@ -2,6 +2,7 @@
 // from it, so that a default, its type and its description cannot disagree. Data only.
 import { LOG_LEVELS } from "@nexus/protocol/config.ts";
 import { type TSchema, Type } from "@sinclair/typebox";
+import { RUNBOOK_BASE_URL } from "../../../operator/src/desired/monitoring/rules/render.ts";
 
 /** Nothing is required: what is not given has its default. */
 const group = (description: string, properties: Record<string, TSchema>) =>
@@ -103,7 +104,12 @@ export const CHART_VALUES = group("Values of the chart.", {
   }),
   monitoring: group("Prometheus, when prometheus-operator's kinds are served.", {
     podMonitor: byCapability("PodMonitor of the operator."),
-    rules: byCapability("PrometheusRule of the operator: no leader, failing passes, a queue that stands."),
+    rules: byCapability("PrometheusRule with the alerts about the operator, and about what only it knows of every fleet."),
+    runbookBaseURL: text(
+      "Where the pages about alerts (docs/runbooks) are published: links in alerts and dashboards, also in those of every fleet, begin with it.",
+      RUNBOOK_BASE_URL,
+      { pattern: '^https?://[^\\s"]+$' },
+    ),
     dashboards: byCapability("ConfigMap with dashboards for Grafana's sidecar (label `grafana_dashboard`); Auto: with podMonitor's kind."),
     labels: names("Labels by which your Prometheus and Grafana select them."),
     intervalSeconds: whole("Time between scrapes.", 30, 5, 300),

@@ -1,0 +1,23 @@
+// Why: what an operator is told comes from people and charts; what is wrong must be said before anything starts.
+import { expect, test } from "bun:test";
+import { RUNBOOK_BASE_URL } from "@nexus/operator/desired/monitoring/rules/render.ts";
+import { parseOptions } from "@nexus/operator/options.ts";
+
+const runbooks = (value: string | undefined) => {
+  const flags = new Map(value === undefined ? [] : [["--runbook-base-url", value] as const]);
+  return parseOptions({ env: {}, flags });
+};
+
+test("runbooks are where the flag or the environment says, and else where ours are published", () => {
+  expect(runbooks(undefined)).toMatchObject({ ok: true, options: { runbookBaseURL: RUNBOOK_BASE_URL } });
+  expect(runbooks("http://wiki.example/n/")).toMatchObject({ ok: true, options: { runbookBaseURL: "http://wiki.example/n/" } });
+  const env = { NEXUS_OPERATOR_RUNBOOK_BASE_URL: "https://wiki.example" };
+  expect(parseOptions({ env, flags: new Map() })).toMatchObject({ ok: true, options: { runbookBaseURL: "https://wiki.example" } });
+});
+
+test.each(["wiki.example/n", "javascript:alert(1)", 'https://wiki.example/"', "https://wiki example"])(
+  "links that lead nowhere are refused: %s",
+  (url) => {
+    expect(runbooks(url)).toEqual({ ok: false, errors: ["--runbook-base-url: must be an address that begins with http:// or https://"] });
+  },
+);
