@@ -2,15 +2,14 @@
 // complaint names the setting and what would be right.
 
 import { LOG_LEVELS, type LogLevel } from "@nexus/protocol/config.ts";
-import { RUNBOOK_BASE_URL } from "./desired/monitoring/rules/render.ts";
 
 export type OperatorOptions = {
   /** Image of the servers released with this operator. */
   readonly serverImage: string;
   /** Image of a managed Redis or Valkey; undefined: the one released with this operator. */
   readonly redisImage: string | undefined;
-  /** Where the pages about alerts are published; links in alerts and dashboards begin with it. */
-  readonly runbookBaseURL: string;
+  /** Where the pages about alerts are published, if not where ours are; links in alerts and dashboards begin with it. */
+  readonly runbookBaseURL: string | undefined;
   /** Empty: all namespaces. Otherwise nothing outside of these is looked at, and no right over the whole cluster is needed. */
   readonly namespaces: readonly string[];
   /** Label selector of NexusClusters, Tenants and Templates; what it leaves out is not looked at. */
@@ -81,9 +80,10 @@ export function parseOptions({
     if (!labels) errors.push("--pod-labels: must be name=value, several joined by commas");
     return at === undefined || !labels ? undefined : { namespace: at, labels };
   };
-  const runbooks = (): string => {
-    const url = text("runbook-base-url") ?? RUNBOOK_BASE_URL;
-    if (!WEB_ADDRESS.test(url)) errors.push("--runbook-base-url: must be an address that begins with http:// or https://");
+  const runbooks = (): string | undefined => {
+    const url = text("runbook-base-url");
+    if (url !== undefined && !WEB_ADDRESS.test(url))
+      errors.push("--runbook-base-url: must be an address that begins with http:// or https://");
     return url;
   };
   const namespaces = (): readonly string[] => {

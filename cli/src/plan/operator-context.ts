@@ -42,7 +42,7 @@ export async function operatorContext({ api }: Connection, args: Arguments): Pro
     operatorId: options.operatorId,
     defaultImage: options.serverImage,
     ...(options.redisImage === undefined ? {} : { redisImage: options.redisImage }),
-    runbookBaseURL: options.runbookBaseURL,
+    ...(options.runbookBaseURL === undefined ? {} : { runbookBaseURL: options.runbookBaseURL }),
     ...(options.pods ? { operatorPods: options.pods } : {}),
   };
   return {
