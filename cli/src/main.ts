@@ -20,6 +20,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   plan: { about: "Say what applying YAML files would change.", load: async () => (await import("./commands/plan.ts")).plan },
   status: { about: "Show clusters, tenants and what is not Ready.", load: async () => (await import("./commands/status.ts")).status },
   explain: { about: "Say why an object is not Ready, and what to do.", load: async () => (await import("./commands/explain.ts")).explain },
+  doctor: { about: "Check everything an installation needs.", load: async () => (await import("./commands/doctor.ts")).doctor },
   drain: { about: "Empty a server pod, or all of a node's, gently.", load: async () => (await import("./commands/drain.ts")).drain },
   "support-bundle": {
     about: "Collect what an error report needs, without secrets.",

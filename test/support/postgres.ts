@@ -81,7 +81,7 @@ export async function startPostgres({ isDurable = false, settings = [] }: Postgr
   }
 
   function signal(name: "SIGSTOP" | "SIGCONT"): void {
-    if (!child || child.exitCode !== null) return;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
     for (const pid of [child.pid, ...childrenOf(child.pid)]) {
       try {
         process.kill(pid, name);
@@ -92,7 +92,7 @@ export async function startPostgres({ isDurable = false, settings = [] }: Postgr
   }
 
   async function kill(): Promise<void> {
-    if (!child || child.exitCode !== null) return;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
     process.kill(child.pid, "SIGSTOP"); // from now on it forks nobody
     const all = [child.pid, ...childrenOf(child.pid)].map(identify);
     await killAll(all.filter((one) => one !== undefined));
