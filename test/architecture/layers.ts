@@ -32,7 +32,8 @@ const OPERATOR: Readonly<Record<string, number>> = {
   loop: 2,
   kube: 3,
   "check.ts": 4,
-  "main.ts": 4,
+  "leading.ts": 4,
+  "main.ts": 5,
 };
 const RANKS: Readonly<Record<string, Readonly<Record<string, number>>>> = { server: SERVER, operator: OPERATOR };
 /** Which other products a product may import. */

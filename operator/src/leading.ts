@@ -1,0 +1,194 @@
+// Why: what only a leader runs: passes, pushes, events, and what is read of the pods. It is made when the Lease is ours, because a
+// standby must write nothing, and ends before the Lease is given back.
+import { clusterKeyOf, type World } from "./desired/acceptance.ts";
+import { createAdminClient } from "./kube/admin-client.ts";
+import { createApplier } from "./kube/apply.ts";
+import * as certificates from "./kube/certificates.ts";
+import { ContestTracker } from "./kube/contest.ts";
+import { createEventRecorder } from "./kube/events.ts";
+import { logPush, type OperatorLog } from "./kube/log.ts";
+import { controllerOf, type OperatorMetrics } from "./kube/metrics.ts";
+import { createKubeApi } from "./kube/resource.ts";
+import { createSchemas, readSchema } from "./kube/schemas.ts";
+import { watchServedCrds } from "./kube/served-crds.ts";
+import { createStatusWriter } from "./kube/status.ts";
+import { createTemplateReader } from "./kube/template-reader.ts";
+import type { Transport } from "./kube/transport.ts";
+import type { Watches } from "./kube/watches.ts";
+import { AccessGrace } from "./loop/access-grace.ts";
+import type { Breakers } from "./loop/breaker.ts";
+import type { Clock, Random } from "./loop/clock.ts";
+import { SeriesReader } from "./loop/cluster-series.ts";
+import { Configurations } from "./loop/configuration.ts";
+import { Controller, type WorkKey, workKey } from "./loop/controller.ts";
+import { LiveTimes } from "./loop/live-times.ts";
+import { NewestObjects } from "./loop/newest.ts";
+import { createPasses } from "./loop/passes.ts";
+import type { Capabilities, Leadership } from "./loop/ports.ts";
+import { createPusher } from "./loop/pusher.ts";
+import { PRIORITY, type WorkQueue } from "./loop/queue.ts";
+import { Loads } from "./loop/scaling/loads.ts";
+import { Scaling } from "./loop/scaling/memory.ts";
+import { SecretSource } from "./loop/secret-source.ts";
+import type { TemplateBodies } from "./loop/template-bodies.ts";
+import { TombstonePass } from "./loop/tombstone-pass.ts";
+import { tombstoneKey } from "./loop/tombstones.ts";
+import { worldOf } from "./loop/views.ts";
+import type { WatchScope } from "./loop/watch-scope.ts";
+import type { OperatorOptions } from "./options.ts";
+import { few } from "./status/conditions.ts";
+
+/** What runs in every replica, and what a leader needs of it. */
+export type LeadingDeps = {
+  readonly options: OperatorOptions;
+  readonly userAgent: string;
+  readonly transport: Transport;
+  readonly watches: Watches;
+  readonly bodies: TemplateBodies;
+  readonly scope: WatchScope;
+  readonly capabilities: Capabilities;
+  readonly queue: WorkQueue<WorkKey>;
+  readonly breakers: Breakers;
+  readonly leadership: Leadership;
+  readonly metrics: OperatorMetrics;
+  readonly log: OperatorLog;
+  readonly clock: Clock;
+  readonly random: Random;
+};
+
+export type Leading = {
+  readonly controller: Controller;
+  /** What is known of every cluster now. */
+  readonly series: SeriesReader;
+  /** Resolves when no pass, push or event is under way. */
+  stop(): Promise<void>;
+};
+
+/** Begins at once. */
+export function startLeading(deps: LeadingDeps): Leading {
+  const { options, userAgent, transport, watches, bodies, scope, capabilities, queue, breakers, leadership, metrics, log, clock, random } =
+    deps;
+  const { views } = watches;
+  const api = createKubeApi({ transport, fence: leadership });
+  const contests = new ContestTracker(clock);
+  const applier = createApplier({ api, contests, metrics: metrics.apply });
+  const secrets = new SecretSource({ api, stores: [views.ownSecrets, views.watchedSecrets], clock });
+  const onError = (error: unknown) => log.warn("boot.failed", { error });
+  const events = createEventRecorder({
+    api,
+    clock,
+    controller: "nexus.dev/operator",
+    instance: options.identity,
+    onError: (error) => log.warn("event.failed", { error }),
+  });
+  const tellReset = (key: string, pod: string) => {
+    const regarding = views.clusters.get(key);
+    const note = `${pod} had heard a later leader than there can be: etcd was restored; it takes the configuration of this one`;
+    if (regarding) events.record({ regarding, type: "Warning", reason: "TermsWentBack", action: "Pushing", note });
+  };
+  const pusher = createPusher({
+    admin: createAdminClient({ userAgent }),
+    leadership,
+    clock,
+    random,
+    onChange: (cluster, entryKeys) => loop.onPushChange(cluster, entryKeys),
+    onLog: (event, fields) => {
+      metrics.pushEvent(event);
+      if (event === "push.reset") tellReset(String(fields.cluster), String(fields.pod));
+      logPush(log, event, fields);
+    },
+    onPushed: metrics.pushed,
+  });
+  const grace = new AccessGrace({
+    ...{ clock, wallMs: () => clock.wallMs() },
+    isLive: ({ clusterKey, entryKey, uid }) => pusher.book(clusterKey).mark(entryKey)?.uid === uid,
+    onChange: ({ kind, key, clusterKey, entryKey }) => {
+      configurations.known(clusterKey)?.look(entryKey);
+      queue.add(workKey("config", clusterKey));
+      queue.add(workKey(kind, key), PRIORITY.resync);
+    },
+  });
+  const world: World = {
+    ...worldOf(views),
+    mayStay: grace.mayStay,
+    isPurging: (clusterKey, tenantId) => pusher.book(clusterKey).mark(tombstoneKey(tenantId)) !== undefined,
+  };
+  const tombstones = new TombstonePass({
+    ...{ views, api, pusher, events, clock, onError, wallMs: () => clock.wallMs() },
+    isWatched: (namespace) => watches.scopes.some((scope) => scope.namespace === undefined || scope.namespace === namespace),
+  });
+  const loads = new Loads({
+    admin: createAdminClient({ userAgent }),
+    ...{ leadership, clock, intervalMs: options.scalingSeconds * 1000 },
+    onRound: (cluster) => queue.add(workKey("cluster", cluster), PRIORITY.resync),
+  });
+  const scaling = new Scaling(clock, loads);
+  const newest = new NewestObjects(clock);
+  const configurations = new Configurations({
+    ...{ views, world, secrets, bodies, clock, book: (cluster) => pusher.book(cluster) },
+    mustPurge: (cluster, tenantId, heir) => tombstones.mustPurge(cluster, tenantId, heir),
+  });
+  const passes = createPasses({
+    ...{ api, applier, contests, secrets, views, capabilities, events, certificates, world, pusher, leadership, clock, random, onError },
+    ...{ grace, tombstones, newest, scope, scaling, schemas: createSchemas(transport, clock) },
+    context: {
+      operatorId: options.operatorId,
+      defaultImage: options.serverImage,
+      ...(options.redisImage === undefined ? {} : { redisImage: options.redisImage }),
+      ...(options.runbookBaseURL === undefined ? {} : { runbookBaseURL: options.runbookBaseURL }),
+      ...(options.pods ? { operatorPods: options.pods } : {}),
+    },
+    wallMs: () => clock.wallMs(),
+    configurations,
+    content: createTemplateReader({ transport, api, scopes: watches.scopes, count: () => views.templates.size }),
+    statuses: createStatusWriter(api, { metrics: metrics.status, clock }),
+    wakeCluster: (cluster) => queue.addAfter(workKey("cluster", cluster), 250),
+    wakeConfig: (cluster) => queue.add(workKey("config", cluster)),
+    wakeObject: (wake, hasPods) => loop.onWake(wake, hasPods),
+    recompile: (tenant) => {
+      configurations.onTenant(tenant);
+      queue.add(workKey("config", clusterKeyOf(tenant)));
+    },
+  });
+  const live = new LiveTimes({
+    clock,
+    mark: (cluster, entryKey) => pusher.book(cluster).mark(entryKey),
+    hasReadyPods: (cluster) => pusher.hasReadyPods(cluster),
+    observe: metrics.live,
+  });
+  const loop = new Controller({
+    ...{ queue, views, secrets, passes, newest, configurations, breakers, live },
+    workers: options.workers,
+    onOutcome: (key, outcome) => metrics.reconciled(controllerOf(key), outcome),
+    onFailure: (key, error, retryInMs) => log.warn("reconcile.failed", { object: key, error, retryInMs }),
+  });
+  const crds = watchServedCrds({
+    read: (kind) => readSchema(transport, kind),
+    clock,
+    onChange({ kind, missing }) {
+      metrics.missingFields(kind, missing.length);
+      if (missing.length === 0) return;
+      log.warn("crd.outdated", { kind, missing: missing.slice(0, 16), count: missing.length });
+      const fields = few(missing, 8);
+      const note = `the CRD of ${kind} is older than this operator: the API server drops ${fields}. Apply the CRDs of this release`;
+      for (const regarding of views.clusters.list())
+        events.record({ regarding, type: "Warning", reason: "CrdOutdated", action: "Checking", note });
+    },
+  });
+  const running = loop.run();
+  return {
+    controller: loop,
+    series: new SeriesReader({ views, pusher, secret: (namespace, name) => secrets.known(namespace, name) }),
+    stop: async () => {
+      crds.stop();
+      passes.stop();
+      breakers.stop();
+      grace.stop();
+      scaling.stop();
+      await pusher.stop();
+      await queue.shutDown();
+      await running;
+      await events.flush();
+    },
+  };
+}
