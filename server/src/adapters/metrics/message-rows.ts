@@ -54,12 +54,12 @@ export const MESSAGE_ROWS = {
   nexus_http_requests_total: {
     type: "counter",
     help: "Answered requests on the public port.",
-    labels: { operation: "operations of the REST reference, and other", status: "HTTP status codes we answer with" },
+    labels: { operation: "operation ids of the REST reference", status: "HTTP status codes we answer with" },
   },
   nexus_http_request_duration_seconds: {
     type: "histogram",
     help: "From a request's arrival to its answer.",
-    labels: { operation: "operations of the REST reference, and other" },
+    labels: { operation: "operation ids of the REST reference" },
     buckets: LATENCY,
   },
 } as const satisfies Record<string, ServerMetricRow>;
