@@ -43,7 +43,8 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   server: ["protocol", "tracing"],
   operator: ["protocol", "tracing"],
   client: ["protocol"],
-  cli: ["protocol", "tracing", "server", "operator", "client"],
+  cli: ["protocol", "tracing", "server", "operator", "client", "examples"],
+  examples: [], // texts that `nexus init` writes
 };
 
 export function layerOf(path: string): Layer | undefined {
