@@ -15,6 +15,7 @@ import { METRICS, RUNTIME_METRICS } from "@nexus/server/adapters/metrics-table.t
 import { SERVER_EVENTS } from "@nexus/server/core/log-events.ts";
 import { Glob } from "bun";
 
+import { ALERT_CASES } from "../../../test/monitoring/rules/cases/index.ts";
 import type { Metric } from "./catalogue.ts";
 import type { Pages } from "./links.ts";
 import { FULL, LEAN, MANAGED } from "./samples.ts";
@@ -69,7 +70,7 @@ export async function loadWorld(root: string): Promise<World> {
         routing: { labels: ["nexus_namespace", "nexus_cluster"], always: false },
       },
     ],
-    cases: [],
+    cases: ALERT_CASES,
     dashboards: [...fixedDashboards(), ...[FULL, LEAN, MANAGED].flatMap(clusterDashboards)],
     pages: await readPages(root),
     exists: (path) => existsSync(join(root, path)),
