@@ -32,15 +32,19 @@ export type TcpProxy = AsyncDisposable & {
 };
 
 /** `mark`: a word; connections whose client has said it (in any case) are those that `mute` means. */
-export type TcpProxyOptions = { readonly mark?: string };
+export type TcpProxyOptions = {
+  readonly mark?: string;
+  /** Default: a free port of 127.0.0.1. */
+  readonly listen?: { readonly host: string; readonly port: number };
+};
 
 type Pair = readonly [Socket, Socket];
 type Delay = { readonly ms: number; readonly jitterMs: number };
 
-/** Listens on a free loopback port and connects each connection to `target`. */
+/** Listens on a loopback port and connects each connection to `target`. */
 export async function startTcpProxy(
   target: { readonly host: string; readonly port: number },
-  { mark }: TcpProxyOptions = {},
+  { mark, listen = { host: "127.0.0.1", port: 0 } }: TcpProxyOptions = {},
 ): Promise<TcpProxy> {
   const pairs = new Set<Pair>();
   const marked = new WeakSet<Socket>();
@@ -77,7 +81,7 @@ export async function startTcpProxy(
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
+    server.listen(listen.port, listen.host, resolve);
   });
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("the proxy has no port");
