@@ -47,6 +47,9 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   examples: [], // texts that `nexus init` writes
 };
 
+/** Folders of the root that the program is made of. */
+export const PRODUCTS: readonly string[] = Object.keys(MAY);
+
 export function layerOf(path: string): Layer | undefined {
   const [product = "", next = "", third = ""] = path.split("/");
   if (!(product in MAY)) return undefined;

@@ -2,6 +2,7 @@
 // an old Bun would show only on a user's machine.
 import { expect, test } from "bun:test";
 import { join } from "node:path";
+import { PRODUCTS } from "../architecture/layers.ts";
 
 const root = join(import.meta.dir, "../..");
 const text = (path: string) => Bun.file(join(root, path)).text();
@@ -19,8 +20,8 @@ test("the Dockerfile and its context know every workspace", async () => {
   const [dockerfile, ignored] = [await text("Dockerfile"), await text(".dockerignore")];
   for (const workspace of workspaces) {
     expect(dockerfile).toContain(`COPY ${workspace}/package.json ${workspace}/`);
-    expect(ignored.split("\n")).toContain(`!${workspace}`);
   }
+  for (const folder of [...workspaces, ...PRODUCTS]) expect(ignored.split("\n")).toContain(`!${folder}`);
 });
 
 test("the Dockerfile's image runs as the same user as ours, without a shell", async () => {
