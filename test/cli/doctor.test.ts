@@ -10,13 +10,17 @@ import { type Check, checkLine, clockCheck, fail, hasFailed, ok, skip, summaryOf
 import { bundleCheck } from "@nexus/cli/doctor/fleet.ts";
 import { nameChecks } from "@nexus/cli/doctor/names.ts";
 import { type OperatorDeployment, operatorSettings, readyCheck, versionCheck } from "@nexus/cli/doctor/operator.ts";
-import { ageCheck, sampleOf } from "@nexus/cli/doctor/pods.ts";
+import { ageCheck, podChecks, sampleOf } from "@nexus/cli/doctor/pods.ts";
 import { factChecks } from "@nexus/cli/doctor/postgres.ts";
 import { COMMANDS, TRIGGER_COMMANDS } from "@nexus/cli/doctor/redis-commands.ts";
 import { factsOf, layoutCheck, memoryCheck, persistenceCheck, replicationCheck } from "@nexus/cli/doctor/redis-facts.ts";
 import { certificateCheck, fileCheck } from "@nexus/cli/doctor/secret-files.ts";
 import { checkSettings, redisFromUrl } from "@nexus/cli/doctor/settings.ts";
+import type { Connection } from "@nexus/cli/kube/connect.ts";
 import { asResource } from "@nexus/cli/kube/objects.ts";
+import { createKubeApi } from "@nexus/operator/kube/resource.ts";
+import type { Transport } from "@nexus/operator/kube/transport.ts";
+import { KubeError } from "@nexus/operator/loop/kube-error.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { createAuthority } from "../support/cluster/pki.ts";
 import { cluster } from "../support/resources.ts";
@@ -264,4 +268,42 @@ test("pods that do not have the configuration", () => {
     return bundleCheck(asResource<NexusCluster>(object)).outcome;
   };
   expect([of(2), of(1), of()]).toEqual(["ok", "warn", "fail"]);
+});
+
+describe("a pod that is asked through the API server", () => {
+  const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "live-server-a", namespace: "shop" } };
+  const asked: string[] = [];
+  const connection = (answer: { readonly metrics?: string; readonly dateMs?: number; readonly error?: KubeError }): Connection => {
+    const transport: Transport = {
+      async request({ path }) {
+        asked.push(path);
+        if (answer.error) throw answer.error;
+        return { status: 200, body: {}, ...(answer.dateMs === undefined ? {} : { dateMs: answer.dateMs }) };
+      },
+      async stream({ path }, onLine) {
+        asked.push(path);
+        if (answer.error) throw answer.error;
+        for (const line of (answer.metrics ?? "").split("\n")) onLine(line);
+      },
+    };
+    return { transport, api: createKubeApi({ transport }), namespace: "shop", server: "https://api" };
+  };
+  const NOW = Date.UTC(2030, 0, 1);
+  const look = (answer: Parameters<typeof connection>[0]) => podChecks(connection(answer), pod, () => NOW);
+
+  test("says how old its configuration is and what time it has", async () => {
+    const well = await look({ metrics: "nexus_bundle_age_seconds 3", dateMs: NOW });
+    expect(well.map(({ what, outcome }) => `${what} ${outcome}`)).toEqual([
+      "Pod shop/live-server-a configuration ok",
+      "Pod shop/live-server-a clock ok",
+    ]);
+    expect(asked).toContain("/api/v1/namespaces/shop/pods/live-server-a:9090/proxy/metrics");
+    expect(outcomes(...(await look({ metrics: "nexus_bundle_age_seconds 900", dateMs: NOW - 60_000 })))).toEqual(["fail", "fail"]);
+  });
+
+  test("is left out where it may not be asked, and is to look at where it does not answer", async () => {
+    const error = (status: number) => new KubeError({ status, reason: "x", message: "no" });
+    expect(outcomes(...(await look({ error: error(403) })))).toEqual(["skip"]);
+    expect(outcomes(...(await look({ error: error(503) })))).toEqual(["warn"]);
+  });
 });
