@@ -297,7 +297,7 @@ describe("a pod that is asked through the API server", () => {
       "Pod shop/live-server-a configuration ok",
       "Pod shop/live-server-a clock ok",
     ]);
-    expect(asked).toContain("/api/v1/namespaces/shop/pods/live-server-a:9090/proxy/metrics");
+    expect(asked).toContain("/api/v1/namespaces/shop/pods/live-server-a%3A9090/proxy/metrics");
     expect(outcomes(...(await look({ metrics: "nexus_bundle_age_seconds 900", dateMs: NOW - 60_000 })))).toEqual(["fail", "fail"]);
   });
 
