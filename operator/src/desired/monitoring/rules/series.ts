@@ -28,5 +28,5 @@ export const gained = (by: string, series: string, window: string): string => `s
 export const quantile = (q: number, by: string, buckets: string, window: string): string =>
   `histogram_quantile(${q}, sum by (${by}, le) (rate(${buckets}[${window}])))`;
 
-/** A decimal without what binary fractions add: 0.0144, not 0.014400000000000001. */
-export const decimal = (value: number): string => String(Number(value.toPrecision(12)));
+/** A decimal without what binary fractions add: 0.0144, not 0.014400000000000001. To nine places; finer than any share in a spec. */
+export const decimal = (value: number): string => String(Number(value.toFixed(9)));
