@@ -66,6 +66,8 @@ export const OPERATOR_METRICS = {
     labels: KIND,
   },
 
+  nexus_operator_watched_objects: { type: "gauge", help: "Objects that are kept in memory.", labels: KIND },
+
   controller_runtime_reconcile_total: {
     type: "counter",
     help: "Passes that ended.",
@@ -165,6 +167,31 @@ export const OPERATOR_METRICS = {
   nexus_operator_cluster_oldest_push_seconds: {
     type: "gauge",
     help: "Age of the oldest change that some ready pod has not acknowledged; 0 when all have everything.",
+    labels: CLUSTER,
+  },
+  nexus_operator_cluster_reconciled_timestamp_seconds: {
+    type: "gauge",
+    help: "Unix time at which a pass over a cluster went well last; every minute is usual, none comes while it is paused.",
+    labels: CLUSTER,
+  },
+  nexus_operator_cluster_held_back: {
+    type: "gauge",
+    help: "1 while a cluster failed so often in a row that it is worked on rarely.",
+    labels: CLUSTER,
+  },
+  nexus_operator_boot_copy_oldest_seconds: {
+    type: "gauge",
+    help: "Age of the oldest change that the Secrets pods boot with do not hold; a minute is usual, 0 when they hold all they can.",
+    labels: CLUSTER,
+  },
+  nexus_operator_boot_copy_left_entries: {
+    type: "gauge",
+    help: "Entries that do not fit into the Secrets pods boot with: without an operator a new pod does not have them.",
+    labels: CLUSTER,
+  },
+  nexus_operator_purges_pending: {
+    type: "gauge",
+    help: "Deleted tenants of which no server has said yet that their data are purged.",
     labels: CLUSTER,
   },
   nexus_operator_certificate_expiry_timestamp_seconds: {

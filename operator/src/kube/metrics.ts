@@ -27,6 +27,7 @@ export type OperatorFacts = {
   readonly underWay: () => Iterable<{ readonly controller: Controller; readonly forMs: number }>;
   /** By kind. */
   readonly heardMs: () => ReadonlyMap<string, number>;
+  readonly watched: () => ReadonlyMap<string, number>;
   /** Undefined while not leading. */
   readonly renewedMs: () => number | undefined;
   /** Undefined while not leading. */
@@ -157,6 +158,7 @@ function scraper(table: OperatorTable, facts: OperatorFacts): () => void {
   const leading = gauge("leader_election_master_status");
   const renewed = gauge("nexus_operator_lead_renewed_timestamp_seconds");
   const heard = gauge("nexus_operator_watch_heard_timestamp_seconds");
+  const watched = gauge("nexus_operator_watched_objects");
   const active = gauge("controller_runtime_active_workers");
   const places = gauge("controller_runtime_max_concurrent_reconciles");
   const unfinished = gauge("workqueue_unfinished_work_seconds");
@@ -169,6 +171,7 @@ function scraper(table: OperatorTable, facts: OperatorFacts): () => void {
     if (renewedMs === undefined) renewed.clear();
     else renewed.set({}, renewedMs / 1000);
     for (const [kind, ms] of facts.heardMs()) heard.set({ kind }, ms / 1000);
+    for (const [kind, objects] of facts.watched()) watched.set({ kind }, objects);
     const passes = [...facts.underWay()];
     for (const controller of CONTROLLERS) active.set({ controller }, passes.filter((pass) => pass.controller === controller).length);
     unfinished.set(QUEUE, passes.reduce((sum, { forMs }) => sum + forMs, 0) / 1000);

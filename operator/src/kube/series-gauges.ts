@@ -12,9 +12,17 @@ export function showSeries({ gauge }: OperatorTable): (all: AllSeries | undefine
   const bounds = gauge("nexus_operator_cluster_replicas_bound");
   const oldestPush = gauge("nexus_operator_cluster_oldest_push_seconds");
   const certificate = gauge("nexus_operator_certificate_expiry_timestamp_seconds");
+  const reconciled = gauge("nexus_operator_cluster_reconciled_timestamp_seconds");
+  const heldBack = gauge("nexus_operator_cluster_held_back");
+  const bootAge = gauge("nexus_operator_boot_copy_oldest_seconds");
+  const bootLeft = gauge("nexus_operator_boot_copy_left_entries");
+  const purges = gauge("nexus_operator_purges_pending");
   const paused = gauge("nexus_operator_rollout_paused");
   const upgrade = gauge("nexus_operator_upgrade_pending");
-  const each = [count, unlabelled, objects, condition, pods, bounds, oldestPush, certificate, paused, upgrade];
+  const each = [
+    ...[count, unlabelled, objects, condition, pods, bounds, oldestPush, certificate],
+    ...[reconciled, heldBack, bootAge, bootLeft, purges, paused, upgrade],
+  ];
 
   return (all) => {
     for (const one of each) one.clear();
@@ -32,6 +40,13 @@ export function showSeries({ gauge }: OperatorTable): (all: AllSeries | undefine
       if (one.bounds) for (const bound of ["min", "max"] as const) bounds.set({ ...cluster, bound }, one.bounds[bound]);
       oldestPush.set(cluster, one.oldestPushSeconds);
       for (const { which, expiry } of one.certificates) certificate.set({ ...cluster, certificate: which }, expiry);
+      if (one.reconciledMs !== undefined) reconciled.set(cluster, one.reconciledMs / 1000);
+      heldBack.set(cluster, Number(one.isHeldBack));
+      if (one.boot) {
+        bootAge.set(cluster, one.boot.behindSeconds);
+        bootLeft.set(cluster, one.boot.left);
+      }
+      purges.set(cluster, one.purges);
       paused.set(cluster, Number(one.isRolloutPaused));
       upgrade.set(cluster, Number(one.isUpgradePending));
     }

@@ -52,6 +52,8 @@ export type Watches = {
   readonly synced: Promise<boolean>;
   /** When each kind was heard of last, wall clock in milliseconds: of all that watch it, the one that heard nothing for longest. */
   heardMs(): ReadonlyMap<string, number>;
+  /** How many objects of each kind are kept. */
+  counts(): ReadonlyMap<string, number>;
   /** Where our kinds are watched. */
   readonly scopes: readonly Scope[];
   /** From now on our children of an optional kind are watched; nothing when they are already. */
@@ -127,7 +129,7 @@ export function startWatches({ transport, scope, handlers, bodies, onError, metr
     return joined(store, parts);
   };
   const keep = <T>(kind: Kind, reflector: Reflector<T>): Reflector<T> => {
-    running.set(reflector as unknown as Reflector<never>, kind); // its store is not looked at from there
+    running.set(reflector as unknown as Reflector<never>, kind); // what its store holds is not looked at from there
     return reflector;
   };
   const startStore = <T>(options: StartOptions<T>, labelSelector?: string) => keep(options.kind, start<T>(options, labelSelector)).store;
@@ -225,6 +227,11 @@ export function startWatches({ transport, scope, handlers, bodies, onError, metr
         if (ms !== undefined) heard.set(kind, Math.min(ms, heard.get(kind) ?? ms));
       }
       return heard;
+    },
+    counts: () => {
+      const counts = new Map<string, number>();
+      for (const [{ store }, { kind }] of running) counts.set(kind, (counts.get(kind) ?? 0) + store.size);
+      return counts;
     },
     stop: async () => {
       await Promise.all([...running.keys()].map((reflector) => reflector.stop()));

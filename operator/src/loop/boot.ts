@@ -31,6 +31,8 @@ export type BootState = {
   readonly isWritten: boolean;
   /** Entries that did not fit: they are pushed only. */
   readonly left: number;
+  /** Age of the oldest change that no Secret holds, in milliseconds; 0 when they hold all they can. */
+  readonly behindMs: number;
   /** Why the last write failed, or whose Secret has our name. */
   readonly problem: string | undefined;
 };
@@ -194,8 +196,11 @@ export class BootCopy {
   }
 
   state(): BootState {
+    const nowMs = this.#options.clock.monotonicMs();
+    const waiting = this.#slots.flatMap(({ dirtySinceMs }) => dirtySinceMs ?? []);
     return {
-      isWritten: this.#slots.every((slot) => slot.dirtySinceMs === undefined),
+      isWritten: waiting.length === 0,
+      behindMs: waiting.length === 0 ? 0 : nowMs - Math.min(...waiting),
       left: this.#slots.reduce((sum, slot) => sum + slot.left, 0),
       problem: this.#problem,
     };

@@ -41,6 +41,12 @@ export class Breakers {
     return state?.isProbing ? 1 : this.#options.most;
   }
 
+  /** It failed so often in a row that it is worked on rarely for now. */
+  isHeldBack(cluster: string): boolean {
+    const state = this.#states.get(cluster);
+    return state !== undefined && isOpen(state);
+  }
+
   succeeded(cluster: string): void {
     const state = this.#states.get(cluster);
     if (!state) return;
@@ -79,11 +85,13 @@ export class Breakers {
 
   #changed(): void {
     let open = 0;
-    for (const { cancel, isProbing } of this.#states.values()) if (cancel || isProbing) open++;
+    for (const state of this.#states.values()) if (isOpen(state)) open++;
     this.#options.gauge?.(open);
     this.#options.onChange();
   }
 }
+
+const isOpen = ({ cancel, isProbing }: State): boolean => cancel !== undefined || isProbing;
 
 /** No answer, too many requests, a server that fails, a conflict with a newer state: the next try may go well. */
 const isNobodysFault = (error: unknown): boolean =>

@@ -6,6 +6,7 @@ import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { keyOfObject, namespaceOf } from "../desired/acceptance.ts";
 import { childNames } from "../desired/names.ts";
 import { listenerTlsSecret } from "../desired/pods/listener-tls.ts";
+import type { BootState } from "./boot.ts";
 import type { Pusher } from "./pusher.ts";
 import type { SecretObject } from "./secret-source.ts";
 import type { Views } from "./views.ts";
@@ -43,6 +44,13 @@ export type ClusterSeries = {
   readonly oldestPushSeconds: number;
   /** Unix seconds; 0: there, but it cannot be read. Those that are not there are left out. */
   readonly certificates: readonly { readonly which: ShownCertificate; readonly expiry: number }[];
+  /** Undefined before anything is known of the boot copy. */
+  readonly boot: { readonly behindSeconds: number; readonly left: number } | undefined;
+  /** Deleted tenants whose data are not known to be gone. */
+  readonly purges: number;
+  /** Wall clock, milliseconds: when a pass over it went well last; undefined before the first. */
+  readonly reconciledMs: number | undefined;
+  readonly isHeldBack: boolean;
   readonly isRolloutPaused: boolean;
   readonly isUpgradePending: boolean;
 };
@@ -59,15 +67,28 @@ export type SeriesDeps = {
   readonly pusher: Pick<Pusher, "progress">;
   /** A Secret as far as it is known now; nothing is read for this. */
   readonly secret: (namespace: string, name: string) => SecretObject | undefined;
+  /** What other parts know of a cluster, by `namespace/name`. */
+  readonly boot: (cluster: string) => Pick<BootState, "behindMs" | "left"> | undefined;
+  readonly purges: (cluster: string) => number;
+  readonly isHeldBack: (cluster: string) => boolean;
+  readonly wallMs: () => number;
 };
 
 export class SeriesReader {
   readonly #deps: SeriesDeps;
   /** What was read from a certificate, by its text: reading one costs more than everything else here. */
   #expiries = new Map<string, number>();
+  readonly #reconciled = new Map<string, number>();
 
   constructor(deps: SeriesDeps) {
     this.#deps = deps;
+  }
+
+  /** A pass over a cluster (or one that is gone) went well. */
+  reconciled(key: string): void {
+    const { views, wallMs } = this.#deps;
+    if (views.clusters.get(key)) this.#reconciled.set(key, wallMs());
+    else this.#reconciled.delete(key);
   }
 
   /** `most`: how many clusters are shown. */
@@ -89,11 +110,13 @@ export class SeriesReader {
   }
 
   #of(cluster: NexusCluster, before: ReadonlyMap<string, number>): ClusterSeries {
-    const { views, pusher } = this.#deps;
+    const { views, pusher, purges, isHeldBack } = this.#deps;
+    const key = keyOfObject(cluster);
+    const boot = this.#deps.boot(key);
     const { name } = cluster.metadata;
     const namespace = namespaceOf(cluster);
     const deployment = views.deployments.get(`${namespace}/${childNames(name).server}`);
-    const { podsSynced, oldestSeconds } = pusher.progress(keyOfObject(cluster));
+    const { podsSynced, oldestSeconds } = pusher.progress(key);
     const { autoscaling } = cluster.spec;
     return {
       namespace,
@@ -107,6 +130,10 @@ export class SeriesReader {
       bounds: autoscaling && { min: autoscaling.minReplicas, max: autoscaling.maxReplicas },
       oldestPushSeconds: oldestSeconds,
       certificates: this.#certificates(cluster, before),
+      boot: boot && { behindSeconds: boot.behindMs / 1000, left: boot.left },
+      purges: purges(key),
+      reconciledMs: this.#reconciled.get(key),
+      isHeldBack: isHeldBack(key),
       isRolloutPaused: deployment?.spec.paused === true,
       isUpgradePending: cluster.status?.pendingRollout !== undefined,
     };

@@ -2,6 +2,7 @@
 // queue's to repeat; a pass that failed still says so in the status.
 import type { KubeObject } from "../plan/object.ts";
 import { AttachedPass, type AttachedPassDeps } from "./attached-pass.ts";
+import type { BootState } from "./boot.ts";
 import { ClusterPass, type ClusterPassDeps } from "./cluster-pass.ts";
 import { ConfigPass, type ConfigPassDeps } from "./config-pass.ts";
 import type { Outcome } from "./workers.ts";
@@ -13,6 +14,8 @@ export interface Passes {
   template(key: string): Promise<Outcome>;
   /** Something happened to a boot Secret: written by us, edited, or gone. */
   bootSecret(secret: KubeObject, isGone: boolean): void;
+  /** Undefined before a cluster's first `config` pass. */
+  boot(clusterKey: string): BootState | undefined;
   stop(): void;
 }
 
@@ -31,6 +34,7 @@ export function createPasses(deps: PassDeps): Passes {
     tenant: (key) => attached.tenant(key),
     template: (key) => attached.template(key),
     bootSecret: (secret, isGone) => config.bootSecret(secret, isGone),
+    boot: (key) => config.boot(key),
     stop: () => config.stop(),
   };
 }

@@ -66,6 +66,11 @@ export class TombstonePass {
     return this.#of(clusterKey).againMs();
   }
 
+  /** Deleted tenants of which no server has said that their data are gone. */
+  pending(clusterKey: string): number {
+    return this.#clusters.get(clusterKey)?.size ?? 0;
+  }
+
   forget(clusterKey: string): void {
     this.#clusters.delete(clusterKey);
   }

@@ -13,12 +13,14 @@ const conditions: ClusterSeries["conditions"] = {
 };
 const one: ClusterSeries = {
   ...{ namespace: "shop", name: "main", conditions, pods: { wanted: 3, ready: 2, synced: 1 }, bounds: { min: 2, max: 9 } },
+  ...{ boot: { behindSeconds: 3, left: 7 }, purges: 2, reconciledMs: 1_700_000_000_750, isHeldBack: true },
   ...{ oldestPushSeconds: 4.5, certificates: [{ which: "admin", expiry: 1_800_000_000 }], isRolloutPaused: true, isUpgradePending: false },
 };
 const all: AllSeries = { clusters: [one], count: 3, objects: [{ kind: "Tenant", ready: 5, notReady: 1 }] };
 const standby: OperatorFacts = {
   ...{ isLeading: () => false, workers: 8, underWay: () => [], renewedMs: () => undefined, series: () => undefined },
   heardMs: () => new Map([["Pod", 1_700_000_000_500]]),
+  watched: () => new Map([["Pod", 12]]),
 };
 const leader = (series: () => AllSeries | undefined): OperatorFacts => ({
   ...standby,
@@ -79,6 +81,12 @@ test("shows what is known of clusters where it leads, and ends a cluster's serie
   expect(seen.value("nexus_operator_cluster_oldest_push_seconds", cluster)).toBe(4.5);
   expect(seen.value("nexus_operator_certificate_expiry_timestamp_seconds", { ...cluster, certificate: "admin" })).toBe(1_800_000_000);
   expect(seen.value("nexus_operator_rollout_paused", cluster)).toBe(1);
+  expect(seen.value("nexus_operator_boot_copy_oldest_seconds", cluster)).toBe(3);
+  expect(seen.value("nexus_operator_boot_copy_left_entries", cluster)).toBe(7);
+  expect(seen.value("nexus_operator_purges_pending", cluster)).toBe(2);
+  expect(seen.value("nexus_operator_cluster_reconciled_timestamp_seconds", cluster)).toBe(1_700_000_000.75);
+  expect(seen.value("nexus_operator_cluster_held_back", cluster)).toBe(1);
+  expect(seen.value("nexus_operator_watched_objects", { kind: "Pod" })).toBe(12);
   expect(seen.value("nexus_operator_objects", { kind: "Tenant", state: "not_ready" })).toBe(1);
   expect(seen.value("controller_runtime_active_workers", { controller: "cluster" })).toBe(2);
   expect(seen.value("workqueue_unfinished_work_seconds")).toBe(2);
@@ -96,7 +104,9 @@ test("a standby shows nothing of clusters, so that sums over replicas are right"
   expect(seen.value("leader_election_master_status")).toBe(0);
   expect(seen.value("nexus_operator_lead_renewed_timestamp_seconds")).toBeUndefined();
   expect(
-    seen.samples.filter(({ name }) => /^nexus_operator_(cluster_|clusters$|clusters_u|objects|certificate|rollout|upgrade)/.test(name)),
+    seen.samples.filter(({ name }) =>
+      /^nexus_operator_(boot_copy|cluster_|clusters$|clusters_u|objects|certificate|purges|rollout|upgrade)/.test(name),
+    ),
   ).toEqual([]);
   expect(seen.value("nexus_operator_watch_heard_timestamp_seconds", { kind: "Pod" })).toBeDefined();
 });

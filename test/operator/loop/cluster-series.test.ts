@@ -27,6 +27,10 @@ function setup(progress: Partial<PushProgress> = {}) {
     views: { clusters, tenants, templates, deployments },
     pusher: { progress: () => ({ podsSynced: 0, podsTotal: 0, oldestSeconds: 0, ...progress }) },
     secret: (namespace, name) => secrets.get(`${namespace}/${name}`),
+    boot: (key) => (key === "shop/main" ? { behindMs: 2_500, left: 3 } : undefined),
+    purges: (key) => (key === "shop/main" ? 4 : 0),
+    isHeldBack: (key) => key === "shop/main",
+    wallMs: () => 1_700_000_000_000,
   });
   const put = <T>(store: MemoryStore<T>, key: string, value: T) => store.set(key, { uid: key, resourceVersion: "1", value });
   const secret = (name: string, pem: string) =>
@@ -90,6 +94,18 @@ test("a certificate says when it ends; one that cannot be read ended long ago; o
   ] as const;
   expect(reader.read().clusters[0]?.certificates).toEqual(expected);
   expect(reader.read().clusters[0]?.certificates).toEqual(expected);
+});
+
+test("what other parts know of a cluster is its own, and the time of a good pass ends with it", () => {
+  const { clusters, reader, put } = setup();
+  for (const name of ["main", "other"]) put(clusters, `shop/${name}`, clusterOf(name));
+  reader.reconciled("shop/main");
+  const told = { boot: { behindSeconds: 2.5, left: 3 }, purges: 4, isHeldBack: true, reconciledMs: 1_700_000_000_000 };
+  expect(reader.read().clusters).toMatchObject([told, { boot: undefined, purges: 0, isHeldBack: false, reconciledMs: undefined }]);
+  clusters.delete("shop/main");
+  reader.reconciled("shop/main");
+  put(clusters, "shop/main", clusterOf("main"));
+  expect(reader.read().clusters[0]?.reconciledMs).toBeUndefined();
 });
 
 test("a cap keeps the first by name, whatever order they came in, and counts all", () => {

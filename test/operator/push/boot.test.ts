@@ -158,14 +158,15 @@ describe("the boot copy", () => {
     put(entryOf("a"));
     await clock.advance(0);
     expect(store.writes).toEqual([secretOf("a")]);
-    expect(boot.state()).toEqual({ isWritten: true, left: 0, problem: undefined });
+    expect(boot.state()).toEqual({ isWritten: true, behindMs: 0, left: 0, problem: undefined });
 
     put(entryOf("a", "edit", 2));
     await clock.advance(59_000);
     expect(store.writes).toHaveLength(1);
-    expect(boot.state().isWritten).toBe(false);
+    expect(boot.state()).toMatchObject({ isWritten: false, behindMs: 59_000 });
     await clock.advance(1_000);
     expect(store.writes).toHaveLength(2);
+    expect(boot.state().behindMs).toBe(0);
     await clock.advance(120_000);
     put(entryOf("a", "edit", 3));
     await clock.advance(4_900);
@@ -282,7 +283,7 @@ describe("the boot copy", () => {
     expect(kept[0]).toBe("cluster:cluster");
     expect(kept.slice(1)).toEqual(templates.map((entry) => entryKey(entry)).slice(0, kept.length - 1));
     expect(kept.length).toBeGreaterThan(1);
-    expect(boot.state()).toEqual({ isWritten: true, left: templates.length + 1 - kept.length, problem: undefined });
+    expect(boot.state()).toEqual({ isWritten: true, behindMs: 0, left: templates.length + 1 - kept.length, problem: undefined });
   });
 
   test("nothing but a bucket is taken for one", () => {
