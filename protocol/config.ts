@@ -10,10 +10,11 @@ const HOST_PORT = /^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+):[0-9]{1,5}$/;
 if (!FormatRegistry.Has("host-port")) FormatRegistry.Set("host-port", (text) => HOST_PORT.test(text));
 if (!FormatRegistry.Has("address-range")) FormatRegistry.Set("address-range", (text) => parseRange(text) !== undefined);
 
-if (!FormatRegistry.Has("collector-url")) FormatRegistry.Set("collector-url", (text) => text === "" || isCollector(text));
+if (!FormatRegistry.Has("collector-url")) FormatRegistry.Set("collector-url", isCollectorUrl);
 
-/** An http(s) address without credentials: they would be told to whoever reads settings. */
-function isCollector(text: string): boolean {
+/** Empty, or an http(s) address without credentials: those would be told to whoever reads settings. */
+export function isCollectorUrl(text: string): boolean {
+  if (text === "") return true;
   const url = URL.parse(text);
   return url !== null && /^https?:$/.test(url.protocol) && url.username === "" && url.password === "";
 }

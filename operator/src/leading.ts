@@ -13,6 +13,7 @@ import { createSchemas, readSchema } from "./kube/schemas.ts";
 import { watchServedCrds } from "./kube/served-crds.ts";
 import { createStatusWriter } from "./kube/status.ts";
 import { createTemplateReader } from "./kube/template-reader.ts";
+import type { OperatorTracing } from "./kube/tracing.ts";
 import type { Transport } from "./kube/transport.ts";
 import type { Watches } from "./kube/watches.ts";
 import { AccessGrace } from "./loop/access-grace.ts";
@@ -52,6 +53,7 @@ export type LeadingDeps = {
   readonly leadership: Leadership;
   readonly metrics: OperatorMetrics;
   readonly log: OperatorLog;
+  readonly tracing: Pick<OperatorTracing, "pass" | "transport" | "admin">;
   readonly clock: Clock;
   readonly random: Random;
 };
@@ -66,8 +68,9 @@ export type Leading = {
 
 /** Begins at once. */
 export function startLeading(deps: LeadingDeps): Leading {
-  const { options, userAgent, transport, watches, bodies, scope, capabilities, queue, breakers, leadership, metrics, log, clock, random } =
+  const { options, userAgent, watches, bodies, scope, capabilities, queue, breakers, leadership, metrics, log, tracing, clock, random } =
     deps;
+  const transport = tracing.transport(deps.transport);
   const { views } = watches;
   const api = createKubeApi({ transport, fence: leadership });
   const contests = new ContestTracker(clock);
@@ -87,7 +90,7 @@ export function startLeading(deps: LeadingDeps): Leading {
     if (regarding) events.record({ regarding, type: "Warning", reason: "TermsWentBack", action: "Pushing", note });
   };
   const pusher = createPusher({
-    admin: createAdminClient({ userAgent }),
+    admin: tracing.admin(createAdminClient({ userAgent })),
     leadership,
     clock,
     random,
@@ -150,13 +153,6 @@ export function startLeading(deps: LeadingDeps): Leading {
       queue.add(workKey("config", clusterKeyOf(tenant)));
     },
   });
-  const series = new SeriesReader({
-    ...{ views, pusher, wallMs: () => clock.wallMs() },
-    secret: (namespace, name) => secrets.known(namespace, name),
-    boot: (cluster) => passes.boot(cluster),
-    purges: (cluster) => tombstones.pending(cluster),
-    isHeldBack: (cluster) => breakers.isHeldBack(cluster),
-  });
   const live = new LiveTimes({
     clock,
     mark: (cluster, entryKey) => pusher.book(cluster).mark(entryKey),
@@ -166,10 +162,8 @@ export function startLeading(deps: LeadingDeps): Leading {
   const loop = new Controller({
     ...{ queue, views, secrets, passes, newest, configurations, breakers, live },
     workers: options.workers,
-    onOutcome(key, outcome) {
-      metrics.reconciled(controllerOf(key), outcome);
-      if (key.startsWith("cluster:") && outcome.kind !== "failed") series.reconciled(key.slice("cluster:".length));
-    },
+    trace: tracing.pass,
+    onOutcome: (key, outcome) => metrics.reconciled(controllerOf(key), outcome),
     onFailure: (key, error, retryInMs) => log.warn("reconcile.failed", { object: key, error, retryInMs }),
   });
   const crds = watchServedCrds({
@@ -188,7 +182,7 @@ export function startLeading(deps: LeadingDeps): Leading {
   const running = loop.run();
   return {
     controller: loop,
-    series,
+    series: new SeriesReader({ views, pusher, secret: (namespace, name) => secrets.known(namespace, name) }),
     stop: async () => {
       crds.stop();
       passes.stop();

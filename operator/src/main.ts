@@ -9,6 +9,7 @@ import { startLocalPort } from "./kube/local-port.ts";
 import { createOperatorLog, LogLevels, type OperatorLog } from "./kube/log.ts";
 import { controllerOf, createOperatorMetrics } from "./kube/metrics.ts";
 import { startOps } from "./kube/ops.ts";
+import { createOperatorTracing } from "./kube/tracing.ts";
 import { createTransport } from "./kube/transport.ts";
 import { startWatches } from "./kube/watches.ts";
 import { type Leading, startLeading } from "./leading.ts";
@@ -47,6 +48,11 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
   const levels = new LogLevels(log, clock);
   const access = await defaultAccess(env);
   const userAgent = `nexus-operator/${version}`;
+  const tracing = createOperatorTracing({
+    ...{ ...options.tracing, version, identity: options.identity, counted: metrics.traceSpans },
+    namespace: options.leaseNamespace ?? access.namespace ?? "default",
+    failed: (reason) => log.warn("tracing.export_failed", { reason }),
+  });
   const transport = createTransport({ access, userAgent, metrics: { request: metrics.request } });
   const times = { leaseMs: options.leaseSeconds * 1000, renewMs: options.renewSeconds * 1000, retryMs: options.retrySeconds * 1000 };
   const breakers = new Breakers({
@@ -114,7 +120,6 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
       for (const { key, forMs } of queue.underWay()) yield { controller: controllerOf(key), forMs };
     },
     heardMs: () => watches.heardMs(),
-    watched: () => watches.counts(),
     renewedMs: () => elector.renewedMs(),
     series: () => (isLeading ? leading?.series.read() : undefined),
   });
@@ -146,7 +151,8 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
     isLeading = true;
     log.info("lease.acquired", { identity: options.identity, term: String(leadership.term()) });
     leading = startLeading({
-      ...{ options, userAgent, transport, watches, bodies, scope, capabilities, queue, breakers, leadership, metrics, log, clock, random },
+      ...{ options, userAgent, transport, watches, bodies, scope, capabilities, queue, breakers, leadership },
+      ...{ metrics, log, tracing, clock, random },
     });
     leading.controller.begin();
   });
@@ -163,7 +169,7 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
       await elector.release();
       await watches.stop();
       levels.stop();
-      await Promise.all([ops.stop(), local.stop()]);
+      await Promise.all([ops.stop(), local.stop(), tracing.stop()]);
       end(0);
     },
   };

@@ -1,7 +1,7 @@
 // Why: what an operator process can be told, with defaults, in one place; the environment and flags come in as data. Every
 // complaint names the setting and what would be right.
 
-import { LOG_LEVELS, type LogLevel } from "@nexus/protocol/config.ts";
+import { isCollectorUrl, LOG_LEVELS, type LogLevel } from "@nexus/protocol/config.ts";
 
 export type OperatorOptions = {
   /** Image of the servers released with this operator. */
@@ -27,6 +27,8 @@ export type OperatorOptions = {
   /** `/log-level`, on the loopback address only. */
   readonly localPort: number;
   readonly logLevel: LogLevel;
+  /** Spans of passes over OTLP. `endpoint` empty: none. `headersFile`: headers for the collector, `name=value`; empty: none. */
+  readonly tracing: { readonly endpoint: string; readonly samplePercent: number; readonly headersFile: string };
   readonly workers: number;
   /** Lease, renew and retry in seconds. */
   readonly leaseSeconds: number;
@@ -91,6 +93,11 @@ export function parseOptions({
     for (const name of names) if (!NAMESPACE.test(name)) errors.push(`--namespace: ${name} is no name of a namespace`);
     return names;
   };
+  const collector = (): string => {
+    const endpoint = text("tracing-endpoint") ?? "";
+    if (!isCollectorUrl(endpoint)) errors.push("--tracing-endpoint: must be an address such as http://otel:4318, without credentials");
+    return endpoint;
+  };
   const logLevel = (): LogLevel => {
     const wanted = text("log-level") ?? "info";
     const level = LOG_LEVELS.find((one) => one === wanted);
@@ -111,6 +118,11 @@ export function parseOptions({
     port: whole("port", 8080, 0, 65535),
     localPort: whole("local-port", 8081, 0, 65535),
     logLevel: logLevel(),
+    tracing: {
+      endpoint: collector(),
+      samplePercent: whole("tracing-sample-percent", 0, 0, 100),
+      headersFile: text("tracing-headers-file") ?? "",
+    },
     workers: whole("workers", 8, 1, 64),
     leaseSeconds: whole("lease-seconds", 15, 1, 300),
     renewSeconds: whole("renew-seconds", 10, 1, 300),

@@ -45,6 +45,7 @@ const CASES: Readonly<Record<string, { readonly values: object; readonly args?: 
       flowControl: { priorityLevel: "workload-low" },
       networkPolicy: { metricsFrom: [{ namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "monitoring" } } }] },
       monitoring: { labels: { release: "prometheus" }, intervalSeconds: 10, runbookBaseURL: "https://wiki.example/nexus/" },
+      tracing: { endpoint: "http://otel.monitoring:4318", samplePercent: 25, headersSecret: "otel-headers" },
       resources: { requests: { cpu: "1" } },
       priorityClassName: "system-cluster-critical",
       nodeSelector: { "kubernetes.io/os": "linux" },
@@ -104,6 +105,9 @@ test("dashboards reach Grafana as they were written, with Grafana's own braces",
   expect(map?.data).toEqual(Object.fromEntries(fixedDashboards().map((one) => [`${one.file}.json`, dashboardFile(one).text])));
   expect(map?.metadata.labels).toMatchObject({ grafana_dashboard: "1" });
   expect((await helm.render({})).filter(isDashboards)).toEqual([]);
+  const base = "https://wiki.example/nexus";
+  const [linked] = (await helm.render({ monitoring: { runbookBaseURL: `${base}/` } }, ...WITH_PROMETHEUS)).filter(isDashboards);
+  expect(linked?.data).toEqual(Object.fromEntries(fixedDashboards().map((one) => [`${one.file}.json`, dashboardFile(one, base).text])));
 });
 
 const find = (objects: readonly Rendered[], kind: string, name: string) =>

@@ -20,3 +20,22 @@ test.each(["wiki.example/n", "javascript:alert(1)", 'https://wiki.example/"', "h
     expect(runbooks(url)).toEqual({ ok: false, errors: ["--runbook-base-url: must be an address that begins with http:// or https://"] });
   },
 );
+
+const tracing = (env: Readonly<Record<string, string>>) => {
+  const parsed = parseOptions({ env, flags: new Map() });
+  return parsed.ok ? parsed.options.tracing : parsed.errors;
+};
+
+test("passes are traced to where somebody says, and to nowhere else", () => {
+  expect(tracing({})).toEqual({ endpoint: "", samplePercent: 0, headersFile: "" });
+  expect(tracing({ NEXUS_OPERATOR_TRACING_ENDPOINT: "http://otel:4318", NEXUS_OPERATOR_TRACING_SAMPLE_PERCENT: "25" })).toEqual({
+    ...{ endpoint: "http://otel:4318", samplePercent: 25, headersFile: "" },
+  });
+  for (const bad of ["otel:4318", "https://me:secret@otel:4318"]) {
+    const complaint = "--tracing-endpoint: must be an address such as http://otel:4318, without credentials";
+    expect(tracing({ NEXUS_OPERATOR_TRACING_ENDPOINT: bad })).toEqual([complaint]);
+  }
+  expect(tracing({ NEXUS_OPERATOR_TRACING_SAMPLE_PERCENT: "101" })).toEqual([
+    "--tracing-sample-percent: must be a whole number from 0 to 100",
+  ]);
+});

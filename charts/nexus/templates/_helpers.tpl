@@ -95,6 +95,18 @@ seccompProfile:
   value: {{ .Values.workers | quote }}
 - name: NEXUS_OPERATOR_LOG_LEVEL
   value: {{ .Values.logLevel }}
+{{- with .Values.tracing }}
+{{- if .endpoint }}
+- name: NEXUS_OPERATOR_TRACING_ENDPOINT
+  value: {{ .endpoint | quote }}
+- name: NEXUS_OPERATOR_TRACING_SAMPLE_PERCENT
+  value: {{ .samplePercent | quote }}
+{{- if .headersSecret }}
+- name: NEXUS_OPERATOR_TRACING_HEADERS_FILE
+  value: /etc/nexus/tracing/headers
+{{- end }}
+{{- end }}
+{{- end }}
 - name: NEXUS_OPERATOR_LEASE_NAME
   value: {{ include "nexus.fullname" . }}
 - name: NEXUS_OPERATOR_LEASE_NAMESPACE

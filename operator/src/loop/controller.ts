@@ -11,6 +11,7 @@ import type { Configurations } from "./configuration.ts";
 import { isNamespaceTerminating, isNotLeader } from "./kube-error.ts";
 import type { Edited, LiveTimes } from "./live-times.ts";
 import type { NewestObjects } from "./newest.ts";
+import { type PassTrace, untraced } from "./pass-trace.ts";
 import type { Passes } from "./passes.ts";
 import type { WatchEvent } from "./ports.ts";
 import { PRIORITY, type WorkQueue } from "./queue.ts";
@@ -49,6 +50,7 @@ export type ControllerOptions = {
   readonly newest: NewestObjects;
   readonly live: LiveTimes;
   readonly workers: number;
+  readonly trace?: PassTrace;
   readonly onFailure: (key: WorkKey, error: unknown, retryInMs: number | undefined) => void;
   readonly onOutcome: (key: WorkKey, outcome: Outcome) => void;
 };
@@ -63,8 +65,8 @@ export class Controller {
 
   /** Runs until the queue is shut down. Call it when every store has its first list and we lead. */
   async run(): Promise<void> {
-    const { queue, workers, onFailure, onOutcome } = this.#options;
-    await runWorkers({ queue, workers, onFailure, onOutcome, reconcile: (key) => this.#reconcile(key) });
+    const { queue, workers, trace = untraced, onFailure, onOutcome } = this.#options;
+    await runWorkers({ queue, workers, onFailure, onOutcome, reconcile: (key) => trace(key, () => this.#reconcile(key)) });
   }
 
   /** Enqueues what a new leader has to look at. What belongs to a cluster is found by its configuration's first walk. */

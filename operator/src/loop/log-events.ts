@@ -15,6 +15,12 @@ export const OPERATOR_EVENTS = {
   "operator.stopping": logRow("info", ["signal"], "The operator was asked to stop; it gives the lead away."),
   "operator.stop_failed": logRow("error", ["error"], "Stopping failed; the Lease runs out by itself."),
   "log.level_changed": logRow("info", ["from", "to", "fromMinutes"], "The log level was changed, or went back by itself."),
+  "tracing.export_failed": logRow(
+    "warn",
+    ["reason"],
+    "Spans were given up: the collector did not take them. Passes are not touched. At most once a minute.",
+    "Look at the collector and at --tracing-endpoint; nexus_operator_trace_spans_total counts what is lost.",
+  ),
   "lease.acquired": logRow("info", ["identity", "term"], "This replica leads now."),
   "lease.lost": logRow(
     "error",

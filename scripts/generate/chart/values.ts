@@ -114,6 +114,15 @@ export const CHART_VALUES = group("Values of the chart.", {
     labels: names("Labels by which your Prometheus and Grafana select them."),
     intervalSeconds: whole("Time between scrapes.", 30, 5, 300),
   }),
+  tracing: group("Spans of the operator's passes. Those of servers are each NexusCluster's (`monitoring.tracing`).", {
+    endpoint: text("Collector (OTLP http/protobuf), for example `http://otel.monitoring:4318`; empty: none.", "", {
+      pattern: "^(https?://[^\\s@]+)?$",
+    }),
+    samplePercent: whole("Share of passes that are traced.", 0, 0, 100),
+    headersSecret: text(
+      "Secret of the release's namespace with headers for the collector under `headers` (`name=value`, by commas or lines); empty: none.",
+    ),
+  }),
   resources: free("Of the operator's container.", { requests: { cpu: "50m", memory: "96Mi" }, limits: { memory: "2Gi" } }),
   priorityClassName: text("Without the operator servers go on, but nothing new takes effect."),
   nodeSelector: names("Nodes it may run on."),
