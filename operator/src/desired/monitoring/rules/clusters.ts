@@ -122,7 +122,7 @@ const sizes = (of: Series): readonly Alert[] => {
       severity: "info",
       summary: `Pods of ${WHERE} wait for an upgrade to be approved`,
       description:
-        "For an hour this operator would have rendered other pods than those that run. Nothing is wrong; rollout.approve with the digest in status.pendingRollout lets it go on.",
+        "For 1 h this operator would have rendered other pods than those that run. Nothing is wrong; rollout.approve with the digest in status.pendingRollout lets it go on.",
     }),
   ];
 };

@@ -43,7 +43,7 @@ export const fleetAlerts = (cluster: NexusCluster, of: Series): readonly Alert[]
     severity: "warning",
     summary: `${POD_WHERE} does not answer`,
     description:
-      "Prometheus could not read its metrics for a minute. Its sessions come back on other pods; until then those people hear nothing.",
+      "For 60 s Prometheus could not read its metrics. Its sessions come back on other pods; until then those people hear nothing.",
   },
   ...presence(cluster, of),
   {
@@ -91,7 +91,7 @@ export const fleetAlerts = (cluster: NexusCluster, of: Series): readonly Alert[]
   },
   {
     name: "NexusLogsErrors",
-    expr: `${gained(FLEET, of("nexus_log_lines_total", 'level=~"error|fatal"'), "5m")} > ${MANY_ERRORS}`,
+    expr: `${gained(FLEET, of("nexus_log_lines_total", 'level="error"'), "5m")} > ${MANY_ERRORS}`,
     forSeconds: 300,
     severity: "warning",
     summary: `Servers of ${WHERE} log errors`,

@@ -24,7 +24,7 @@ const leadership = (of: Series, labels: Matchers): readonly Alert[] => [
     severity: "critical",
     summary: "No Nexus operator leads",
     description:
-      "For a minute no replica held the Lease, or none was scraped. Servers go on with the configuration they have; nothing new takes effect, and nothing is scaled or repaired.",
+      "For 60 s no replica has held the Lease, or none was scraped. Servers go on with the configuration they have; nothing new takes effect, and nothing is scaled or repaired.",
   },
   {
     name: "NexusOperatorDown",
@@ -43,7 +43,7 @@ const leadership = (of: Series, labels: Matchers): readonly Alert[] => [
     severity: "critical",
     summary: "{{ $value }} replicas of the Nexus operator lead",
     description:
-      "For a minute {{ $value }} replicas have said that they hold the Lease. Servers refuse the pushes of the older one, so configuration stays right; but both write to the API server.",
+      "For 60 s {{ $value }} replicas have said that they hold the Lease. Servers refuse the pushes of the older one, so configuration stays right; but both write to the API server.",
   },
   {
     name: "NexusOperatorRestartsOften",
@@ -149,7 +149,7 @@ const apiServer = (of: Series): readonly Alert[] => {
     },
     {
       name: "NexusOperatorLogsErrors",
-      expr: `${gained("job", of("nexus_operator_log_lines_total", 'level=~"error|fatal"'), "5m")} > ${MANY_LINES}`,
+      expr: `${gained("job", of("nexus_operator_log_lines_total", 'level="error"'), "5m")} > ${MANY_LINES}`,
       forSeconds: 300,
       severity: "warning",
       summary: "The Nexus operator logs errors",

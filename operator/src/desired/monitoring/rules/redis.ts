@@ -97,7 +97,7 @@ const losses = (of: Series): readonly Alert[] => [
     severity: "critical",
     summary: `Servers that cannot share a Redis use the one of ${WHERE}`,
     description:
-      "Releases with another layout of keys write under the same prefix. People connected to the one do not hear what is published at the other; nothing is overwritten.",
+      "For 60 s servers of a release with another layout of keys have written under the same prefix. People connected to the one do not hear what is published at the other; nothing is overwritten.",
   },
   {
     name: "NexusRatesNotExchanged",
@@ -106,7 +106,7 @@ const losses = (of: Series): readonly Alert[] => [
     severity: "warning",
     summary: `Pods of ${WHERE} do not hear each other's rates`,
     description:
-      "{{ $value | humanize }} exchanges failed in 5 minutes. Each pod grants its own share of a tenant's quota per second alone: tenants whose load is on few pods are refused too early.",
+      "{{ $value | humanize }} exchanges failed in 5 minutes. Each pod counts only what it lets through itself: a tenant can publish its quota per second on every pod, and take from the others what is theirs.",
   },
   {
     name: "NexusReceiptsDropped",
