@@ -1,6 +1,8 @@
-// Why: everything about the tree that needs no running program: types, lint and format, generated files, lock file.
+// Why: everything about the tree that needs no running program: types, lint and format, generated files, lock file,
+// and whether monitoring and pages speak of what there is.
 // `npm run check` runs it alone; the test runner counts each part as one test.
 
+import { checkMonitoring } from "./check/monitoring.ts";
 import { runShown } from "./tiers/run.ts";
 import { add, NOTHING, type Tally } from "./tiers/tally.ts";
 
@@ -29,6 +31,7 @@ const CHECKS: readonly Check[] = [
   program("lint and format", [process.execPath, "node_modules/@biomejs/biome/bin/biome", "check", "--error-on-warnings", "."]),
   program("generated files", [process.execPath, "scripts/generate.ts", "--check"]),
   { name: "lock file", run: lockNamesNoAddress },
+  { name: "rules, dashboards, runbooks, links", run: () => checkMonitoring(root, (line) => process.stderr.write(`${line}\n`)) },
 ];
 
 /** Runs every check, also after one failed. */
