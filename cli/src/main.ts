@@ -17,6 +17,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     about: "Print the objects the operator would make of YAML files.",
     load: async () => (await import("./commands/render.ts")).render,
   },
+  rules: {
+    about: "Print the alerts of clusters in YAML files as a rule file.",
+    load: async () => (await import("./commands/rules.ts")).rules,
+  },
   plan: { about: "Say what applying YAML files would change.", load: async () => (await import("./commands/plan.ts")).plan },
   status: { about: "Show clusters, tenants and what is not Ready.", load: async () => (await import("./commands/status.ts")).status },
   explain: { about: "Say why an object is not Ready, and what to do.", load: async () => (await import("./commands/explain.ts")).explain },
