@@ -5,7 +5,7 @@ import { version } from "@nexus/protocol/package.json" with { type: "json" };
 import { systemClock as clock } from "./adapters/clock.ts";
 import type { LevelledLog } from "./adapters/log.ts";
 import { watchMachine } from "./adapters/machine.ts";
-import { createMetrics } from "./adapters/metrics.ts";
+import { createMetrics, type ServerMetrics } from "./adapters/metrics.ts";
 import { type AdminListener, startAdmin } from "./admin/listener.ts";
 import type { App } from "./app.ts";
 import { type AppOptions, drainOf, keySets, loadOf, observe, type Parts, type ServedApp, shedOf, startApp } from "./assembly.ts";
@@ -21,6 +21,8 @@ export type StartOptions = AppOptions & {
   readonly log: LevelledLog;
   /** Somebody asked for the end on the admin port. Without it the server drains and stops by itself. */
   readonly onDrainRequest?: () => void;
+  /** In place of a registry of its own, for measurements. */
+  readonly metrics?: ServerMetrics;
 };
 
 export type RunningServer = {
@@ -42,7 +44,7 @@ export type RunningServer = {
 export async function startServer(config: ServerConfig, options: StartOptions): Promise<RunningServer> {
   const { log } = options;
   const startedAt = clock.monotonic();
-  const metrics = createMetrics({ version, tenants: config.metrics.tenants });
+  const metrics = options.metrics ?? createMetrics({ version, tenants: config.metrics.tenants });
   const live = createLiveConfig({ overrides: { limits: config.limits, delivery: config.delivery }, log, clock });
   followLogLevel(live, log, config.log.level);
   const hasAdmin = config.admin.certFile !== "";

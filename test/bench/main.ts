@@ -10,6 +10,8 @@ import { gatherWindow } from "./gather-window.ts";
 import { hostile } from "./hostile.ts";
 import { idleMemory } from "./idle-memory.ts";
 import { latency } from "./latency.ts";
+import { metricsCpu } from "./metrics-cpu.ts";
+import { metricsScrape } from "./metrics-scrape.ts";
 import { postgresLayout } from "./postgres-layout.ts";
 import { postgresPublish } from "./postgres-publish.ts";
 import { processes } from "./processes.ts";
@@ -19,6 +21,7 @@ import { restPublish } from "./rest-publish.ts";
 import { singleUser } from "./single-user.ts";
 import { sqlitePublish } from "./sqlite-publish.ts";
 import { startup } from "./startup.ts";
+import { tracing } from "./tracing.ts";
 import { triggers } from "./triggers.ts";
 
 const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
@@ -30,6 +33,9 @@ const BENCHES: Readonly<Record<string, () => Promise<void>>> = {
   "rest-publish": restPublish,
   reconnect,
   hostile,
+  "metrics-scrape": metricsScrape,
+  "metrics-cpu": metricsCpu,
+  tracing,
   startup,
   "boot-templates": bootTemplates,
   "bundle-edit": async () => bundleEdit(),

@@ -249,8 +249,8 @@ export type Tenants = {
 };
 
 /**
- * What is counted of one tenant on its sessions' way: whoever holds it adds to it directly. `sessions` are open now,
- * `deliveries` were written since the start.
+ * What is counted of one tenant on its sessions' way: whoever holds it adds to it directly, and takes back only sessions.
+ * `sessions` are open now, `deliveries` were written since somebody looked.
  */
 export type TenantTally = { sessions: number; deliveries: number };
 

@@ -14,9 +14,12 @@ const GENERATOR_CORE = "1";
 export type Target = AsyncDisposable & {
   readonly name: string;
   readonly url: string;
+  /** Where a Nexus is scraped. */
+  readonly opsUrl?: string;
   readonly pid: number;
-  /** What tokens are signed with; empty where there are none. */
+  /** What tokens are signed with, and what publishes; empty where there are none. */
   readonly secret: string;
+  readonly key: string;
   /** Listeners of a user each, counted from `firstUser` (0), with the channels it wants. */
   listen(
     count: number,
@@ -36,7 +39,7 @@ export function pinGenerator(): void {
   else console.log("taskset is not installed: server and generator share both cores, figures move more");
 }
 
-const pinned = (command: readonly string[]): string[] => (TASKSET ? [TASKSET, "-c", SERVER_CORE, ...command] : [...command]);
+export const pinned = (command: readonly string[]): string[] => (TASKSET ? [TASKSET, "-c", SERVER_CORE, ...command] : [...command]);
 
 export function startTarget(kind: TargetKind, flags: readonly string[] = []): Promise<Target> {
   return kind === "nexus" ? nexus(flags) : floor(kind, flags);
@@ -51,6 +54,7 @@ async function floor(kind: Exclude<TargetKind, "nexus">, flags: readonly string[
     url,
     pid: started.pid,
     secret: "",
+    key: "",
     listen: (count, channelsOf, { transport, query: _query, firstUser = 0, ...how } = {}) =>
       openListeners({
         url,
@@ -82,16 +86,18 @@ async function nexus(flags: readonly string[]): Promise<Target> {
 }
 
 /** `secret` signs tokens, `key` publishes; both of tenant `default`. */
-export type Credentials = { readonly url: string; readonly secret: string; readonly key: string };
+export type Credentials = { readonly url: string; readonly opsUrl?: string; readonly secret: string; readonly key: string };
 
 /** A Nexus that runs already, in the words of a target. Disposing it disposes `program`. */
-export function nexusAt({ url, secret, key }: Credentials, program: AsyncDisposable & { readonly pid: number }): Target {
+export function nexusAt({ url, opsUrl, secret, key }: Credentials, program: AsyncDisposable & { readonly pid: number }): Target {
   const subscribe = (channels: readonly string[]) => JSON.stringify({ type: "Subscribe", payload: { channels } });
   return {
     name: "nexus",
     url,
+    ...(opsUrl === undefined ? {} : { opsUrl }),
     pid: program.pid,
     secret,
+    key,
     listen: (count, channelsOf, { transport, query = "", firstUser = 0, ...how } = {}) =>
       openListeners({
         url,
@@ -120,8 +126,10 @@ export function nexusAt({ url, secret, key }: Credentials, program: AsyncDisposa
 
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
 
-export function tokenFor(secret: string, user: string): string {
-  const text = `${encode({ alg: "HS256", typ: "JWT" })}.${encode({ sub: user, exp: 4_000_000_000 })}`;
+/** Of a user of tenant `default`, or of another one. */
+export function tokenFor(secret: string, user: string, tenant?: string): string {
+  const claims = { sub: user, exp: 4_000_000_000, ...(tenant === undefined ? {} : { tenant_id: tenant }) };
+  const text = `${encode({ alg: "HS256", typ: "JWT" })}.${encode(claims)}`;
   return `${text}.${createHmac("sha256", secret).update(text).digest("base64url")}`;
 }
 

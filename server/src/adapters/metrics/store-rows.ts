@@ -79,7 +79,7 @@ export const STORE_ROWS = {
   },
   nexus_rate_exchange_failures_total: {
     type: "counter",
-    help: "Exchanges of rates with the other nodes that failed: until one works, quotas per second are this node's share alone.",
+    help: "Exchanges of rates with the other nodes that failed: until one works, each node counts only what it let through itself.",
     only: "redis",
   },
   nexus_receipts_dropped_total: {

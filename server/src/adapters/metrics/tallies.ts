@@ -24,20 +24,16 @@ export type TenantName =
 
 const OTHER = "other";
 
-/** One tenant since the start; `handed` is what was counted up to the last look, by name of the count. */
+/** Everything of one tenant since the last look, but for its sessions, which are of now. */
 class Tally implements TenantTally {
   sessions = 0;
   deliveries = 0;
   readonly published = new Map<PublishOutcome, number>();
   readonly refused = new Map<string, number>();
-  readonly handed = new Map<string, number>();
-
-  *counts(): Generator<readonly [key: string, name: TenantName, value: number, second?: readonly [string, string]]> {
-    if (this.deliveries > 0) yield ["d", "nexus_tenant_deliveries_total", this.deliveries];
-    for (const [outcome, count] of this.published) yield [`p${outcome}`, "nexus_tenant_publishes_total", count, ["outcome", outcome]];
-    for (const [code, count] of this.refused) yield [`r${code}`, "nexus_tenant_refusals_total", count, ["code", code]];
-  }
 }
+
+/** Names of a tenant's series, made once. */
+type Names = { readonly sessions: string; readonly limit: string };
 
 export class TenantTallies {
   readonly #most: number;
@@ -45,7 +41,7 @@ export class TenantTallies {
   /** Counters by name and series: they only grow. */
   readonly #shown = new Map<TenantName, Map<string, number>>();
   #declared: DeclaredTenants | undefined;
-  #chosen: { readonly digest: string; readonly ids: ReadonlySet<string> } | undefined;
+  #chosen: { readonly digest: string; readonly names: ReadonlyMap<string, Names> } | undefined;
 
   /** `most`: how many have series of their own; 0: nothing is counted by tenant. */
   constructor(most: number) {
@@ -57,23 +53,18 @@ export class TenantTallies {
     this.#declared = declared;
   }
 
-  of(tenant: string): Tally | undefined {
-    const known = this.#tallies.get(tenant);
-    if (known) return known;
-    if (this.#most === 0 || !this.#declared?.isDeclared(tenant)) return undefined;
-    const tally = new Tally();
-    this.#tallies.set(tenant, tally);
-    return tally;
+  of(tenant: string): TenantTally | undefined {
+    return this.#of(tenant);
   }
 
   published(tenant: string, outcome: PublishOutcome): void {
-    const published = this.of(tenant)?.published;
+    const published = this.#of(tenant)?.published;
     published?.set(outcome, (published.get(outcome) ?? 0) + 1);
   }
 
   /** `code`: of the closed set. */
   refused(tenant: string, code: string): void {
-    const refused = this.of(tenant)?.refused;
+    const refused = this.#of(tenant)?.refused;
     refused?.set(code, (refused.get(code) ?? 0) + 1);
   }
 
@@ -83,9 +74,9 @@ export class TenantTallies {
     const sessions: Sample[] = [];
     let others = 0;
     for (const [tenant, tally] of this.#tallies) {
-      const isOwn = chosen.has(tenant);
-      this.#hand(isOwn ? tenant : OTHER, tally);
-      if (isOwn) sessions.push([labelled("nexus_tenant_sessions", tenant), tally.sessions]);
+      const names = chosen.get(tenant);
+      this.#hand(names ? tenant : OTHER, tally);
+      if (names) sessions.push([names.sessions, tally.sessions]);
       else others += tally.sessions;
       if (tally.sessions === 0 && !this.#declared?.isDeclared(tenant)) this.#forget(tenant);
     }
@@ -98,23 +89,40 @@ export class TenantTallies {
     return samples;
   }
 
-  /** What came since the last look goes to whom the tenant is shown as now. */
-  #hand(tenant: string, tally: Tally): void {
-    for (const [key, name, count, second] of tally.counts()) {
-      const growth = count - (tally.handed.get(key) ?? 0);
-      if (growth === 0) continue;
-      tally.handed.set(key, count);
-      const series = this.#shown.get(name) ?? new Map<string, number>();
-      const text = labelled(name, tenant, second);
-      this.#shown.set(name, series.set(text, (series.get(text) ?? 0) + growth));
-    }
+  #of(tenant: string): Tally | undefined {
+    const known = this.#tallies.get(tenant);
+    if (known) return known;
+    if (this.#most === 0 || !this.#declared?.isDeclared(tenant)) return undefined;
+    const tally = new Tally();
+    this.#tallies.set(tenant, tally);
+    return tally;
   }
 
-  #limits(chosen: ReadonlySet<string>): readonly Sample[] {
+  /** What came since the last look goes to whom the tenant is shown as now. */
+  #hand(tenant: string, tally: Tally): void {
+    if (tally.deliveries > 0)
+      this.#add("nexus_tenant_deliveries_total", labelled("nexus_tenant_deliveries_total", tenant), tally.deliveries);
+    tally.deliveries = 0;
+    for (const [outcome, count] of tally.published) {
+      this.#add("nexus_tenant_publishes_total", labelled("nexus_tenant_publishes_total", tenant, ["outcome", outcome]), count);
+    }
+    tally.published.clear();
+    for (const [code, count] of tally.refused) {
+      this.#add("nexus_tenant_refusals_total", labelled("nexus_tenant_refusals_total", tenant, ["code", code]), count);
+    }
+    tally.refused.clear();
+  }
+
+  #add(name: TenantName, text: string, count: number): void {
+    const series = this.#shown.get(name) ?? new Map<string, number>();
+    this.#shown.set(name, series.set(text, (series.get(text) ?? 0) + count));
+  }
+
+  #limits(chosen: ReadonlyMap<string, Names>): readonly Sample[] {
     const limits: Sample[] = [];
-    for (const tenant of chosen) {
+    for (const [tenant, names] of chosen) {
       const limit = this.#declared?.sessionsLimit(tenant);
-      if (limit !== undefined) limits.push([labelled("nexus_tenant_sessions_limit", tenant), limit]);
+      if (limit !== undefined) limits.push([names.limit, limit]);
     }
     return limits;
   }
@@ -127,17 +135,23 @@ export class TenantTallies {
     }
   }
 
-  #choose(): ReadonlySet<string> {
+  #choose(): ReadonlyMap<string, Names> {
     const declared = this.#declared;
-    if (!declared || this.#most === 0) return new Set();
+    if (!declared || this.#most === 0) return new Map();
     const digest = declared.digest();
-    if (this.#chosen?.digest === digest) return this.#chosen.ids;
-    const ids = new Set(lowest(declared.ids(), this.#most));
-    ids.delete(OTHER); // a tenant may be called so: it is one of the others
-    this.#chosen = { digest, ids };
-    return ids;
+    if (this.#chosen?.digest === digest) return this.#chosen.names;
+    // A tenant may be called other: it is one of them.
+    const own = lowest(declared.ids(), this.#most).filter((id) => id !== OTHER);
+    const names = new Map(own.map((id) => [id, namesOf(id)]));
+    this.#chosen = { digest, names };
+    return names;
   }
 }
+
+const namesOf = (tenant: string): Names => ({
+  sessions: labelled("nexus_tenant_sessions", tenant),
+  limit: labelled("nexus_tenant_sessions_limit", tenant),
+});
 
 /** The names whose hash is lowest: of two nodes with the same configuration both choose the same. */
 export function lowest(names: readonly string[], most: number): readonly string[] {
