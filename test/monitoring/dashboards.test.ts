@@ -10,9 +10,9 @@ import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { SignJWT } from "jose";
 import { ensurePackages } from "../support/apt.ts";
 import { eventually } from "../support/eventually.ts";
-import { filledIn, type Interval } from "../support/monitoring/grafana.ts";
+import { everything, filledIn, offered, type Values } from "../support/monitoring/grafana.ts";
 import { hostKubelet } from "../support/monitoring/host-kubelet.ts";
-import { type Prometheus, startPrometheus } from "../support/monitoring/prometheus.ts";
+import { type Prometheus, startPrometheus, type Target } from "../support/monitoring/prometheus.ts";
 import { startTraffic } from "../support/monitoring/traffic.ts";
 import { startStage } from "../support/operator.ts";
 import { startPostgres } from "../support/postgres.ts";
@@ -25,8 +25,10 @@ if (missing !== undefined) process.stderr.write(`skipped: ${missing}\n`);
 
 const NAMESPACE = "shop";
 const SECRET = "a secret of the people of a shop";
-const INTERVAL: Interval = "5s";
+const INTERVAL = "5s";
 const JOB = "nexus-system/nexus-operator";
+/** No sum with it in it looks like one of ours. */
+const STRANGE = 1e15;
 /** Seconds of load that Prometheus sees. */
 const LOAD_SECONDS = 20;
 
@@ -34,6 +36,22 @@ const stack = new AsyncDisposableStack();
 let prometheus: Prometheus;
 let dashboards: readonly Dashboard[] = [];
 let began = 0;
+/** Of each dashboard, with everything chosen. */
+const chosen = new Map<Dashboard, Values>();
+const inFull = (on: Dashboard, expr: string): string => filledIn(expr, chosen.get(on) ?? {});
+
+/** Something else of the same Prometheus, with names that every Bun or Node process and every controller has. */
+function stranger(): Target {
+  const names = ["process_resident_memory_bytes", "nodejs_eventloop_lag_p99_seconds", "leader_election_master_status", "workqueue_depth"];
+  const counters = ["process_cpu_seconds_total", "controller_runtime_reconcile_total", "rest_client_requests_total"];
+  let scrapes = 0;
+  const server = Bun.serve({
+    ...{ hostname: "127.0.0.1", port: 0 },
+    fetch: () => new Response([...names, ...counters].map((name) => `${name}{name="stranger"} ${STRANGE * ++scrapes}\n`).join("")),
+  });
+  stack.defer(() => server.stop(true));
+  return { address: `127.0.0.1:${server.port}`, labels: { job: "other/stranger", namespace: "other", pod: "stranger-0" } };
+}
 
 const tokenOf = (tenantId: string, user: string) =>
   new SignJWT({ tenant_id: tenantId })
@@ -95,6 +113,7 @@ beforeAll(async () => {
     await startPrometheus({
       targets: [
         ...kubelet.targets(),
+        stranger(),
         {
           address: new URL(operator.url).host,
           labels: { job: JOB, namespace: "nexus-system", pod: "nexus-operator-0", container: "operator" },
@@ -120,6 +139,7 @@ beforeAll(async () => {
     },
     { timeoutMs: 90_000, intervalMs: 1000 },
   );
+  for (const one of dashboards) chosen.set(one, await everything(prometheus, one, INTERVAL));
 }, 400_000);
 
 afterAll(async () => {
@@ -143,7 +163,7 @@ test.skipIf(missing !== undefined)("every query of every panel answers with data
   const all = panels();
   expect(all.length).toBeGreaterThan(200);
   for (const { on, panel, query } of all) {
-    const expr = filledIn(query.expr, on, INTERVAL);
+    const expr = inFull(on, query.expr);
     const points = await shown(panel.kind, expr);
     if (points === 0 && query.mayBeEmpty === undefined) empty.push(`${on.title}: ${panel.title}: ${query.legend}: ${expr}`);
   }
@@ -154,7 +174,7 @@ test.skipIf(missing !== undefined)("every legend and column is a label that the 
   const wrong: string[] = [];
   for (const { on, panel, query } of panels()) {
     const labels = [...query.legend.matchAll(/\{\{(\w+)\}\}/g)].map(([, name = ""]) => name);
-    const found = await prometheus.query(filledIn(query.expr, on, INTERVAL));
+    const found = await prometheus.query(inFull(on, query.expr));
     for (const label of labels)
       if (found.length > 0 && found.every((sample) => sample.labels[label] === undefined))
         wrong.push(`${on.title}: ${panel.title}: ${label}`);
@@ -171,8 +191,7 @@ test.skipIf(missing !== undefined)("every variable offers what was scraped", asy
   for (const on of dashboards)
     for (const variable of on.variables) {
       if ("constant" in variable) continue;
-      const found = await prometheus.query(filledIn(variable.query, on, INTERVAL));
-      offers[`${on.file} ${variable.name}`] = [...new Set(found.map(({ labels }) => labels[variable.values] ?? ""))].sort();
+      offers[`${on.file} ${variable.name}`] = await offered(prometheus, variable, chosen.get(on) ?? {});
     }
   expect(offers).toEqual({
     "nexus-tenants tenant": ["acme", "other", "small"],
@@ -180,6 +199,25 @@ test.skipIf(missing !== undefined)("every variable offers what was scraped", asy
     "nexus-overview nexus_cluster": ["live"],
     "nexus-operator job": [JOB],
   });
+});
+
+test.skipIf(missing !== undefined)("no panel shows anybody else's series", async () => {
+  expect((await prometheus.query("workqueue_depth")).map(({ labels }) => labels.pod)).toContain("stranger-0");
+  const foreign: string[] = [];
+  for (const { on, panel, query } of panels()) {
+    const found = await prometheus.query(inFull(on, query.expr));
+    if (
+      found.some(
+        ({ labels, value }) =>
+          Object.values(labels).some((label) => /stranger|^other$/.test(label) && labels.tenant !== label) || value >= STRANGE / 10,
+      )
+    )
+      foreign.push(`${on.title}: ${panel.title}: ${query.legend}`);
+  }
+  expect(foreign).toEqual([]);
+  const [overview] = dashboards.filter(({ file }) => file === "nexus-overview");
+  const fleets = panels().find(({ on, panel }) => on === overview && panel.title === "Fleets");
+  expect((await prometheus.query(inFull(fleets?.on as Dashboard, fleets?.query.expr ?? "")))[0]?.value).toBe(1);
 });
 
 test.skipIf(missing !== undefined)("few queries may be empty, and each says why", () => {

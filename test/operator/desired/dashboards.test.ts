@@ -162,6 +162,7 @@ test("a table has the columns it names, in their order, and one per query", () =
   const table: Panel = {
     ...{ kind: "table", title: "t", description: "d", unit: "short", width: 24 },
     columns: { tenant: "Tenant" },
+    sort: "Sessions",
     queries: [
       { expr: "a", legend: "Sessions" },
       { expr: "b", legend: "Published" },

@@ -19,7 +19,7 @@ export function drawing(panel: Panel): { readonly fieldConfig: Json; readonly op
     case "table":
       return {
         fieldConfig: { ...fields(panel, "thresholds", CELLS), overrides: overrides(panel) },
-        options: TABLE,
+        options: tableOptions(panel),
         transformations: join(panel),
       };
     default:
@@ -111,7 +111,10 @@ const heatmap = ({ unit }: Panel): Json => ({
 });
 
 const CELLS: Json = { align: "auto", cellOptions: { type: "auto" }, inspect: false };
-const TABLE: Json = { cellHeight: "sm", frameIndex: 0, showHeader: true, footer: { show: false, reducer: ["sum"] } };
+const tableOptions = ({ sort }: Table): Json => ({
+  ...{ cellHeight: "sm", frameIndex: 0, showHeader: true, footer: { show: false, reducer: ["sum"] } },
+  sortBy: [{ displayName: sort, desc: true }],
+});
 
 type Table = Extract<Panel, { kind: "table" }>;
 

@@ -47,6 +47,8 @@ export type Panel = AnyPanel &
         readonly kind: "table";
         /** Headings of the labels that are shown, in their order; a label that is not here has no column. */
         readonly columns: Readonly<Record<string, string>>;
+        /** Heading by which it is sorted at first, the largest on top. */
+        readonly sort: string;
         /** Units, thresholds and words of columns that have other ones than the panel, by the query's legend. */
         readonly values?: Readonly<
           Record<string, { readonly unit?: Unit; readonly thresholds?: Thresholds; readonly words?: Panel["words"] }>
@@ -63,9 +65,13 @@ export type Row = {
   readonly collapsed?: boolean;
 };
 
-/** `query`: PromQL for Grafana's `label_values(…)`, of which the values of label `values` are offered. */
+/**
+ * `query`: PromQL for Grafana's `label_values(…)`, of which the values of label `values` are offered; several can be chosen.
+ * `all`: what "All" stands for where the label itself says that a series is ours; never `.*`, which matches those without it.
+ * Without it "All" is exactly what is offered.
+ */
 export type Variable =
-  | { readonly name: string; readonly label: string; readonly query: string; readonly values: string; readonly many: boolean }
+  | { readonly name: string; readonly label: string; readonly query: string; readonly values: string; readonly all?: ".+" }
   | { readonly name: string; readonly constant: string };
 
 /** A link at the top. `tag`: a list of all dashboards that have it. */

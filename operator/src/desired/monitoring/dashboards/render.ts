@@ -95,9 +95,6 @@ function variable(given: Variable): Json {
   const { name } = given;
   if ("constant" in given) return { type: "constant", name, query: given.constant, hide: 2, skipUrlSync: true };
   const query = `label_values(${given.query}, ${given.values})`;
-  const many = given.many
-    ? { multi: true, includeAll: true, allValue: ".*", current: { text: ["All"], value: ["$__all"] } }
-    : { multi: false, includeAll: false };
   return {
     type: "query",
     name,
@@ -109,6 +106,9 @@ function variable(given: Variable): Json {
     sort: 1,
     regex: "",
     hide: 0,
-    ...many,
+    multi: true,
+    includeAll: true,
+    ...(given.all ? { allValue: given.all } : {}),
+    current: { text: ["All"], value: ["$__all"] },
   };
 }

@@ -41,9 +41,12 @@ const PAGE_TITLES = { cluster: "Fleet", tenants: "Tenants", redis: "Redis" } as 
 export const clusterTitle = (cluster: NexusCluster, page: ClusterPage): string =>
   `Nexus / ${namespaceOf(cluster)} / ${cluster.metadata.name}${page === "cluster" ? "" : ` / ${PAGE_TITLES[page]}`}`;
 
-/** Alerts of a fleet that fire, by name and severity. */
-export const firing = (more = ""): string =>
-  `ALERTS{alertstate="firing",namespace="$namespace",nexus_cluster="$nexus_cluster"${more === "" ? "" : `,${more}`}}`;
+/** Alerts of a fleet that fire: its servers', and what the operator says of it. */
+export const firing = (more = ""): string => {
+  const alerts = (namespace: string) =>
+    `ALERTS{alertstate="firing",${namespace}="$namespace",nexus_cluster="$nexus_cluster"${more === "" ? "" : `,${more}`}}`;
+  return `(${alerts("namespace")} or ${alerts("nexus_namespace")})`;
+};
 
 /** Every line by pod. */
 export const perPod = (expr: string): Query => ({ expr, legend: "{{pod}}" });

@@ -10,13 +10,19 @@ export const podsRow: Row = {
     {
       kind: "timeseries",
       title: "Ready, draining",
-      description: "Pods that take sessions, that send them away, and that answer Prometheus. Draining without end: see the alert.",
+      description:
+        "Pods that take sessions, that send them away, that answer Prometheus, and that the operator asks for. Draining without end: see the alert.",
       unit: "short",
       width: 8,
       queries: [
         { expr: `sum(${ofCluster("nexus_ready")})`, legend: "ready" },
         { expr: `sum(${ofCluster("nexus_draining")})`, legend: "draining" },
         { expr: `sum(${ofCluster("up")})`, legend: "answer" },
+        {
+          expr: 'max(nexus_operator_cluster_pods{state="wanted",nexus_namespace="$namespace",nexus_cluster="$nexus_cluster"})',
+          legend: "wanted",
+          mayBeEmpty: "where a Prometheus does not scrape the operator, nobody says it",
+        },
       ],
       alerts: ["NexusPodsNotReady", "NexusDrainTakesLong"],
     },
@@ -109,6 +115,7 @@ export const podsRow: Row = {
       unit: "short",
       width: 12,
       columns: { version: "Release", bun: "Bun" },
+      sort: "Pods",
       queries: [{ expr: `sum by (version, bun) (${ofCluster("nexus_build_info")})`, legend: "Pods" }],
     },
   ],

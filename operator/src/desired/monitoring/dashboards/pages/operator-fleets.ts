@@ -100,6 +100,7 @@ export const fleetsRow: Row = {
       unit: "none",
       width: 12,
       columns: { nexus_namespace: "Namespace", nexus_cluster: "Fleet", type: "Condition" },
+      sort: "Condition",
       queries: [
         {
           expr: `max by (${CLUSTER}, type) (${of("nexus_operator_cluster_condition", 'type!~"Reconciling|Stalled|Paused|Drift"')} < 1 or ${of("nexus_operator_cluster_condition", 'type=~"Stalled|Paused|Drift"')} == 1)`,

@@ -75,7 +75,7 @@ export const operatorDashboard: Dashboard = {
   title: "Nexus / Operator",
   description: "The operator: does it lead, does it keep up, does the API server let it, does what people change become live.",
   tags: [TAG],
-  variables: [{ name: "job", label: "Installation", query: "nexus_operator_build_info", values: "job", many: true }],
+  variables: [{ name: "job", label: "Installation", query: "nexus_operator_build_info", values: "job" }],
   links: [{ title: "All of Nexus", tag: TAG }],
   rows: [NOW, changesRow, fleetsRow, passesRow, apiRow, processRow],
 };

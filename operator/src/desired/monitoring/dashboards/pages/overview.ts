@@ -13,7 +13,11 @@ const of = (metric: string, more = ""): string =>
 const told = (metric: string, more = ""): string =>
   `${metric}{nexus_namespace=~"$namespace",nexus_cluster=~"$nexus_cluster"${more === "" ? "" : `,${more}`}}`;
 
-const firing = (severity: string): string => of("ALERTS", `alertstate="firing",severity="${severity}"`);
+/** Of the servers, and of what the operator says about a fleet, under the fleet's own labels. */
+const firing = (severity: string): string => {
+  const more = `alertstate="firing",severity="${severity}"`;
+  return `(${of("ALERTS", more)} or label_replace(${told("ALERTS", more)}, "namespace", "$1", "nexus_namespace", "(.+)"))`;
+};
 /** Every fleet has a line, also one without such an alert. */
 const orNone = (expr: string): string => `${expr} or 0 * count by (${FLEET}) (${of("up")})`;
 
@@ -93,6 +97,7 @@ const NOW: Row = {
       width: 24,
       height: 10,
       columns: { namespace: "Namespace", nexus_cluster: "Fleet" },
+      sort: "Critical",
       queries: [
         { expr: orNone(`count by (${FLEET}) (${firing("critical")})`), legend: "Critical" },
         { expr: orNone(`count by (${FLEET}) (${firing("warning")})`), legend: "Warnings" },
@@ -209,6 +214,7 @@ const OPERATOR: Row = {
       width: 16,
       height: 9,
       columns: { nexus_namespace: "Namespace", nexus_cluster: "Fleet" },
+      sort: "Stalled",
       queries: Object.keys(CONDITIONS).map((type) => ({
         expr: `max by (nexus_namespace, nexus_cluster) (${told("nexus_operator_cluster_condition", `type="${type}"`)})`,
         legend: type,
@@ -243,8 +249,8 @@ export const overviewDashboard: Dashboard = {
   description: "All fleets that this Prometheus knows: which one needs somebody, and is it one or all of them.",
   tags: [TAG],
   variables: [
-    { name: "namespace", label: "Namespace", query: "nexus_ready", values: "namespace", many: true },
-    { name: "nexus_cluster", label: "Fleet", query: 'nexus_ready{namespace=~"$namespace"}', values: "nexus_cluster", many: true },
+    { name: "namespace", label: "Namespace", query: "nexus_ready", values: "namespace", all: ".+" },
+    { name: "nexus_cluster", label: "Fleet", query: 'nexus_ready{namespace=~"$namespace"}', values: "nexus_cluster", all: ".+" },
   ],
   links: [{ title: "All of Nexus", tag: TAG }],
   rows: [NOW, PROMISES, PEOPLE, NOTIFICATIONS, OPERATOR],

@@ -14,7 +14,7 @@ export const tenantsDashboard = (cluster: NexusCluster): Dashboard => ({
   tags: [TAG, "nexus-tenants"],
   variables: [
     ...clusterVariables(cluster),
-    { name: "tenant", label: "Tenant", query: ofCluster("nexus_tenant_sessions"), values: "tenant", many: true },
+    { name: "tenant", label: "Tenant", query: ofCluster("nexus_tenant_sessions"), values: "tenant", all: ".+" },
   ],
   links: clusterLinks(cluster, "tenants"),
   rows: [MOST, CHOSEN],
@@ -35,11 +35,12 @@ const MOST: Row = {
       kind: "table",
       title: "Tenants",
       description:
-        "The ten that are turned away most come first in Refused; sort by any column. Near limit: share of the sessions its quota allows.",
+        "Who is turned away for a quota comes first. Of its limit: share of the sessions its quota allows; empty without a limit.",
       unit: "short",
       width: 24,
       height: 10,
       columns: { tenant: "Tenant" },
+      sort: "Over quota",
       queries: [
         { expr: `sum by (tenant) (${of("nexus_tenant_sessions")})`, legend: "Sessions" },
         { expr: fullness, legend: "Of its limit" },
