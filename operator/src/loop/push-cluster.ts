@@ -36,10 +36,11 @@ export type ClusterPushState = {
   /** Ready pods that hold this digest, and ready pods. */
   readonly podsSynced: number;
   readonly podsTotal: number;
-  /** Age of the oldest change that a ready pod has not acknowledged, in milliseconds; 0 when all have everything. */
-  readonly behindMs: number;
   readonly pods: readonly PodState[];
 };
+
+/** The same in numbers alone. `behindMs`: age of the oldest change that a ready pod has not acknowledged; 0 when all have everything. */
+export type ClusterProgress = { readonly podsSynced: number; readonly podsTotal: number; readonly behindMs: number };
 
 /** Told after something moved: `keys` are those whose verdict moved, the state may have moved as well. */
 export type ClusterListener = (cluster: string, keys: ReadonlySet<string>) => void;
@@ -187,8 +188,19 @@ export class ClusterPusher {
     }));
     const ready = pods.filter((pod) => pod.ready);
     const synced = ready.filter((pod) => pod.synced);
-    const behindMs = Math.max(0, ...[...this.#pods.values()].map((pusher) => pusher.behindMs()));
-    return { digest: this.book.digest(), podsSynced: synced.length, podsTotal: ready.length, behindMs, pods };
+    return { digest: this.book.digest(), podsSynced: synced.length, podsTotal: ready.length, pods };
+  }
+
+  /** Makes nothing: it is asked for at every scrape, for every cluster. */
+  progress(): ClusterProgress {
+    let [podsSynced, podsTotal, behindMs] = [0, 0, 0];
+    for (const pusher of this.#pods.values()) {
+      if (!pusher.pod.ready) continue;
+      podsTotal++;
+      if (pusher.isSynced()) podsSynced++;
+      behindMs = Math.max(behindMs, pusher.behindMs());
+    }
+    return { podsSynced, podsTotal, behindMs };
   }
 
   #add(pod: PushPod): void {

@@ -6,7 +6,7 @@ import type { StoredBucket } from "./boot-bucket.ts";
 import type { Clock, Random } from "./clock.ts";
 import type { Leadership } from "./ports.ts";
 import type { BundleBook, BundleChange } from "./push-book.ts";
-import { type ClusterListener, ClusterPusher, type ClusterPushState, type SyncedQuestion } from "./push-cluster.ts";
+import { type ClusterListener, type ClusterProgress, ClusterPusher, type ClusterPushState, type SyncedQuestion } from "./push-cluster.ts";
 import { PushFence } from "./push-fence.ts";
 import { Gate } from "./push-gate.ts";
 import { PUSH_TIMES, type PushShared, type PushTimes } from "./push-pod.ts";
@@ -47,6 +47,7 @@ export interface Pusher {
   /** The cluster is gone. */
   forget(cluster: string): void;
   state(cluster: string): ClusterPushState;
+  progress(cluster: string): ClusterProgress;
   /** What pods said about the generation of an object whose entry is `key`, for its `Synced` condition. */
   acknowledgement(cluster: string, question: SyncedQuestion): Acknowledgement;
   /** Hears of answers; returns how to stop. */
@@ -101,6 +102,7 @@ export function createPusher(options: PusherOptions): Pusher {
       clusters.delete(name);
     },
     state: (name) => of(name).state(),
+    progress: (name) => of(name).progress(),
     acknowledgement: (name, question) => clusters.get(name)?.acknowledgement(question) ?? { kind: "nobody" },
     onChange(listener) {
       listeners.add(listener);

@@ -242,7 +242,7 @@ class ClusterPushes implements Pusher {
       const oldestMs = place?.untoldMs === undefined ? 0 : this.#options.clock.monotonicMs() - place.untoldMs;
       return { podsSynced: 0, podsTotal: readyPods, oldestSeconds: oldestMs / 1000 };
     }
-    const { podsSynced, podsTotal, behindMs } = this.#engine.state(cluster);
+    const { podsSynced, podsTotal, behindMs } = this.#engine.progress(cluster);
     return { podsSynced, podsTotal, oldestSeconds: behindMs / 1000 };
   }
 
