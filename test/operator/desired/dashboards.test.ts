@@ -9,10 +9,15 @@ import { dashboardFile, renderDashboard } from "@nexus/operator/desired/monitori
 import { clusterUid } from "@nexus/operator/desired/monitoring/dashboards/scope.ts";
 import { clusterDashboards, fixedDashboards } from "@nexus/operator/desired/monitoring/dashboards/sets.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
-import { FULL, LEAN, MANAGED } from "../../../scripts/check/monitoring/samples.ts";
+import { SAMPLES } from "../../../scripts/check/monitoring/samples.ts";
 
-const fleets = [FULL, LEAN, MANAGED];
-const all: readonly Dashboard[] = [...fleets.flatMap(clusterDashboards), ...fixedDashboards()];
+const sample = (wanted: string): NexusCluster => {
+  const found = SAMPLES.find(({ metadata }) => metadata.name === wanted);
+  if (!found) throw new Error(`there is no sample ${wanted}`);
+  return found;
+};
+const [FULL, LEAN] = [sample("full"), sample("lean")];
+const all: readonly Dashboard[] = [...SAMPLES.flatMap(clusterDashboards), ...fixedDashboards()];
 const panelsOf = ({ rows }: Dashboard): readonly Panel[] => rows.flatMap(({ panels }) => panels);
 const named = (namespace: string, name: string): NexusCluster => ({ ...FULL, metadata: { ...FULL.metadata, namespace, name } });
 
@@ -35,7 +40,7 @@ test("uids are kept for ever", () => {
 });
 
 test("the same fleet gives the same bytes, and only its own", () => {
-  for (const fleet of fleets) {
+  for (const fleet of SAMPLES) {
     const texts = clusterDashboards(fleet).map((one) => dashboardFile(one).text);
     expect(clusterDashboards(structuredClone(fleet)).map((one) => dashboardFile(one).text)).toEqual(texts);
     for (const text of texts) expect(text).toContain(`"query": ${JSON.stringify(fleet.metadata.name)}`);
