@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { AdminError, type AdminPort } from "@nexus/operator/loop/push-ports.ts";
 import { createPusher, type PodView } from "@nexus/operator/loop/pusher.ts";
-import { BUCKET_COUNT, BUNDLE_FORMAT, EMPTY_BUCKET } from "@nexus/protocol/bundle.ts";
+import { BUCKET_COUNT, BUNDLE_FORMAT, bundleDigest, EMPTY_BUCKET } from "@nexus/protocol/bundle.ts";
 import { ManualClock } from "../../support/kube/manual-clock.ts";
 import { CLUSTER, entryOf, FakeLeadership } from "./stage.ts";
 
@@ -22,14 +22,16 @@ function setup() {
       refuse(ip);
       const buckets = Array.from({ length: BUCKET_COUNT }, () => EMPTY_BUCKET);
       return {
-        version: "1",
-        bundle_formats: [BUNDLE_FORMAT],
-        buckets,
-        term: "0",
-        sequence: 0,
-        sessions: 0,
-        confirmed: true,
-        draining: false,
+        ...{
+          version: "1",
+          cluster: CLUSTER,
+          bundle_formats: [BUNDLE_FORMAT],
+          buckets,
+          digest: bundleDigest(buckets),
+          term: "0",
+          sequence: 0,
+        },
+        ...{ ready: true, draining: false, sessions: 0, uptime_seconds: 1 },
       };
     },
     async push({ ip }, { digest }) {
