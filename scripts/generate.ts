@@ -15,6 +15,7 @@ import { logReference } from "./generate/log-reference.ts";
 import { metricsReference } from "./generate/metrics-reference.ts";
 import { plainRoles, rightsFile, rightsReference } from "./generate/rbac.ts";
 import { resourceReference } from "./generate/resource-reference.ts";
+import { RUNBOOK_INDEX, runbookIndex } from "./generate/runbook-index.ts";
 import { failureReference, restReference, socketReference } from "./generate/wire-reference.ts";
 
 export type Generated = { readonly path: string; readonly render: () => string };
@@ -31,6 +32,7 @@ export const GENERATED: readonly Generated[] = [
   { path: "docs/reference/metrics.md", render: metricsReference },
   { path: "docs/reference/logs.md", render: logReference },
   { path: "docs/reference/rights.md", render: rightsReference },
+  { path: RUNBOOK_INDEX, render: () => runbookIndex() },
   { path: "operator/deploy/rbac.yaml", render: plainRoles },
   { path: "operator/deploy/admission-policy.yaml", render: plainPolicies },
   ...(["pods", "secrets"] as const).map((name) => ({ path: `charts/nexus/files/policies/${name}.yaml`, render: () => policySpec(name) })),

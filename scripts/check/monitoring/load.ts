@@ -18,7 +18,7 @@ import { Glob } from "bun";
 import { ALERT_CASES } from "../../../test/monitoring/rules/cases/index.ts";
 import type { Metric } from "./catalogue.ts";
 import type { Pages } from "./links.ts";
-import { FULL, LEAN, MANAGED } from "./samples.ts";
+import { SAMPLES } from "./samples.ts";
 import type { RuleFile, World } from "./world.ts";
 
 const metricOf =
@@ -64,14 +64,14 @@ export async function loadWorld(root: string): Promise<World> {
   return {
     metrics: exportedMetrics(),
     rules: [
-      ...[FULL, LEAN, MANAGED].map(rulesOf),
+      ...SAMPLES.map(rulesOf),
       {
         ...{ from: "rules of the operator", groups: renderGroups(operatorRules(JOB)), scope: JOB },
         routing: { labels: ["nexus_namespace", "nexus_cluster"], always: false },
       },
     ],
     cases: ALERT_CASES,
-    dashboards: [...fixedDashboards(), ...[FULL, LEAN, MANAGED].flatMap(clusterDashboards)],
+    dashboards: [...fixedDashboards(), ...SAMPLES.flatMap(clusterDashboards)],
     pages: await readPages(root),
     exists: (path) => existsSync(join(root, path)),
     runbookBase: RUNBOOK_BASE_URL,

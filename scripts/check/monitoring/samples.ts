@@ -25,3 +25,5 @@ export const FULL: NexusCluster = aCluster("full", {
 });
 
 export const MANAGED: NexusCluster = aCluster("managed", { redis: { mode: "Managed" }, replicas: 2 });
+
+export const SAMPLES: readonly NexusCluster[] = [FULL, LEAN, MANAGED];
