@@ -153,6 +153,13 @@ export function startLeading(deps: LeadingDeps): Leading {
       queue.add(workKey("config", clusterKeyOf(tenant)));
     },
   });
+  const series = new SeriesReader({
+    ...{ views, pusher, wallMs: () => clock.wallMs() },
+    secret: (namespace, name) => secrets.known(namespace, name),
+    boot: (cluster) => passes.boot(cluster),
+    purges: (cluster) => tombstones.pending(cluster),
+    isHeldBack: (cluster) => breakers.isHeldBack(cluster),
+  });
   const live = new LiveTimes({
     clock,
     mark: (cluster, entryKey) => pusher.book(cluster).mark(entryKey),
@@ -163,7 +170,10 @@ export function startLeading(deps: LeadingDeps): Leading {
     ...{ queue, views, secrets, passes, newest, configurations, breakers, live },
     workers: options.workers,
     trace: tracing.pass,
-    onOutcome: (key, outcome) => metrics.reconciled(controllerOf(key), outcome),
+    onOutcome(key, outcome) {
+      metrics.reconciled(controllerOf(key), outcome);
+      if (key.startsWith("cluster:") && outcome.kind !== "failed") series.reconciled(key.slice("cluster:".length));
+    },
     onFailure: (key, error, retryInMs) => log.warn("reconcile.failed", { object: key, error, retryInMs }),
   });
   const crds = watchServedCrds({
@@ -182,7 +192,7 @@ export function startLeading(deps: LeadingDeps): Leading {
   const running = loop.run();
   return {
     controller: loop,
-    series: new SeriesReader({ views, pusher, secret: (namespace, name) => secrets.known(namespace, name) }),
+    series,
     stop: async () => {
       crds.stop();
       passes.stop();

@@ -120,6 +120,7 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
       for (const { key, forMs } of queue.underWay()) yield { controller: controllerOf(key), forMs };
     },
     heardMs: () => watches.heardMs(),
+    watched: () => watches.counts(),
     renewedMs: () => elector.renewedMs(),
     series: () => (isLeading ? leading?.series.read() : undefined),
   });
