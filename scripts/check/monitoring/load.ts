@@ -14,6 +14,7 @@ import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { METRICS, RUNTIME_METRICS } from "@nexus/server/adapters/metrics-table.ts";
 import { SERVER_EVENTS } from "@nexus/server/core/log-events.ts";
 import { Glob } from "bun";
+import { parse } from "yaml";
 
 import { ALERT_CASES } from "../../../test/monitoring/rules/cases/index.ts";
 import type { Metric } from "./catalogue.ts";
@@ -44,12 +45,24 @@ export function exportedMetrics(): readonly Metric[] {
 
 const JOB = { job: "nexus-system/nexus" };
 
+/** An alert of the operator is about one cluster, or about none. */
+const OF_SOME_CLUSTER: RuleFile["routing"] = { labels: ["nexus_namespace", "nexus_cluster"], always: false };
+
 const rulesOf = (cluster: NexusCluster): RuleFile => ({
   from: `rules of cluster "${cluster.metadata.name}"`,
   groups: renderGroups(clusterRules(cluster)),
   scope: clusterMatchers(cluster),
   routing: { labels: Object.keys(clusterMatchers(cluster)), always: true },
 });
+
+const CHART_RULES = "charts/nexus/files/monitoring/rules.yaml";
+
+/** The file the chart ships, with what Helm fills in. */
+async function chartRules(root: string): Promise<RuleFile> {
+  const text = (await Bun.file(join(root, CHART_RULES)).text()).replaceAll("@JOB@", JOB.job).replaceAll("@RUNBOOKS@", RUNBOOK_BASE_URL);
+  const { groups }: { readonly groups: RuleFile["groups"] } = parse(text); // written from RenderedGroup, and compared with it by `generate --check`
+  return { from: CHART_RULES, groups, scope: JOB, routing: OF_SOME_CLUSTER };
+}
 
 /** Markdown pages of the repository that people read, by path. */
 export async function readPages(root: string): Promise<Pages> {
@@ -65,10 +78,8 @@ export async function loadWorld(root: string): Promise<World> {
     metrics: exportedMetrics(),
     rules: [
       ...SAMPLES.map(rulesOf),
-      {
-        ...{ from: "rules of the operator", groups: renderGroups(operatorRules(JOB)), scope: JOB },
-        routing: { labels: ["nexus_namespace", "nexus_cluster"], always: false },
-      },
+      { from: "rules of the operator", groups: renderGroups(operatorRules(JOB)), scope: JOB, routing: OF_SOME_CLUSTER },
+      await chartRules(root),
     ],
     cases: ALERT_CASES,
     dashboards: [...fixedDashboards(), ...SAMPLES.flatMap(clusterDashboards)],
