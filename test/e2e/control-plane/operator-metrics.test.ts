@@ -10,6 +10,7 @@ import { type FakeKubelet, fakeKubelet } from "../../support/fake-kubelet.ts";
 import { type Exposition, familyOf, readExposition } from "../../support/monitoring/exposition.ts";
 import { checkMetrics } from "../../support/monitoring/promtool.ts";
 import { type Stage, startStage } from "../../support/operator.ts";
+import { type OtelCollector, type SeenSpan, startOtelCollector } from "../../support/otel-collector.ts";
 import { cluster, template, tenant } from "../../support/resources.ts";
 
 setDefaultTimeout(90_000);
@@ -21,6 +22,7 @@ if (missing !== undefined) process.stderr.write(`promtool is left out: ${missing
 
 let stage: Stage;
 let kubelet: FakeKubelet;
+let collector: OtelCollector;
 let leader: RunningOperator;
 let standby: RunningOperator;
 
@@ -33,7 +35,8 @@ beforeAll(async () => {
   stage = await startStage();
   kubelet = fakeKubelet(stage, NAMESPACE, "live");
   await stage.kubectl("create", "namespace", NAMESPACE);
-  leader = await stage.operator({ "--identity": "first" });
+  collector = await startOtelCollector();
+  leader = await stage.operator({ "--identity": "first", "--tracing-endpoint": collector.endpoint, "--tracing-sample-percent": "100" });
   await until("it leads", (seen) => seen.value("leader_election_master_status") === 1);
   standby = await stage.operator({ "--identity": "second" });
   const small = cluster(NAMESPACE, "idle", { replicas: 0 });
@@ -46,8 +49,34 @@ beforeAll(async () => {
 afterAll(async () => {
   await standby?.stop();
   await leader?.stop();
+  await collector?.[Symbol.asyncDispose]();
   await kubelet?.[Symbol.asyncDispose]();
   await stage?.[Symbol.asyncDispose]();
+});
+
+test("its passes are traces: writes and pushes lie below the pass that caused them", async () => {
+  const spans = await eventually(
+    "the collector has the first passes",
+    async () => {
+      const seen = await collector.spans();
+      const names = new Set(seen.map(({ name }) => name));
+      return (
+        ["reconcile cluster", "reconcile config", "reconcile tenant", "reconcile template", "push"].every((name) => names.has(name)) && seen
+      );
+    },
+    { timeoutMs: 20_000 },
+  );
+  const above = (span: SeenSpan) => spans.find(({ spanId, traceId }) => spanId === span.parentSpanId && traceId === span.traceId);
+  const named = (name: string) => spans.filter((span) => span.name === name);
+  for (const push of named("push")) expect(above(push)?.name).toMatch(/^reconcile (config|cluster)$/); // whichever knew of the pod
+  expect(named("PATCH deployments").map((span) => above(span)?.name)).toContain("reconcile cluster");
+  expect(named("PATCH templates/status").map((span) => above(span)?.name)).toContain("reconcile template");
+  expect(named("reconcile template")[0]?.attributes).toMatchObject({ "k8s.namespace.name": NAMESPACE, "nexus.object": "hello" });
+  expect(spans.every(({ resource }) => resource["service.name"] === "nexus-operator" && resource["service.instance.id"] === "first")).toBe(
+    true,
+  );
+  expect(spans.filter(({ name }) => name.startsWith("GET") || name.includes("leases"))).toEqual([]);
+  await until("they are counted", (seen) => (seen.value("nexus_operator_trace_spans_total", { outcome: "exported" }) ?? 0) > 0);
 });
 
 describe("a real operator's metrics", () => {
