@@ -170,8 +170,10 @@ describe("layouts that share one Redis", () => {
     await redisCommand(redis, ["HSET", key, 1, 1]);
     await mine.renew();
     expect(Number(await redisText(redis, "HGET", key, 1))).toBeGreaterThan(Date.now() + 20_000);
+    expect(mine.isInConflict()).toBe(false);
     await redisCommand(redis, ["HSET", key, 3, Date.now() + 30_000]);
     await mine.renew();
+    expect(mine.isInConflict()).toBe(true);
     expect(lines.map(({ level, event, fields }) => [level, event, fields])).toEqual([
       ["error", "redis.layout_conflict", { layout: 1, other: 3 }],
     ]);

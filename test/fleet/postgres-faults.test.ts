@@ -128,6 +128,8 @@ test("a server that answers nothing keeps nobody waiting longer than the limit, 
     expect(Math.max(...waited)).toBeLessThan(2500);
     await eventually("it counts as away", () => node.engine.degraded());
     expect(await refused(() => node.store.top(inboxOf("jane")))).toBeLessThan(100);
+    const { timeout, rejected } = node.engine.statements();
+    expect([timeout > 0, rejected > 0]).toEqual([true, true]);
     expect((await node.store.publish(requestTo(channelOf("news")))).kind).toBe("published");
   } finally {
     postgres.thaw();

@@ -106,7 +106,10 @@ describe("rates of a fleet", () => {
     for (const node of two.nodes) await node.exchange();
     two.clock.advance(1_000);
     expect(two.nodes.map(take)).toEqual([10, 10]);
-    expect(two.nodes.map((node) => node.untold())).toEqual([20, 20]);
+    expect(two.nodes.map((node) => [node.untold(), node.failed()])).toEqual([
+      [20, 1],
+      [20, 1],
+    ]);
     close(two);
   });
 

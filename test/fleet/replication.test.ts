@@ -58,6 +58,7 @@ test("a Cluster: each primary is asked for its own, a failover is followed, and 
   await using opened = await openTestLink({ addresses: redis.addresses.slice(0, 2), topology: "cluster", commandTimeoutMs: 1000 });
   const replication = new Replication({ link: opened.link, keys, log: silent, replicas: 1, timeoutMs: 500 });
   await Promise.all(Array.from({ length: 256 }, (_, partition) => replication.confirm(partition)));
+  expect(replication.missing()).toBe(0);
   const [primary] = await opened.link.primaries();
   const partition = primary?.partitions[0] ?? 0;
   await redis.killPrimary(slotOfPartition(partition));
@@ -65,5 +66,6 @@ test("a Cluster: each primary is asked for its own, a failover is followed, and 
   await eventually("the new primary is confirmed", async () => (await outcomeOf(replication.confirm(partition))) === "ok", {
     timeoutMs: 15_000,
   });
+  expect(replication.missing()).toBe(1);
   replication.close();
 });

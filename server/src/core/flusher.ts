@@ -57,7 +57,9 @@ export class Flusher {
 
   /** A live entry was enqueued for sessions that take it now: its latency is measured when the pass is over. */
   measure({ entry }: Frame): void {
-    if (entry) this.#live.push(entry);
+    if (!entry) return;
+    this.#live.push(entry);
+    this.#schedule(); // also when they were all written by something else meanwhile
   }
 
   /** Adds a frame to a session's queue; it leaves with the next pass. */

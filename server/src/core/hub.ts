@@ -217,7 +217,7 @@ export class Hub {
       handed++;
       if (held) this.#hold(session, held, frame);
       else flusher.enqueue(session, frame);
-      if (!held && !session.blocked) live++;
+      if (!held && !session.blocked && !session.ended) live++;
     }
     trace?.end(handed);
     metrics.fannedOut(clock.monotonic() - startedAt);

@@ -46,7 +46,7 @@ function scene(answers: readonly (PurgeOutcome | Error)[] = []) {
   };
   const purger = createPurger(deps);
   return {
-    ...{ purger, asked, logged, told },
+    ...{ purger, asked, logged, told, metrics },
     change(next: { tombstones?: Tombstone[]; tenants?: string[] }) {
       if (next.tombstones) told.tombstones = next.tombstones;
       if (next.tenants) told.tenants = new Set(next.tenants);
@@ -78,12 +78,14 @@ test("a tombstone is purged once requests under way have settled, and told as lo
 });
 
 test("it is asked again while another node is at it, and later each time it fails", async () => {
-  const { purger, asked, change, pass, logged } = scene(["elsewhere", new Error("away"), new Error("away"), "purged"]);
+  const { purger, asked, change, pass, logged, metrics } = scene(["elsewhere", new Error("away"), new Error("away"), "purged"]);
   change({ tombstones: [acme] });
+  expect(purger.pending()).toBe(1);
   expect([await pass(), await pass(), await pass(), await pass(), await pass()]).toEqual([5_000, 5_000, 5_000, 5_000, 5_000]);
   await eventually("it is told", () => purger.purged().length === 1);
   expect(asked.length).toBe(4);
   expect(logged).toEqual(["tenant.purge_failed", "tenant.purge_failed", "tenant.purged"]);
+  expect([metrics.count("purged", "failed"), metrics.count("purged", "done"), purger.pending()]).toEqual([2, 1, 0]);
   await purger.stop();
 });
 

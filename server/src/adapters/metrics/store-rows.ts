@@ -67,7 +67,7 @@ export const STORE_ROWS = {
   },
   nexus_redis_replicas_missing: {
     type: "gauge",
-    help: "Primaries whose writes are confirmed by fewer replicas than NEXUS_REDIS_REPLICAS asks for, because fewer are connected.",
+    help: "Primaries whose writes are confirmed by fewer replicas than NEXUS_REDIS_REPLICAS asks for, because fewer are connected; as of the last publish.",
     across: "max",
     only: "redis",
   },
