@@ -8,6 +8,9 @@ import { share } from "@nexus/operator/desired/monitoring/dashboards/promql.ts";
 import { dashboardFile, renderDashboard } from "@nexus/operator/desired/monitoring/dashboards/render.ts";
 import { clusterUid } from "@nexus/operator/desired/monitoring/dashboards/scope.ts";
 import { clusterDashboards, fixedDashboards } from "@nexus/operator/desired/monitoring/dashboards/sets.ts";
+import { clusterRules } from "@nexus/operator/desired/monitoring/rules/cluster.ts";
+import { isAlert } from "@nexus/operator/desired/monitoring/rules/model.ts";
+import { operatorRules } from "@nexus/operator/desired/monitoring/rules/operator.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { SAMPLES } from "../../../scripts/check/monitoring/samples.ts";
 
@@ -189,6 +192,14 @@ test("a table has the columns it names, in their order, and one per query", () =
 
 test("no panel has more queries than Grafana has letters", () => {
   expect(Math.max(...all.flatMap(panelsOf).map(({ queries }) => queries.length))).toBeLessThanOrEqual(26);
+});
+
+test("every alert has a panel that shows what it is about, and no panel names an alert there is not", () => {
+  const rules = [...SAMPLES.flatMap(clusterRules), ...operatorRules({ job: "a" })].flatMap((group) => group.rules);
+  const alerts = rules.flatMap((rule) => (isAlert(rule) ? [rule.name] : []));
+  const linked = all.flatMap(panelsOf).flatMap((panel) => panel.alerts ?? []);
+  // An alert without a panel: add its name to `alerts` of the panel with its series.
+  expect([...new Set(linked)].sort()).toEqual([...new Set(alerts)].sort());
 });
 
 test("runbooks are linked where they are published", () => {

@@ -29,7 +29,7 @@ export const configurationRow = (cluster: NexusCluster): Row => ({
         { expr: `min by (kind) (${ofCluster("nexus_bundle_entries")})`, legend: "{{kind}}" },
         { expr: `max(${ofCluster("nexus_bundle_rejected_entries")})`, legend: "refused" },
       ],
-      alerts: ["NexusConfigurationRejected"],
+      alerts: ["NexusConfigurationRejected", "NexusConfigurationDiffers"],
     },
     {
       kind: "timeseries",
@@ -49,7 +49,7 @@ export const configurationRow = (cluster: NexusCluster): Row => ({
         expiry("nexus_admin_certificate_expiry_timestamp_seconds", "admin port"),
         ...(cluster.spec.tls === undefined ? [] : [expiry("nexus_tls_certificate_expiry_timestamp_seconds", "public port")]),
       ],
-      alerts: ["NexusAdminCertificateExpires", ...(cluster.spec.tls === undefined ? [] : ["NexusListenerCertificateExpires"])],
+      alerts: ["NexusAdminCertificateExpires", ...(cluster.spec.tls === undefined ? [] : LISTENER_ALERTS)],
     },
     {
       kind: "timeseries",
@@ -63,15 +63,21 @@ export const configurationRow = (cluster: NexusCluster): Row => ({
     {
       kind: "timeseries",
       title: "Data of deleted tenants",
-      description: "Tenants whose data are not known to be gone. It stays above 0 only while deleting fails.",
+      description:
+        "Tenants whose data are not known to be gone, and tries that failed in the last hour. It stays above 0 only while deleting fails.",
       unit: "short",
       width: 8,
-      queries: [{ expr: `max(${ofCluster("nexus_purges_pending")})`, legend: "to delete" }],
+      queries: [
+        { expr: `max(${ofCluster("nexus_purges_pending")})`, legend: "to delete" },
+        { expr: `sum(increase(${ofCluster("nexus_purges_total", 'outcome="failed"')}[1h])) or vector(0)`, legend: "failed tries" },
+      ],
       alerts: ["NexusPurgeFails"],
     },
     ...traces(cluster),
   ],
 });
+
+const LISTENER_ALERTS = ["NexusListenerCertificateExpires", "NexusListenerCertificateExpiresSoon", "NexusListenerCertificateNotRead"];
 
 const expiry = (metric: string, legend: string) => ({ expr: `min(${ofCluster(metric)} > 0) - time()`, legend });
 
@@ -85,6 +91,7 @@ const traces = ({ spec }: NexusCluster): readonly Panel[] =>
           description: "dropped or failed: the collector is away or too slow. Notifications do not wait for it.",
           unit: "cps",
           width: 8,
+          alerts: ["NexusTracesLost"],
           queries: [
             { expr: happening(ofCluster("nexus_trace_spans_total"), "outcome"), legend: "{{outcome}}", mayBeEmpty: "nothing was sampled" },
           ],
@@ -129,6 +136,7 @@ export const postgresRow: Row = {
       unit: "short",
       width: 6,
       queries: [{ expr: `sum(${ofCluster("nexus_postgres_unannounced_inboxes")})`, legend: "inboxes" }],
+      alerts: ["NexusPostgresInboxesUnannounced"],
     },
   ],
 };

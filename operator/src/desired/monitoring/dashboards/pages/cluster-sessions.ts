@@ -24,7 +24,7 @@ export const sessionsRow: Row = {
       width: 8,
       thresholds: { warning: 0.8, error: 1 },
       queries: [perPod(`sum by (pod) (${ofCluster("nexus_sessions")}) / sum by (pod) (${ofCluster("nexus_sessions_limit")} > 0)`)],
-      alerts: ["NexusConnectionsNearLimit", "NexusConnectionLimitReached"],
+      alerts: ["NexusConnectionsNearLimit", "NexusConnectionLimitReached", "NexusLoadAboveTarget"],
     },
     {
       kind: "timeseries",
@@ -61,21 +61,30 @@ export const sessionsRow: Row = {
       description:
         "Requests, upgrades and frames refused, by failure code. unauthorized: tokens; rate_limited, connection_limit: a tenant, see its page; node_full, broker_unavailable: us.",
       unit: "cps",
-      width: 12,
+      width: 8,
       queries: [{ expr: happening(ofCluster("nexus_refusals_total"), "code"), legend: "{{code}}", mayBeEmpty: "nobody is refused now" }],
+    },
+    {
+      kind: "timeseries",
+      title: "Frames from clients",
+      description: "By type. A wall of one type is a client in a loop; invalid: somebody speaks another protocol.",
+      unit: "cps",
+      width: 8,
+      queries: [{ expr: happening(ofCluster("nexus_frames_received_total"), "type"), legend: "{{type}}" }],
     },
     {
       kind: "timeseries",
       title: "Coming back",
       description: "Share of streams whose listeners may have missed something, of all that came back with a place; by reason below it.",
       unit: "percentunit",
-      width: 12,
+      width: 8,
       queries: [
         {
           expr: share(ofCluster("nexus_resumes_total", 'outcome="gap"'), ofCluster("nexus_resumes_total", 'outcome=~"gap|recovered"')),
           legend: "may have missed something",
         },
       ],
+      alerts: ["NexusResumesFail"],
     },
     {
       kind: "timeseries",

@@ -52,6 +52,36 @@ export const changesRow: Row = {
   ],
 };
 
+const byFleet = (metric: string) => ({ expr: `max by (${CLUSTER}) (${of(metric)})`, legend: CLUSTER_LEGEND });
+
+/** What pods find when they start while no operator runs. */
+export const bootRow: Row = {
+  title: "Boot copies and old data",
+  panels: [
+    line({
+      title: "Boot copies, oldest change they lack",
+      description: "A minute is usual. Older: a pod that starts without an operator would have old configuration, withdrawn keys too.",
+      unit: "s",
+      thresholds: { warning: 120, error: 300 },
+      queries: [byFleet("nexus_operator_boot_copy_oldest_seconds")],
+    }),
+    line({
+      title: "Objects that do not fit into boot copies",
+      description: "Above 0 the copy is full: such Templates reach new pods by push only.",
+      unit: "short",
+      thresholds: { warning: 1, error: 1000 },
+      queries: [byFleet("nexus_operator_boot_copy_left_entries")],
+      alerts: ["NexusConfigurationNotSynced"],
+    }),
+    line({
+      title: "Deleted tenants whose data are left",
+      description: "Until a pod reports that they are gone. For days: the fleet is away, or deleting fails; see the fleet's page.",
+      unit: "short",
+      queries: [byFleet("nexus_operator_purges_pending")],
+    }),
+  ],
+};
+
 export const fleetsRow: Row = {
   title: "Fleets",
   panels: [
@@ -101,6 +131,13 @@ export const fleetsRow: Row = {
       width: 12,
       columns: { nexus_namespace: "Namespace", nexus_cluster: "Fleet", type: "Condition" },
       sort: "Condition",
+      alerts: [
+        "NexusClusterStalled",
+        "NexusClusterDrift",
+        "NexusConfigurationNotSynced",
+        "NexusAutoscalingInactive",
+        "NexusClusterUnmonitored",
+      ],
       queries: [
         {
           expr: `max by (${CLUSTER}, type) (${of("nexus_operator_cluster_condition", 'type!~"Reconciling|Stalled|Paused|Drift"')} < 1 or ${of("nexus_operator_cluster_condition", 'type=~"Stalled|Paused|Drift"')} == 1)`,
@@ -126,7 +163,7 @@ export const fleetsRow: Row = {
             legend: "{{certificate}}",
           },
         ],
-        alerts: ["NexusCertificateNotRenewed"],
+        alerts: ["NexusCertificateNotRenewed", "NexusCertificateUnreadable"],
       },
       12,
     ),
@@ -141,7 +178,7 @@ export const fleetsRow: Row = {
         ],
         alerts: ["NexusRolloutPaused", "NexusUpgradePending"],
       },
-      12,
+      8,
     ),
     line(
       {
@@ -155,7 +192,20 @@ export const fleetsRow: Row = {
         ],
         alerts: ["NexusOperatorClustersHeldBack", "NexusClustersWithoutSeries"],
       },
-      12,
+      8,
     ),
+    line({
+      title: "Since the last good pass",
+      description:
+        "By fleet; each is looked at every minute unless it is paused. Growing: its passes fail, see reconcile.failed in the log.",
+      unit: "s",
+      thresholds: { warning: 180, error: 600 },
+      queries: [
+        {
+          expr: `time() - max by (${CLUSTER}) (${of("nexus_operator_cluster_reconciled_timestamp_seconds")})`,
+          legend: CLUSTER_LEGEND,
+        },
+      ],
+    }),
   ],
 };

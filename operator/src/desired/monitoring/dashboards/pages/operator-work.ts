@@ -15,7 +15,8 @@ export const passesRow: Row = {
     }),
     line({
       title: "Passes that failed",
-      description: "By kind of key; those that are not repeated before something changes count twice, as terminal.",
+      description:
+        "By kind of key; those that are not repeated before something changes count twice, as terminal. A panic is a bug: report it.",
       unit: "cps",
       queries: [
         {
@@ -26,6 +27,11 @@ export const passesRow: Row = {
         {
           expr: happening(of("controller_runtime_terminal_reconcile_errors_total"), "controller"),
           legend: "{{controller}} terminal",
+          mayBeEmpty: NEVER_HAPPENED,
+        },
+        {
+          expr: happening(of("controller_runtime_reconcile_panics_total"), "controller"),
+          legend: "{{controller}} panic",
           mayBeEmpty: NEVER_HAPPENED,
         },
       ],
@@ -99,6 +105,7 @@ export const apiRow: Row = {
       queries: [
         { expr: happening(of("reflector_watches_total"), "reason"), legend: "watch {{reason}}", mayBeEmpty: "every watch goes on" },
         { expr: perSecond(of("reflector_lists_total")), legend: "lists" },
+        { expr: `${perSecond(of("reflector_list_failures_total"))} or vector(0)`, legend: "lists that failed" },
       ],
     }),
     line({
@@ -132,6 +139,20 @@ export const processRow: Row = {
       description: "Resident, by replica. Follows Tenants and Templates.",
       unit: "bytes",
       queries: [{ expr: `max by (pod) (${of("process_resident_memory_bytes")})`, legend: "{{pod}}" }],
+    }),
+    line({
+      title: "Objects it watches",
+      description: "By kind, at each replica. What its memory is made of.",
+      unit: "short",
+      queries: [{ expr: `max by (kind) (${of("nexus_operator_watched_objects")})`, legend: "{{kind}}" }],
+    }),
+    line({
+      title: "Since the Lease was renewed",
+      description: "By the leader, each few seconds. Near ten it stops writing, at fifteen another one takes over.",
+      unit: "s",
+      thresholds: { warning: 5, error: 10 },
+      queries: [{ expr: `time() - max(${of("nexus_operator_lead_renewed_timestamp_seconds")})`, legend: "age" }],
+      alerts: ["NexusOperatorHasNoLeader"],
     }),
     line({
       title: "CPU",

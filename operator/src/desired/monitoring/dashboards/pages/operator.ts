@@ -3,7 +3,7 @@
 import type { Dashboard, Panel, Row } from "../model.ts";
 import { share } from "../promql.ts";
 import { TAG } from "../scope.ts";
-import { changesRow, fleetsRow } from "./operator-fleets.ts";
+import { bootRow, changesRow, fleetsRow } from "./operator-fleets.ts";
 import { of } from "./operator-series.ts";
 import { apiRow, passesRow, processRow } from "./operator-work.ts";
 
@@ -77,5 +77,5 @@ export const operatorDashboard: Dashboard = {
   tags: [TAG],
   variables: [{ name: "job", label: "Installation", query: "nexus_operator_build_info", values: "job" }],
   links: [{ title: "All of Nexus", tag: TAG }],
-  rows: [NOW, changesRow, fleetsRow, passesRow, apiRow, processRow],
+  rows: [NOW, changesRow, fleetsRow, bootRow, passesRow, apiRow, processRow],
 };

@@ -90,6 +90,7 @@ const CALLS: Row = {
       queries: [
         { expr: share(ofCluster("nexus_redis_calls_total", 'outcome!="ok"'), ofCluster("nexus_redis_calls_total")), legend: "not ok" },
       ],
+      alerts: ["NexusRedisCallsFail"],
     }),
     line({
       title: "Time of calls",
@@ -199,6 +200,7 @@ const DATA: Row = {
       description: "1 for a fleet with triggers by pub/sub, and 0 without. 0 with them: what is published now is lost. 2: published twice.",
       unit: "short",
       queries: [{ expr: `sum(${ofCluster("nexus_trigger_listeners")})`, legend: "listeners" }],
+      alerts: ["NexusTriggersUnheard"],
     }),
     line(
       {
@@ -211,7 +213,7 @@ const DATA: Row = {
           { expr: perSecond(ofCluster("nexus_receipts_dropped_total")), legend: "statuses" },
           { expr: perSecond(ofCluster("nexus_marks_lost_total")), legend: "marks" },
         ],
-        alerts: ["NexusRatesNotExchanged"],
+        alerts: ["NexusRatesNotExchanged", "NexusReceiptsDropped", "NexusMarksLost"],
       },
       12,
     ),
