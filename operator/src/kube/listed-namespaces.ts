@@ -29,7 +29,7 @@ export function readListedNamespaces(options: ListedNamespacesOptions): Reflecto
   const store = new MemoryStore<KubeObject>();
   const stopped = new AbortController();
   const { promise: synced, resolve } = Promise.withResolvers<boolean>();
-  let heardMs: number | undefined;
+  let heardMs = clock.wallMs();
 
   const look = async (name: string): Promise<void> => {
     const initial = !store.hasSynced();

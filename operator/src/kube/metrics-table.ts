@@ -62,7 +62,7 @@ export const OPERATOR_METRICS = {
   },
   nexus_operator_watch_heard_timestamp_seconds: {
     type: "gauge",
-    help: "Unix time at which the watch of a kind last brought an event or a bookmark, or its list ended; of several namespaces the oldest.",
+    help: "Unix time at which the watch of a kind last brought an event or a bookmark, or its list ended (the start, before the first list); of several namespaces the oldest.",
     labels: KIND,
   },
 

@@ -170,6 +170,7 @@ function scraper(table: OperatorTable, facts: OperatorFacts): () => void {
     const renewedMs = facts.renewedMs();
     if (renewedMs === undefined) renewed.clear();
     else renewed.set({}, renewedMs / 1000);
+    for (const one of [heard, watched]) one.clear(); // an optional kind that is not served any more
     for (const [kind, ms] of facts.heardMs()) heard.set({ kind }, ms / 1000);
     for (const [kind, objects] of facts.watched()) watched.set({ kind }, objects);
     const passes = [...facts.underWay()];

@@ -46,8 +46,8 @@ export interface Reflector<T> {
   readonly store: Store<T>;
   /** Resolves after the first complete list; false when stopped before. */
   readonly synced: Promise<boolean>;
-  /** Wall clock in milliseconds: when a list ended or a watch brought anything last; undefined before the first. */
-  heardMs(): number | undefined;
+  /** Wall clock in milliseconds: when a list ended or a watch brought anything last; when it was started, before the first. */
+  heardMs(): number;
   /** Ends everything; no event is delivered after it was called. Resolves when nothing runs any more. */
   stop(): Promise<void>;
 }
@@ -77,7 +77,7 @@ export function startReflector<T = KubeObject>(options: ReflectorOptions<T>): Re
 class ReflectorRun<T> {
   readonly store: MemoryStore<T>;
   readonly synced: Promise<boolean>;
-  heardMs: number | undefined;
+  heardMs: number;
   readonly #options: ReflectorOptions<T>;
   readonly #clock: Clock;
   readonly #random: Random;
@@ -96,6 +96,7 @@ class ReflectorRun<T> {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
+    this.heardMs = this.#clock.wallMs();
     this.store = options.store ?? new MemoryStore<T>(options.indexers);
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.synced = promise;

@@ -67,17 +67,11 @@ export type Watches = {
 const joined = <T>(store: MemoryStore<T>, parts: readonly Reflector<T>[]): Reflector<T> => ({
   store,
   synced: Promise.all(parts.map((part) => part.synced)).then((all) => all.every(Boolean)),
-  heardMs: () => oldest(parts),
+  heardMs: () => Math.min(...parts.map((part) => part.heardMs())),
   stop: async () => {
     await Promise.all(parts.map((part) => part.stop()));
   },
 });
-
-/** Undefined while one of them has heard nothing at all. */
-function oldest(parts: readonly Pick<Reflector<never>, "heardMs">[]): number | undefined {
-  const heard = parts.map((part) => part.heardMs());
-  return heard.every((one) => one !== undefined) ? Math.min(...heard) : undefined;
-}
 
 const OURS = "app.kubernetes.io/managed-by=nexus-operator";
 
@@ -222,10 +216,8 @@ export function startWatches({ transport, scope, handlers, bodies, onError, metr
     synced: Promise.all([...running.keys()].map((reflector) => reflector.synced)).then((all) => all.every(Boolean)),
     heardMs: () => {
       const heard = new Map<string, number>();
-      for (const [reflector, { kind }] of running) {
-        const ms = reflector.heardMs();
-        if (ms !== undefined) heard.set(kind, Math.min(ms, heard.get(kind) ?? ms));
-      }
+      for (const [reflector, { kind }] of running)
+        heard.set(kind, Math.min(reflector.heardMs(), heard.get(kind) ?? Number.POSITIVE_INFINITY));
       return heard;
     },
     counts: () => {

@@ -111,6 +111,15 @@ test("a standby shows nothing of clusters, so that sums over replicas are right"
   expect(seen.value("nexus_operator_watch_heard_timestamp_seconds", { kind: "Pod" })).toBeDefined();
 });
 
+test("a kind that is not watched any more is not shown as one that fell silent", async () => {
+  const kinds = new Map([["Pod", 1000]]).set("ScaledObject", 1000);
+  const { read } = await scraped({ ...standby, heardMs: () => kinds, watched: () => kinds });
+  const of = async () => (await read()).samples.filter(({ labels }) => labels.kind === "ScaledObject").map(({ name }) => name);
+  expect(await of()).toEqual(["nexus_operator_watch_heard_timestamp_seconds", "nexus_operator_watched_objects"]);
+  kinds.delete("ScaledObject");
+  expect(await of()).toEqual([]);
+});
+
 test("tells passes that failed from those that are given up and from bugs", async () => {
   const { metrics, read } = await scraped(standby);
   metrics.reconciled("tenant", { kind: "done" });

@@ -66,6 +66,20 @@ test("lists in pages, then watches from the list's version with bookmarks and a 
   expect([...it.reflector.store.keys()].sort()).toEqual(["ns/a", "ns/c"]);
 });
 
+test("says when it heard anything last, bookmarks included; from its start on where nothing ever came", async () => {
+  const watch = watchStream();
+  const silent = watchStream();
+  await using it = await setup([() => page("10", { a: "1" })], [keep(watch)]);
+  await using mute = await setup([keep(silent)], []);
+  const startMs = mute.clock.wallMs();
+  await it.reflector.synced;
+  await eventually("the watch was asked for", () => it.requests("watch").length === 1);
+  await Promise.all([it.clock.advance(20_000), mute.clock.advance(20_000)]);
+  expect([it.reflector.heardMs(), mute.reflector.heardMs()]).toEqual([startMs, startMs]);
+  watch.send(`${JSON.stringify({ type: "BOOKMARK", object: { kind: "ConfigMap", metadata: { resourceVersion: "55" } } })}\n`);
+  await eventually("the bookmark was heard", () => it.reflector.heardMs() === startMs + 20_000);
+});
+
 test("resumes from the last bookmark when the server ends the watch", async () => {
   const [first, second] = [watchStream(), watchStream()];
   await using it = await setup([() => page("10", { a: "1" })], [keep(first), keep(second)]);
