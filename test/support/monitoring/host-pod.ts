@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type FleetNode, startNode } from "../fleet/node.ts";
+import type { LogLine } from "../log-lines.ts";
 import { nextAddress, type Pod, type PodApi, type SecretSource } from "../pod-api.ts";
 import { startTcpProxy, type TcpProxy } from "../tcp-proxy.ts";
 
@@ -69,6 +70,11 @@ export class HostPod implements AsyncDisposable {
   get pid(): number {
     if (!this.#process) throw new Error(`${this.name} does not run`);
     return this.#process.pid;
+  }
+
+  /** Of its log, of the container that runs now. */
+  get lines(): readonly LogLine[] {
+    return this.#process?.lines ?? [];
   }
 
   /** The network between the operator and this pod. */
