@@ -91,6 +91,7 @@ beforeAll(async () => {
         limits: { upgradesPerMinutePerAddress: 0, requestsPerSecond: 0 },
         delivery: { drainSeconds: 5 },
         autoscaling: { provider: "Nexus", minReplicas: 2, maxReplicas: 3 },
+        monitoring: { tracing: { endpoint: "http://127.0.0.1:9/v1/traces", samplePercent: 100 } }, // a collector that is away
         channels: [{ match: "kept.*", history: { size: 1000, ttlSeconds: 600 } }],
       },
     },
@@ -108,7 +109,9 @@ beforeAll(async () => {
   };
   // The API server has filled in every default: it is the object the operator renders.
   const cluster = (await stage.get("nexuscluster/live", NAMESPACE)) as unknown as NexusCluster;
-  dashboards = [...clusterDashboards(cluster), ...fixedDashboards()];
+  // Its public port is plain, so that every client of a test can use it: what only TLS has is asked, and is empty.
+  const encrypted = { ...cluster, spec: { ...cluster.spec, tls: { secretRef: { name: "listener" } } } };
+  dashboards = [...clusterDashboards(encrypted), ...fixedDashboards()];
   prometheus = stack.use(
     await startPrometheus({
       targets: [
@@ -151,6 +154,9 @@ const panels = (): readonly { readonly on: Dashboard; readonly panel: Panel; rea
     on.rows.flatMap(({ panels: all }) => all.flatMap((panel) => panel.queries.map((query) => ({ on, panel, query })))),
   );
 
+/** Lines without data here, by legend, and who proves them. */
+const ELSEWHERE = new Map([["public port", "needs a listener with a certificate: test/server/tls and test/fleet/processes-tls.test.ts"]]);
+
 /** What a panel would show of the load: tables the last moment, the others the window. Points that are no number are not drawn. */
 async function shown(kind: Panel["kind"], expr: string): Promise<number> {
   if (kind === "table") return (await prometheus.query(expr)).filter(({ value }) => !Number.isNaN(value)).length;
@@ -165,7 +171,8 @@ test.skipIf(missing !== undefined)("every query of every panel answers with data
   for (const { on, panel, query } of all) {
     const expr = inFull(on, query.expr);
     const points = await shown(panel.kind, expr);
-    if (points === 0 && query.mayBeEmpty === undefined) empty.push(`${on.title}: ${panel.title}: ${query.legend}: ${expr}`);
+    if (points === 0 && query.mayBeEmpty === undefined && !ELSEWHERE.has(query.legend))
+      empty.push(`${on.title}: ${panel.title}: ${query.legend}: ${expr}`);
   }
   expect(empty).toEqual([]);
 });
