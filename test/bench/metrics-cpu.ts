@@ -1,5 +1,7 @@
 // Why: what counting costs where it matters most: server CPU per delivery with metrics as they ship, and with a port that does
 // nothing, under the same load, in turns.
+import { systemClock } from "@nexus/server/adapters/clock.ts";
+import { createMetrics } from "@nexus/server/adapters/metrics.ts";
 import { cpuPerDelivery, deliver, percentile, pinGenerator, startTarget } from "./load/targets.ts";
 
 type Shape = {
@@ -19,6 +21,7 @@ const FLAGS = { counted: [], silent: ["--no-metrics"] } as const;
 type Kind = keyof typeof FLAGS;
 const ROUNDS = 5;
 const SECONDS = 4;
+const CALLS = 1_000_000;
 
 async function measure({ listeners: count, burst, perSecond, to }: Shape, kind: Kind): Promise<number> {
   await using target = await startTarget("nexus", FLAGS[kind]);
@@ -33,8 +36,43 @@ async function measure({ listeners: count, burst, perSecond, to }: Shape, kind: 
   return cpuPerDelivery(await deliver(target, listeners, { requests, seconds: SECONDS, ...rate }));
 }
 
+/** What the calls cost that a publish, a fan-out and a write make, alone in a process; nanoseconds each. */
+function calls(): string {
+  const metrics = createMetrics({ version: "0", tenants: 100 });
+  const tenants = { isDeclared: () => true, ids: () => ["acme"], sessionsLimit: () => undefined, digest: () => "1" };
+  const nothing = { subscriptions: 0, queuedBytes: 0, slowSessions: 0 };
+  metrics.observe({
+    ...{ ready: () => true, draining: () => false, users: () => 0, channels: () => 0, load: () => nothing, jwksOutage: () => 0 },
+    ...{ certificateExpiry: () => 0, purgesPending: () => 0, limits: () => ({ sessions: 0, sendQueueBytes: 0 }), tenants },
+    bundle: () => ({ tenants: 1, templates: 0, rejected: 0, ageSeconds: 0 }),
+    logLines: () => ({ debug: 0, info: 0, warn: 0, error: 0 }),
+  });
+  const tally = metrics.tally("acme");
+  if (!tally) throw new Error("acme is declared");
+  const all: Readonly<Record<string, (index: number) => void>> = {
+    published: () => metrics.published("channel", "published", "acme"),
+    publishTook: (index) => metrics.publishTook("channel", index % 7),
+    fannedOut: (index) => metrics.fannedOut((index % 7) / 10),
+    deliveryLatency: (index) => metrics.deliveryLatency(index % 20),
+    delivered: () => metrics.delivered("websocket", 1000),
+    "a session's own": () => {
+      tally.deliveries += 1;
+    },
+    "the clock": () => void systemClock.monotonic(),
+  };
+  return Object.entries(all)
+    .map(([name, call]) => {
+      for (let i = 0; i < CALLS; i++) call(i); // warm
+      const began = performance.now();
+      for (let i = 0; i < CALLS; i++) call(i);
+      return `${name} ${(((performance.now() - began) / CALLS) * 1e6).toFixed(0)}`;
+    })
+    .join(", ");
+}
+
 export async function metricsCpu(): Promise<void> {
   pinGenerator();
+  console.log(`nanoseconds a call: ${calls()}`);
   for (const shape of SHAPES) {
     const each: Record<Kind, number[]> = { counted: [], silent: [] };
     for (let round = 0; round < ROUNDS; round++) {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { eventually } from "../support/eventually.ts";
 import { type Fleet, startFleet } from "../support/fleet/fleet.ts";
 import type { FleetNode } from "../support/fleet/node.ts";
+import { sumOf } from "../support/fleet/readings.ts";
 import { redisCommand } from "../support/redis/admin.ts";
 import { type RedisServer, startRedis } from "../support/redis/server.ts";
 import { WsClient } from "../support/ws-client.ts";
@@ -114,6 +115,7 @@ describe("triggers", () => {
     await publish("notification:user:somebody", toChannel("kept.decided", 1));
     await eventually("it came", async () => (await historyOf("kept.decided")).length > 0);
     expect(await historyOf("kept.decided")).toEqual([1]);
+    expect(await sumOf(fleet.nodes, "nexus_trigger_listeners")).toBe(1);
   });
 
   test("what makes no sense is counted, told once, and harms nothing after it", async () => {
