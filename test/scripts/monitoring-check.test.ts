@@ -279,6 +279,27 @@ describe("what pages tell to type", () => {
   });
 });
 
+describe("fields and settings that runbooks name", () => {
+  const runbook = (text: string) => complaintsOf(withPage("docs/runbooks/NexusBusy.md", aPage("NexusBusy").replace("Send fewer.", text)));
+
+  test("whole, from the middle, with a value, below what is free", () => {
+    const fine = "`spec.limits.frameBytes`, `limits.frameBytes: 5`, `spec.pods.resources.limits.memory`, `pods.resources.limits.cpu`";
+    expect(runbook(`${fine}, \`status.ready\`, \`NEXUS_PROCESSES\`, \`NEXUS_OPERATOR_WORKERS\`, \`tls.key\`, \`session.closed\`.`)).toEqual(
+      [],
+    );
+  });
+
+  test.each([
+    ["`spec.limits.frameByte`", "names the field spec.limits.frameByte, which no resource has"],
+    ["`limits.size: 5`", "names the field limits.size, which no resource has"],
+    ["`status.reddy`", "names the field status.reddy, which no resource has"],
+    ["`pods.resource.limits.memory`", "names the field pods.resource.limits.memory, which no resource has"],
+    ["Set NEXUS_PROCESS.", "names the setting NEXUS_PROCESS, which no server knows"],
+  ])("%s", (text, complaint) => {
+    expect(runbook(text)).toEqual([`docs/runbooks/NexusBusy.md: ${complaint}`]);
+  });
+});
+
 describe("labels of a result", () => {
   const catalogue = catalogueOf(METRICS);
   test.each([

@@ -112,6 +112,17 @@ export function aWorld(change: Partial<World> = {}): World {
     runbookBase: BASE,
     commands: ["explain", "status"],
     logEvents: ["session.opened", "session.closed"],
+    fields: [
+      "spec",
+      "spec.limits",
+      "spec.limits.frameBytes",
+      "spec.pods",
+      "spec.pods.resources",
+      "spec.pods.resources.*",
+      "status",
+      "status.ready",
+    ],
+    settings: ["NEXUS_PROCESSES"],
     ...change,
   };
 }

@@ -18,6 +18,7 @@ import { parse } from "yaml";
 
 import { ALERT_CASES } from "../../../test/monitoring/rules/cases/index.ts";
 import type { Metric } from "./catalogue.ts";
+import { fieldPaths, settingNames } from "./fields.ts";
 import type { Pages } from "./links.ts";
 import { SAMPLES } from "./samples.ts";
 import type { RuleFile, World } from "./world.ts";
@@ -88,5 +89,7 @@ export async function loadWorld(root: string): Promise<World> {
     runbookBase: RUNBOOK_BASE_URL,
     commands: COMMAND_NAMES,
     logEvents: [...Object.keys(SERVER_EVENTS), ...Object.keys(OPERATOR_EVENTS)],
+    fields: fieldPaths(),
+    settings: settingNames(),
   };
 }

@@ -1,5 +1,6 @@
 // Why: what pages tell a reader to type or to look for has to exist: expressions, metric names, commands, log events. Pure.
 import type { Catalogue } from "./catalogue.ts";
+import { unknownNames } from "./fields.ts";
 import { fencesOf, promqlIn } from "./page.ts";
 import { readExpression, selectorsIn } from "./promql/read.ts";
 import { REFERENCE, RUNBOOKS, type World } from "./world.ts";
@@ -14,7 +15,8 @@ const PLACEHOLDERS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Expressions and names in the text of all pages. */
-export function complaintsOfProse({ metrics, pages, commands, logEvents }: World, catalogue: Catalogue): readonly string[] {
+export function complaintsOfProse(world: World, catalogue: Catalogue): readonly string[] {
+  const { metrics, pages, commands, logEvents } = world;
   const families = new Set(metrics.map(({ name }) => name));
   const labels = new Set([...metrics.flatMap((metric) => metric.labels), "nexus_cluster", "nexus_namespace"]);
   return [...pages].flatMap(([path, text]) => {
@@ -26,7 +28,8 @@ export function complaintsOfProse({ metrics, pages, commands, logEvents }: World
     if (path !== REFERENCE)
       for (const name of metricWords(text))
         if (!families.has(name) && !catalogue.has(name) && !labels.has(name)) wrong.push(`names ${name}, which no registry exports`);
-    if (path.startsWith(RUNBOOKS)) wrong.push(...complaintsOfCommands(text, commands), ...complaintsOfEvents(text, logEvents));
+    if (path.startsWith(RUNBOOKS))
+      wrong.push(...complaintsOfCommands(text, commands), ...complaintsOfEvents(text, logEvents), ...unknownNames(text, world));
     return wrong.map((complaint) => `${path}: ${complaint}`);
   });
 }

@@ -51,6 +51,9 @@ export type World = {
   /** Commands of the CLI, and events of the logs, that pages may name. */
   readonly commands: readonly string[];
   readonly logEvents: readonly string[];
+  /** Paths of our resources' fields, and names of the servers' settings. */
+  readonly fields: readonly string[];
+  readonly settings: readonly string[];
 };
 
 export const RUNBOOKS = "docs/runbooks/";
