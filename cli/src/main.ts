@@ -21,6 +21,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     about: "Print the alerts of clusters in YAML files as a rule file.",
     load: async () => (await import("./commands/rules.ts")).rules,
   },
+  dashboards: {
+    about: "Write Grafana dashboards of an installation and of clusters in YAML files.",
+    load: async () => (await import("./commands/dashboards.ts")).dashboards,
+  },
   plan: { about: "Say what applying YAML files would change.", load: async () => (await import("./commands/plan.ts")).plan },
   status: { about: "Show clusters, tenants and what is not Ready.", load: async () => (await import("./commands/status.ts")).status },
   explain: { about: "Say why an object is not Ready, and what to do.", load: async () => (await import("./commands/explain.ts")).explain },
