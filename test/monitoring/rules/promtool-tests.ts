@@ -45,7 +45,7 @@ const test = (name: string, world: World, scope: Scope) => ({
 
 const at = (seconds: number): string => `${seconds}s`;
 const count = (alert: string, state: string, seconds: number, isThere: boolean): ExprTest => ({
-  expr: `sgn(count(ALERTS{alertname="${alert}",alertstate="${state}"}))`,
+  expr: `sgn(count(ALERTS{alertname="${alert}",alertstate=~"${state}"}))`,
   eval_time: at(seconds),
   exp_samples: isThere ? [{ labels: "{}", value: 1 }] : [],
 });
@@ -97,13 +97,22 @@ function firing(alert: Alert, one: AlertCase, scope: Scope): PromtoolTest {
   };
 }
 
+const ending = (alert: string, { series, quietSeconds }: NonNullable<AlertCase["ends"]>, scope: Scope): PromtoolTest => ({
+  ...test(`${alert} ends`, series, scope),
+  promql_expr_test: [count(alert, "firing", quietSeconds - STEP_SECONDS, true), count(alert, "firing|pending", quietSeconds, false)],
+});
+
 /** All that one alert is asked, but for the silence of all is well, which is asked of all alerts at once. */
 export function testsOf(alert: Alert, one: AlertCase, scope: Scope): readonly PromtoolTest[] {
   const { boundary, missing } = one;
   const end = one.fires.onsetSeconds + alert.forSeconds + MARGIN_SECONDS;
   return [
     firing(alert, one, scope),
-    { ...test(`${alert.name} boundary`, boundary, scope), promql_expr_test: [ever(alert.name, end, NEVER_FIRED)] },
+    ...boundary.map((world) => ({
+      ...test(`${alert.name} boundary`, world, scope),
+      promql_expr_test: [ever(alert.name, end, NEVER_FIRED)],
+    })),
+    ...(one.ends ? [ending(alert.name, one.ends, scope)] : []),
     {
       ...test(`${alert.name} missing`, missing.series, scope),
       promql_expr_test: [ever(alert.name, end, missing.fires ? FIRED : NEVER_FIRED)],

@@ -21,9 +21,14 @@ export type AlertCase = {
   };
   /** All is well; every metric of the expression is there, or the case would prove nothing. */
   readonly silent: World;
-  /** Exactly on the threshold, or just below; or, where there is nothing between well and bad, one step too short: never fires. */
-  readonly boundary: World;
+  /**
+   * For each number in the expression a world exactly on it, or just below, in which all the others are passed; where there is
+   * nothing between well and bad, one that is bad for one step too few. Never fires.
+   */
+  readonly boundary: readonly World[];
   /** Something that it needs is not exported. */
+  /** Of alerts that look back: a world in which it fires up to the step before `quietSeconds`, and then no more. */
+  readonly ends?: { readonly series: World; readonly quietSeconds: number };
   readonly missing: { readonly series: World; readonly fires: boolean; readonly because: string };
 };
 

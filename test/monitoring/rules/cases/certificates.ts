@@ -15,7 +15,7 @@ const ending = (alert: string, metric: string, days: number, left: string): Aler
     says: [left],
   },
   silent: HEALTHY_FLEET,
-  boundary: { [metric]: stays(days * DAY + 9000) },
+  boundary: [{ [metric]: stays(days * DAY + 9000) }],
   missing: {
     series: { [metric]: stays(0) },
     fires: false,
@@ -31,7 +31,7 @@ export const CERTIFICATE_CASES: readonly AlertCase[] = [
     alert: "NexusListenerCertificateNotRead",
     fires: { series: { 'nexus_tls_rereads_total{outcome="failed"}': wakes(1) }, onsetSeconds: 300, says: ["5"] },
     silent: HEALTHY_FLEET,
-    boundary: { 'nexus_tls_rereads_total{outcome="failed"}': stays(6), 'nexus_tls_rereads_total{outcome="taken"}': rises(1) },
+    boundary: [{ 'nexus_tls_rereads_total{outcome="failed"}': stays(6), 'nexus_tls_rereads_total{outcome="taken"}': rises(1) }],
     missing: { series: { 'nexus_tls_rereads_total{outcome="taken"}': rises(1) }, fires: false, because: "none failed" },
   },
 ];

@@ -22,7 +22,7 @@ const condition = (alert: string, type: string, forSeconds: number, [well, bad]:
       says: [],
     },
     silent: HEALTHY_OPERATOR,
-    boundary: { [metric]: lapses(well, bad, forSeconds) },
+    boundary: [{ [metric]: lapses(well, bad, forSeconds) }],
     missing: { series: NOBODY_LEADS, fires: false, because },
   };
 };
@@ -31,7 +31,7 @@ const flag = (alert: string, metric: string, forSeconds: number): AlertCase => (
   alert,
   fires: { series: { [`${metric}{${C}}`]: turns(0, 1) }, onsetSeconds: TURN_SECONDS, labels: CLUSTER, says: [] },
   silent: HEALTHY_OPERATOR,
-  boundary: { [`${metric}{${C}}`]: lapses(0, 1, forSeconds) },
+  boundary: [{ [`${metric}{${C}}`]: lapses(0, 1, forSeconds) }],
   missing: { series: NOBODY_LEADS, fires: false, because },
 });
 
@@ -58,7 +58,7 @@ export const CLUSTER_CASES: readonly AlertCase[] = [
       says: ["1"],
     },
     silent: HEALTHY_OPERATOR,
-    boundary: { [pods("wanted")]: stays(4), [pods("ready")]: lapses(4, 3, 600) },
+    boundary: [{ [pods("wanted")]: stays(4), [pods("ready")]: lapses(4, 3, 600) }],
     missing: { series: NOBODY_LEADS, fires: false, because },
   },
   {
@@ -70,7 +70,7 @@ export const CLUSTER_CASES: readonly AlertCase[] = [
       says: ["10"],
     },
     silent: HEALTHY_OPERATOR,
-    boundary: { [pods("wanted")]: stays(9), [bound("min")]: stays(2), [bound("max")]: stays(10) },
+    boundary: [{ [pods("wanted")]: stays(9), [bound("min")]: stays(2), [bound("max")]: stays(10) }],
     missing: { series: { [pods("wanted")]: stays(10) }, fires: false, because: "without autoscaling there is no maximum" },
   },
   flag("NexusRolloutPaused", "nexus_operator_rollout_paused", 300),
@@ -84,7 +84,7 @@ export const CLUSTER_CASES: readonly AlertCase[] = [
       says: ["119d 23h 58m 30s"],
     },
     silent: HEALTHY_OPERATOR,
-    boundary: { [expiry("admin")]: stays(15 * DAY + 9000), [expiry("admin_ca")]: stays(120 * DAY + 9000) },
+    boundary: [{ [expiry("admin")]: stays(15 * DAY + 9000), [expiry("admin_ca")]: stays(120 * DAY + 9000) }],
     missing: { series: { [expiry("admin")]: stays(15 * DAY) }, fires: true, because: "one certificate is enough" },
   },
   {
@@ -96,26 +96,30 @@ export const CLUSTER_CASES: readonly AlertCase[] = [
       says: [],
     },
     silent: HEALTHY_OPERATOR,
-    boundary: { [expiry("listener")]: lapses(80 * DAY, 0, 300), [expiry("admin")]: stays(1) },
+    boundary: [{ [expiry("listener")]: lapses(80 * DAY, 0, 300), [expiry("admin")]: stays(1) }],
     missing: { series: NOBODY_LEADS, fires: false, because },
   },
   {
     alert: "NexusConfigurationNotAcknowledged",
     fires: { series: { [push]: "0+0x9 31+30x100" }, onsetSeconds: 330, labels: CLUSTER, says: ["3m 1s"] },
     silent: HEALTHY_OPERATOR,
-    boundary: { [push]: stays(60) },
+    boundary: [{ [push]: stays(60) }],
     missing: { series: NOBODY_LEADS, fires: false, because },
   },
   {
     alert: "NexusConfigurationSlow",
+    // Five edits in ten minutes.
     fires: {
-      series: histogram("nexus_operator_live_duration_seconds", { "5": 980, "10": 1000 }),
-      onsetSeconds: 30,
+      series: histogram("nexus_operator_live_duration_seconds", { "5": 0.247375, "10": 0.25 }),
+      onsetSeconds: 600,
       labels: JOB,
-      says: ["7.5s"],
+      says: ["5.238s"],
     },
     silent: HEALTHY_OPERATOR,
-    boundary: histogram("nexus_operator_live_duration_seconds", { "5": 991, "10": 1000 }),
+    boundary: [
+      histogram("nexus_operator_live_duration_seconds", { "5": 990, "10": 1000 }),
+      histogram("nexus_operator_live_duration_seconds", { "5": 0.1, "10": 0.24 }),
+    ],
     missing: { series: NOBODY_LEADS, fires: false, because: "nothing was edited" },
   },
   {
@@ -127,14 +131,14 @@ export const CLUSTER_CASES: readonly AlertCase[] = [
       says: ["5.1%"],
     },
     silent: HEALTHY_OPERATOR,
-    boundary: { [objects("not_ready")]: stays(50), [objects("ready")]: stays(950) },
+    boundary: [{ [objects("not_ready")]: stays(50), [objects("ready")]: stays(950) }],
     missing: { series: { [objects("not_ready")]: stays(1) }, fires: true, because: "none is ready: all there are are not" },
   },
   {
     alert: "NexusClustersWithoutSeries",
     fires: { series: { nexus_operator_clusters_unlabelled: turns(0, 7) }, onsetSeconds: TURN_SECONDS, labels: JOB, says: ["7", "7"] },
     silent: HEALTHY_OPERATOR,
-    boundary: { nexus_operator_clusters_unlabelled: lapses(0, 7, 900) },
+    boundary: [{ nexus_operator_clusters_unlabelled: lapses(0, 7, 900) }],
     missing: { series: NOBODY_LEADS, fires: false, because },
   },
 ];

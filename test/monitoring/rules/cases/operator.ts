@@ -21,7 +21,7 @@ const LEADERSHIP: readonly AlertCase[] = [
       says: [],
     },
     silent: HEALTHY_OPERATOR,
-    boundary: { [LEADER]: lapses(1, 0, 60), [`${LEADER}{pod="operator-b"}`]: stays(0) },
+    boundary: [{ [LEADER]: lapses(1, 0, 60), [`${LEADER}{pod="operator-b"}`]: stays(0) }],
     missing: {
       series: without(HEALTHY_OPERATOR, LEADER),
       fires: true,
@@ -32,7 +32,7 @@ const LEADERSHIP: readonly AlertCase[] = [
     alert: "NexusOperatorDown",
     fires: { series: { up: turns(1, 0), 'up{pod="operator-b"}': stays(0) }, onsetSeconds: TURN_SECONDS, labels: JOB, says: [] },
     silent: HEALTHY_OPERATOR,
-    boundary: { up: stays(0), 'up{pod="operator-b"}': stays(1) },
+    boundary: [{ up: stays(0), 'up{pod="operator-b"}': stays(1) }],
     missing: { series: without(HEALTHY_OPERATOR, "up"), fires: true, because: "that nothing is there is what it is about" },
   },
   {
@@ -44,11 +44,12 @@ const LEADERSHIP: readonly AlertCase[] = [
       says: ["2", "2"],
     },
     silent: HEALTHY_OPERATOR,
-    boundary: { [LEADER]: stays(1), [`${LEADER}{pod="operator-b"}`]: lapses(0, 1, 60) },
+    boundary: [{ [LEADER]: stays(1), [`${LEADER}{pod="operator-b"}`]: lapses(0, 1, 60) }],
     missing: { series: { up: stays(1) }, fires: false, because: "nobody is NexusOperatorHasNoLeader" },
   },
   {
     alert: "NexusOperatorRestartsOften",
+    ends: { series: { process_start_time_seconds: "1+0x3 2+0x3 3+0x3 4+0x1000" }, quietSeconds: 1020 },
     fires: {
       series: { process_start_time_seconds: "1+0x3 2+0x3 3+0x3 4+0x1000" },
       onsetSeconds: 360,
@@ -56,7 +57,7 @@ const LEADERSHIP: readonly AlertCase[] = [
       says: ["3"],
     },
     silent: HEALTHY_OPERATOR,
-    boundary: { process_start_time_seconds: "1+0x3 2+0x3 3+0x1000" },
+    boundary: [{ process_start_time_seconds: "1+0x3 2+0x3 3+0x1000" }],
     missing: {
       series: { up: stays(0) },
       fires: false,
@@ -69,17 +70,18 @@ const PASSES: readonly AlertCase[] = [
   {
     alert: "NexusOperatorPassesFail",
     fires: {
-      series: { 'controller_runtime_reconcile_errors_total{controller="tenant"}': rises(6) },
-      onsetSeconds: 30,
+      series: { 'controller_runtime_reconcile_errors_total{controller="tenant"}': rises(0.27) },
+      onsetSeconds: 570, // 19 times 0.27
       labels: { ...JOB, controller: "tenant" },
-      says: ["120"],
+      says: ["5.4"],
     },
     silent: HEALTHY_OPERATOR,
-    boundary: { 'controller_runtime_reconcile_errors_total{controller="tenant"}': "0+0x20 5+0x1000" },
+    boundary: [{ 'controller_runtime_reconcile_errors_total{controller="tenant"}': rises(0.25) }],
     missing: { series: without(HEALTHY_OPERATOR, "controller_runtime_reconcile_errors_total"), fires: false, because: "none failed" },
   },
   {
     alert: "NexusOperatorPanics",
+    ends: { series: { 'controller_runtime_reconcile_panics_total{controller="config"}': once(1) }, quietSeconds: 900 },
     fires: {
       series: { 'controller_runtime_reconcile_panics_total{controller="config"}': once(1) },
       onsetSeconds: TURN_SECONDS,
@@ -87,14 +89,14 @@ const PASSES: readonly AlertCase[] = [
       says: ["1"],
     },
     silent: HEALTHY_OPERATOR,
-    boundary: { 'controller_runtime_reconcile_panics_total{controller="config"}': stays(1) },
+    boundary: [{ 'controller_runtime_reconcile_panics_total{controller="config"}': stays(1) }],
     missing: { series: { up: stays(1) }, fires: false, because: "none was met" },
   },
   {
     alert: "NexusOperatorPassHangs",
     fires: { series: { workqueue_longest_running_processor_seconds: "0+30x100" }, onsetSeconds: 330, labels: JOB, says: ["6m 30s"] },
     silent: HEALTHY_OPERATOR,
-    boundary: { workqueue_longest_running_processor_seconds: stays(300) },
+    boundary: [{ workqueue_longest_running_processor_seconds: stays(300) }],
     missing: { series: { up: stays(1) }, fires: false, because: "nothing is known of passes: NexusOperatorDown when nobody answers" },
   },
   {
@@ -106,25 +108,26 @@ const PASSES: readonly AlertCase[] = [
       says: ["4"],
     },
     silent: HEALTHY_OPERATOR,
-    boundary: { workqueue_depth: stays(4), workqueue_work_duration_seconds_count: "0+0x7 1+0x8 2+0x8 3+0x8 4+0x8 5+0x8" },
+    boundary: [{ workqueue_depth: stays(4), workqueue_work_duration_seconds_count: "0+0x7 1+0x8 2+0x8 3+0x8 4+0x8 5+0x8" }],
     missing: { series: { workqueue_depth: stays(4) }, fires: true, because: "a pass that never ended was never counted" },
   },
   {
     alert: "NexusOperatorQueueLong",
     fires: { series: { workqueue_depth: turns(0, 501) }, onsetSeconds: TURN_SECONDS, labels: JOB, says: ["501"] },
     silent: HEALTHY_OPERATOR,
-    boundary: { workqueue_depth: stays(500) },
+    boundary: [{ workqueue_depth: stays(500) }],
     missing: { series: { up: stays(1) }, fires: false, because: "nothing is known of the queue" },
   },
   {
     alert: "NexusOperatorClustersHeldBack",
     fires: { series: { nexus_operator_clusters_held_back: turns(0, 1) }, onsetSeconds: TURN_SECONDS, labels: JOB, says: ["1"] },
     silent: HEALTHY_OPERATOR,
-    boundary: { nexus_operator_clusters_held_back: lapses(0, 1, 300) },
+    boundary: [{ nexus_operator_clusters_held_back: lapses(0, 1, 300) }],
     missing: { series: { up: stays(1) }, fires: false, because: "nothing is known of any" },
   },
   {
     alert: "NexusOperatorWritesChangeNothing",
+    ends: { series: { 'nexus_operator_unchanged_writes_total{kind="Service"}': once(1) }, quietSeconds: 2100 },
     fires: {
       series: { 'nexus_operator_unchanged_writes_total{kind="Service"}': once(1) },
       onsetSeconds: TURN_SECONDS,
@@ -132,7 +135,7 @@ const PASSES: readonly AlertCase[] = [
       says: ["1"],
     },
     silent: HEALTHY_OPERATOR,
-    boundary: { 'nexus_operator_unchanged_writes_total{kind="Service"}': stays(1) },
+    boundary: [{ 'nexus_operator_unchanged_writes_total{kind="Service"}': stays(1) }],
     missing: { series: { up: stays(1) }, fires: false, because: "there was none" },
   },
 ];
@@ -147,28 +150,31 @@ const API_SERVER: readonly AlertCase[] = [
       says: ["5.025%"],
     },
     silent: HEALTHY_OPERATOR,
-    boundary: { [WELL]: rises(1), [CONFLICT]: rises(90), [FORBIDDEN]: once(19) },
-    missing: { series: { [BROKEN]: rises(20) }, fires: true, because: "nothing succeeds any more: all there is are failures" },
+    boundary: [
+      { [WELL]: rises(362), [CONFLICT]: rises(18), [FORBIDDEN]: rises(10), [BROKEN]: rises(10) },
+      { [WELL]: rises(9), [CONFLICT]: rises(9), [FORBIDDEN]: rises(1.95) }, // 19.5 in five minutes
+    ],
+    missing: { series: { [BROKEN]: rises(2) }, fires: true, because: "nothing succeeds any more: all there is are failures" },
   },
   {
     alert: "NexusOperatorWatchSilent",
     fires: { series: { [HEARD]: stays(0) }, onsetSeconds: 330, labels: { ...JOB, kind: "Pod" }, says: ["10m 30s"] },
     silent: HEALTHY_OPERATOR,
-    boundary: { [HEARD]: "0+0x9 0+30x100" },
+    boundary: [{ [HEARD]: "0+0x9 0+30x100" }],
     missing: { series: { up: stays(1) }, fires: false, because: "kinds that nobody watches cannot fall silent" },
   },
   {
     alert: "NexusOperatorCrdsAreOld",
     fires: { series: { [MISSING_FIELDS]: turns(0, 3) }, onsetSeconds: TURN_SECONDS, labels: { ...JOB, kind: "Tenant" }, says: ["3"] },
     silent: HEALTHY_OPERATOR,
-    boundary: { [MISSING_FIELDS]: lapses(0, 3, 900) },
+    boundary: [{ [MISSING_FIELDS]: lapses(0, 3, 900) }],
     missing: { series: { up: stays(1) }, fires: false, because: "it has not been looked at yet" },
   },
   {
     alert: "NexusOperatorLogsErrors",
-    fires: { series: { 'nexus_operator_log_lines_total{level="error"}': rises(11) }, onsetSeconds: 30, labels: JOB, says: ["110"] },
+    fires: { series: { 'nexus_operator_log_lines_total{level="error"}': rises(1.05) }, onsetSeconds: 300, labels: JOB, says: ["10.5"] },
     silent: HEALTHY_OPERATOR,
-    boundary: { 'nexus_operator_log_lines_total{level="error"}': rises(1), 'nexus_operator_log_lines_total{level="warn"}': rises(99) },
+    boundary: [{ 'nexus_operator_log_lines_total{level="error"}': rises(1), 'nexus_operator_log_lines_total{level="warn"}': rises(99) }],
     missing: {
       series: { 'nexus_operator_log_lines_total{level="info"}': rises(99) },
       fires: false,

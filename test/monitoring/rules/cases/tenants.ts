@@ -16,7 +16,7 @@ export const TENANT_CASES: readonly AlertCase[] = [
       says: ["1.033"],
     },
     silent: HEALTHY_FLEET,
-    boundary: { [refused("rate_limited")]: rises(30), [refused("connection_limit")]: rises(30), [refused("forbidden")]: rises(900) },
+    boundary: [{ [refused("rate_limited")]: rises(30), [refused("connection_limit")]: rises(30), [refused("forbidden")]: rises(900) }],
     missing: { series: { [refused("connection_limit")]: rises(31) }, fires: true, because: "one code is enough" },
   },
   {
@@ -37,7 +37,10 @@ export const TENANT_CASES: readonly AlertCase[] = [
       says: ["90.1%"],
     },
     silent: HEALTHY_FLEET,
-    boundary: { [`nexus_tenant_sessions{${ACME}}`]: stays(900), [`nexus_tenant_sessions_limit{${ACME}}`]: stays(1000) },
+    boundary: [
+      { [`nexus_tenant_sessions{${ACME}}`]: stays(900), [`nexus_tenant_sessions_limit{${ACME}}`]: stays(1000) },
+      { [`nexus_tenant_sessions{${ACME}}`]: stays(900), [`nexus_tenant_sessions_limit{${ACME}}`]: stays(0) }, // no divisor
+    ],
     missing: { series: { [`nexus_tenant_sessions{${ACME}}`]: stays(99_999) }, fires: false, because: "who has no quota cannot be near it" },
   },
 ];
