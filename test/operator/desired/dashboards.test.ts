@@ -8,6 +8,7 @@ import { share } from "@nexus/operator/desired/monitoring/dashboards/promql.ts";
 import { dashboardFile, renderDashboard } from "@nexus/operator/desired/monitoring/dashboards/render.ts";
 import { clusterUid } from "@nexus/operator/desired/monitoring/dashboards/scope.ts";
 import { clusterDashboards, fixedDashboards } from "@nexus/operator/desired/monitoring/dashboards/sets.ts";
+import { SCRAPE_SECONDS } from "@nexus/operator/desired/monitoring/pod-monitor.ts";
 import { clusterRules } from "@nexus/operator/desired/monitoring/rules/cluster.ts";
 import { isAlert } from "@nexus/operator/desired/monitoring/rules/model.ts";
 import { operatorRules } from "@nexus/operator/desired/monitoring/rules/operator.ts";
@@ -200,6 +201,13 @@ test("every alert has a panel that shows what it is about, and no panel names an
   const linked = all.flatMap(panelsOf).flatMap((panel) => panel.alerts ?? []);
   // An alert without a panel: add its name to `alerts` of the panel with its series.
   expect([...new Set(linked)].sort()).toEqual([...new Set(alerts)].sort());
+});
+
+test("a rate always sees several scrapes, whatever Grafana was told of its data source", () => {
+  const targets = all.flatMap((one) => JSON.stringify(renderDashboard(one)).match(/"expr":/g) ?? []);
+  const steps = all.flatMap((one) => JSON.stringify(renderDashboard(one)).match(/"interval":"30s"/g) ?? []);
+  expect(steps.length).toBe(targets.length);
+  expect(SCRAPE_SECONDS).toBe(30);
 });
 
 test("runbooks are linked where they are published", () => {

@@ -1,6 +1,7 @@
 // Why: a dashboard as Grafana's file provisioning, its API and the sidecar take it: the classic JSON model, one source for the
 // chart's files and for the operator's ConfigMaps. Pure: the same dashboard gives the same bytes, and nothing in it is Grafana's
 // own (`id`, `version`), so that Grafana's copy is only replaced when ours has changed.
+import { SCRAPE_SECONDS } from "../pod-monitor.ts";
 import { RUNBOOK_BASE_URL, runbookURL } from "../rules/render.ts";
 import { drawing, refId } from "./draw.ts";
 import { type Placed, type PlacedRow, placed } from "./grid.ts";
@@ -60,12 +61,19 @@ function renderPanel({ panel, id, gridPos }: Placed, runbooks: string): Json {
     targets: queries.map(({ expr, legend }, index) => ({
       datasource: DATASOURCE,
       editorMode: "code",
+      interval: MIN_STEP,
       expr,
       refId: refId(index),
       ...mode(kind, legend),
     })),
   };
 }
+
+/**
+ * Grafana's "min step", of which `$__rate_interval` is at least four: with a data source that was told nothing it would be a
+ * minute, in which a rate of what is scraped each 30 s comes and goes.
+ */
+const MIN_STEP = `${SCRAPE_SECONDS}s`;
 
 /** Tables show now; lines show the window. */
 const mode = (kind: Panel["kind"], legend: string): Json => {

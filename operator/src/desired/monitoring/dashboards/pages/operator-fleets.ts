@@ -64,6 +64,7 @@ export const bootRow: Row = {
       unit: "s",
       thresholds: { warning: 120, error: 300 },
       queries: [byFleet("nexus_operator_boot_copy_oldest_seconds")],
+      alerts: ["NexusBootCopyOld"],
     }),
     line({
       title: "Objects that do not fit into boot copies",
@@ -206,6 +207,7 @@ export const fleetsRow: Row = {
           legend: CLUSTER_LEGEND,
         },
       ],
+      alerts: ["NexusClusterNotReconciled"],
     }),
   ],
 };
