@@ -148,9 +148,9 @@ export class NexusClient {
     const over = this.#link.overBecause;
     if (over) throw over;
     if (this.state !== "connected") throw new NexusError("NOT_SENT", "there is no connection", { retry: true });
-    const { priority, ttl, correlationId } = options;
+    const { priority, ttl, correlationId, traceparent, tracestate } = options;
     const id = this.#link.nextId();
-    const body = { channel, event_type: eventType, payload, priority, ttl, correlation_id: correlationId };
+    const body = { channel, event_type: eventType, payload, priority, ttl, correlation_id: correlationId, traceparent, tracestate };
     const frame = { type: "Publish", id, payload: body };
     // The server would close a connection that sends it more.
     if (new TextEncoder().encode(JSON.stringify(frame)).length > this.#maxFrameBytes) {

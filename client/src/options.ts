@@ -50,8 +50,14 @@ export type ClientOptions = {
   readonly random?: () => number;
 };
 
-/** `ttl` in seconds; 0 is never delivered. */
-export type PublishOptions = { readonly priority?: Priority; readonly ttl?: number; readonly correlationId?: string };
+/** `ttl` in seconds; 0 is never delivered. `traceparent`, `tracestate`: W3C trace context, the trace this is part of. */
+export type PublishOptions = {
+  readonly priority?: Priority;
+  readonly ttl?: number;
+  readonly correlationId?: string;
+  readonly traceparent?: string;
+  readonly tracestate?: string;
+};
 /** `deliveredTo` counts sessions. */
 export type Published = { readonly notificationId: string; readonly deliveredTo: number };
 

@@ -40,6 +40,19 @@ test("a refusal rejects with the server's code and is no event", async () => {
   expect(ann.events.error).toEqual([]);
 });
 
+test("the trace it is part of goes along", async () => {
+  await using server = scriptedServer();
+  using one = clientOf(server.url);
+  await one.client.connect();
+  const trace = { traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", tracestate: "vendor=a" };
+  const answer = one.client.publish("a", "t", 1, trace);
+  const peer = await server.peer(0);
+  const { id, payload } = await peer.next("Publish");
+  expect(payload).toEqual({ channel: "a", event_type: "t", payload: 1, ...trace });
+  peer.send({ type: "published", id, notification_id: "n", delivered_to: 0 });
+  expect(await answer).toEqual({ notificationId: "n", deliveredTo: 0 });
+});
+
 test("while there is no connection nothing is sent, and that is said", async () => {
   await using server = scriptedServer();
   using one = clientOf(server.url);
