@@ -8,7 +8,7 @@ export type LogCall = { readonly level: string; readonly text: string; readonly 
 /** Every call of a log's method, with all its arguments as text. */
 export function logCalls(files: readonly Source[]): readonly LogCall[] {
   return files.flatMap(({ source }) =>
-    [...source.matchAll(/\blog\??\.(debug|info|warn|error)\(/g)].map((found) => {
+    [...source.matchAll(/(?:\blog\??|Log\(\{[^}]*\}\))\.(debug|info|warn|error)\(/g)].map((found) => {
       const from = found.index + found[0].length;
       return { level: found[1] ?? "", text: source.slice(from, closing(source, from)), source };
     }),
