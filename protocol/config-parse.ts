@@ -27,10 +27,12 @@ export function parseConfig(sources: ConfigSources): ParsedConfig {
   const tree: Record<string, unknown> = merge({}, sources.defaults ?? {});
   const known = new Map<string, ConfigField>();
   for (const field of fields) {
-    known.set(field.env, field).set(field.flag, field);
+    const { env, flag } = field;
+    known.set(env, field);
+    if (flag !== undefined) known.set(flag, field);
     for (const [name, text] of [
-      [field.env, sources.env[field.env]],
-      [field.flag, sources.flags?.get(field.flag)],
+      [env, sources.env[env]],
+      [flag ?? env, flag === undefined ? undefined : sources.flags?.get(flag)],
     ] as const) {
       if (text === undefined) continue;
       const read = coerce(field.schema, text);

@@ -246,10 +246,15 @@ export const ServerConfig = Type.Object({
       description:
         "Traces a second and process that are recorded because the caller records them (the sampled flag of traceparent). What comes above it is not traced.",
     }),
+    headers: Type.String({
+      default: "",
+      secret: true,
+      description:
+        "Headers for the collector, name=value with percent-encoded values, separated by commas or lines. In a NexusCluster: pods.env with a secretKeyRef.",
+    }),
     headersFile: Type.String({
       default: "",
-      description:
-        "File with headers for the collector, name=value with percent-encoded values, separated by commas or lines. Credentials belong here and nowhere else. Read again for every batch.",
+      description: "File with such headers, read again for every batch; it wins over headers of the same name.",
     }),
   }),
   limits: overridesOf(Limits),
@@ -258,7 +263,13 @@ export const ServerConfig = Type.Object({
 export type ServerConfig = Static<typeof ServerConfig>;
 
 /** One settable field: where it is, its schema, and the names derived from the path. */
-export type ConfigField = { readonly path: readonly string[]; readonly schema: TSchema; readonly env: string; readonly flag: string };
+export type ConfigField = {
+  readonly path: readonly string[];
+  readonly schema: TSchema;
+  readonly env: string;
+  /** Undefined for a secret: everybody on the machine reads the arguments of a process. */
+  readonly flag: string | undefined;
+};
 
 /** `["limits", "sendQueueBytes"]` → `NEXUS_LIMITS_SEND_QUEUE_BYTES`. */
 export const envName = (path: readonly string[]): string =>
@@ -277,6 +288,6 @@ export const flagName = (path: readonly string[]): string =>
 /** Every leaf of an object schema, in order of declaration. */
 export function configFields(schema: TSchema = ServerConfig, path: readonly string[] = []): readonly ConfigField[] {
   const properties: Record<string, TSchema> | undefined = schema.properties;
-  if (!properties) return [{ path, schema, env: envName(path), flag: flagName(path) }];
+  if (!properties) return [{ path, schema, env: envName(path), flag: schema.secret === true ? undefined : flagName(path) }];
   return Object.entries(properties).flatMap(([name, inner]) => configFields(inner, [...path, name]));
 }

@@ -12,7 +12,9 @@ export type TracingOptions = {
   /** Who speaks: `service.name` and so on. */
   readonly resource: Attributes;
   readonly version: string;
-  /** File with headers for the collector (`parseHeaders`), read again for every batch; empty: none. */
+  /** For the collector, as `parseHeaders` reads them; empty: none. */
+  readonly headers?: string;
+  /** File with more of them, read again for every batch; empty: none. */
   readonly headersFile: string;
   readonly counted: (outcome: SpanOutcome, count: number) => void;
   /** Told at most once a minute; the text holds no credential. */
@@ -32,12 +34,12 @@ const FLUSH_MS = 3000;
 const TELL_MS = 60_000;
 const MAX_HEADER_BYTES = 16_384;
 
-export function createTracing({ resource, version, headersFile, counted, failed }: TracingOptions): Tracing {
+export function createTracing({ resource, version, headers: given = "", headersFile, counted, failed }: TracingOptions): Tracing {
   let url: string | undefined;
   const headers = async (): Promise<Readonly<Record<string, string>>> => {
-    if (headersFile === "") return {};
+    if (headersFile === "") return parseHeaders(given);
     const file = Bun.file(headersFile);
-    return parseHeaders(await file.slice(0, MAX_HEADER_BYTES).text());
+    return { ...parseHeaders(given), ...parseHeaders(await file.slice(0, MAX_HEADER_BYTES).text()) };
   };
   const send = createOtlpSender({
     target: () => (url === undefined ? undefined : { url, headers }),

@@ -98,9 +98,12 @@ describe("parseConfig", () => {
     const isForFleets = field.path[0] === "processes" || field.path[0] === "inbox";
     const defaults = isForFleets ? { engine: "redis", postgres: { urlFile: "/run/postgres/url" } } : {};
     const byEnv = parseConfig({ defaults, env: { [field.env]: text } });
-    const byFlag = parseConfig({ defaults, env: {}, flags: new Map([[field.flag, text]]) });
     expect(byEnv.ok).toBe(true);
-    expect(byFlag).toEqual(byEnv);
+    const isSecret = field.path.join(".") === "tracing.headers";
+    expect(field.flag === undefined).toBe(isSecret);
+    const byFlag = parseConfig({ defaults, env: {}, flags: new Map([[flagName(field.path), text]]) });
+    if (isSecret) expect(byFlag.ok).toBe(false);
+    else expect(byFlag).toEqual(byEnv);
     expect(byEnv).not.toEqual(parseConfig({ defaults, env: {} }));
   });
 

@@ -144,7 +144,10 @@ test("headers of the file go with every batch, and are read again", async () => 
   const collector = receiver();
   await using real = await startRealServer({
     entries: entries(),
-    env: { NEXUS_TRACING_ENDPOINT: collector.url, NEXUS_TRACING_SAMPLE_PERCENT: "100", NEXUS_TRACING_HEADERS_FILE: file },
+    env: {
+      ...{ NEXUS_TRACING_ENDPOINT: collector.url, NEXUS_TRACING_SAMPLE_PERCENT: "100", NEXUS_TRACING_HEADERS_FILE: file },
+      NEXUS_TRACING_HEADERS: "x-scope=a%20b,authorization=Bearer%20environment",
+    },
   });
   await publish(real.url, "jane");
   await eventually("the first batch", () => collector.headers.length === 1);
@@ -152,6 +155,7 @@ test("headers of the file go with every batch, and are read again", async () => 
   await publish(real.url, "jane");
   await eventually("the second batch", () => collector.headers.length === 2);
   expect(collector.headers.map((headers) => headers.get("authorization"))).toEqual(["Bearer first", "Bearer second"]);
+  expect(collector.headers.map((headers) => headers.get("x-scope"))).toEqual(["a b", "a b"]);
   expect(JSON.stringify(real.lines)).not.toContain("Bearer");
 });
 

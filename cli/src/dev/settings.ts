@@ -21,12 +21,11 @@ export const CONFIG_OPTIONS: readonly Option[] = [
   { name: "--port", value: "N", about: "Short for --http-port." },
   ...configFields()
     .filter(({ path }) => path[0] !== "admin" && path[0] !== "boot")
-    .map(({ flag, schema }) => ({
-      name: flag,
-      value: schema.type === "integer" ? "N" : schema.type === "boolean" ? "true|false" : "TEXT",
-      bare: schema.type === "boolean",
-      about: String(schema.description),
-    })),
+    .flatMap(({ flag, schema }) => {
+      if (flag === undefined) return [];
+      const value = schema.type === "integer" ? "N" : schema.type === "boolean" ? "true|false" : "TEXT";
+      return [{ name: flag, value, bare: schema.type === "boolean", about: String(schema.description) }];
+    }),
 ];
 
 export type DevSettings = {

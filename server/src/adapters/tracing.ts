@@ -31,6 +31,7 @@ export function openTracing({ config, node, live, log, metrics }: ServerTracingO
       "nexus.cluster": cluster,
     },
     version,
+    headers: config.tracing.headers,
     headersFile: config.tracing.headersFile,
     counted: (outcome, count) => metrics.traceSpans(outcome, count),
     failed: (reason) => log.warn("tracing.export_failed", { reason }),
