@@ -39,10 +39,18 @@ const pods = (state: string) => `nexus_operator_cluster_pods{${C},state="${state
 const bound = (which: string) => `nexus_operator_cluster_replicas_bound{${C},bound="${which}"}`;
 const expiry = (certificate: string) => `nexus_operator_certificate_expiry_timestamp_seconds{${C},certificate="${certificate}"}`;
 const push = `nexus_operator_cluster_oldest_push_seconds{${C}}`;
+const bootCopy = `nexus_operator_boot_copy_oldest_seconds{${C}}`;
+const reconciled = `nexus_operator_cluster_reconciled_timestamp_seconds{${C}}`;
+const available = `nexus_operator_cluster_condition{${C},type="Available"}`;
+const paused = `nexus_operator_cluster_condition{${C},type="Paused"}`;
 const objects = (state: string) => `nexus_operator_objects{kind="Template",state="${state}"}`;
 
 export const CLUSTER_CASES: readonly AlertCase[] = [
-  condition("NexusClusterUnavailable", "Available", 180, [1, 0]),
+  {
+    ...condition("NexusClusterUnavailable", "Available", 180, [1, 0]),
+    boundary: [{ [available]: lapses(1, 0, 180) }, { [available]: stays(0), [pods("wanted")]: stays(0) }],
+    missing: { series: { [available]: stays(0) }, fires: true, because: "how many pods are wanted is not known; none is there" },
+  },
   condition("NexusClusterNotReady", "Ready", 900, [1, -1]),
   condition("NexusClusterStalled", "Stalled", 300, [0, 1]),
   condition("NexusClusterDrift", "Drift", 300, [0, 1]),
@@ -105,6 +113,23 @@ export const CLUSTER_CASES: readonly AlertCase[] = [
     silent: HEALTHY_OPERATOR,
     boundary: [{ [push]: stays(60) }],
     missing: { series: NOBODY_LEADS, fires: false, because },
+  },
+  {
+    alert: "NexusBootCopyOld",
+    fires: { series: { [bootCopy]: turns(60, 601) }, onsetSeconds: TURN_SECONDS, labels: CLUSTER, says: ["10m 1s"] },
+    silent: HEALTHY_OPERATOR,
+    boundary: [{ [bootCopy]: stays(600) }],
+    missing: { series: NOBODY_LEADS, fires: false, because },
+  },
+  {
+    alert: "NexusClusterNotReconciled",
+    fires: { series: { [reconciled]: stays(0), [paused]: stays(0) }, onsetSeconds: 630, labels: CLUSTER, says: ["15m 30s"] },
+    silent: HEALTHY_OPERATOR,
+    boundary: [
+      { [reconciled]: "0+0x19 0+30x1000", [paused]: stays(0) }, // always 600 s ago
+      { [reconciled]: stays(0), [paused]: stays(1) },
+    ],
+    missing: { series: { [reconciled]: stays(0) }, fires: true, because: "who does not say that it is paused is not" },
   },
   {
     alert: "NexusConfigurationSlow",

@@ -116,6 +116,7 @@ export const HEALTHY_OPERATOR: World = {
 
   ...condition("Available", 1),
   ...condition("Ready", 1),
+  ...condition("Paused", 0),
   ...condition("Stalled", 0),
   ...condition("Drift", 0),
   ...condition("ConfigSynced", 1),
@@ -131,6 +132,8 @@ export const HEALTHY_OPERATOR: World = {
   [`nexus_operator_certificate_expiry_timestamp_seconds{${CLUSTER},certificate="admin_ca"}`]: stays(700 * DAY),
   [`nexus_operator_certificate_expiry_timestamp_seconds{${CLUSTER},certificate="listener"}`]: stays(DAY),
   [`nexus_operator_cluster_oldest_push_seconds{${CLUSTER}}`]: stays(0),
+  [`nexus_operator_boot_copy_oldest_seconds{${CLUSTER}}`]: stays(55),
+  [`nexus_operator_cluster_reconciled_timestamp_seconds{${CLUSTER}}`]: rises(30),
   ...histogram("nexus_operator_live_duration_seconds", { "0.25": 10 }),
   'nexus_operator_objects{kind="Tenant",state="ready"}': stays(99),
   'nexus_operator_objects{kind="Tenant",state="not_ready"}': stays(1),

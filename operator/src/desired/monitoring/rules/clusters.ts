@@ -12,6 +12,8 @@ const ADMIN_DAYS = 15;
 const AUTHORITY_DAYS = 120;
 const PUSH_SECONDS = 60;
 const NOT_READY_SHARE = 0.05;
+const BOOT_COPY_SECONDS = 600;
+const UNTOUCHED_SECONDS = 600;
 const LIVE_SECONDS = 5;
 const FEW_EDITS = 5;
 
@@ -26,14 +28,16 @@ const condition = (of: Series, type: string, is: 0 | 1, about: About): Alert => 
 });
 
 const conditions = (of: Series): readonly Alert[] => [
-  condition(of, "Available", 0, {
+  {
     name: "NexusClusterUnavailable",
+    // Nobody promised that a fleet without pods answers.
+    expr: `${largest(of("nexus_operator_cluster_condition", 'type="Available"'))} == 0 unless ${largest(of("nexus_operator_cluster_pods", 'state="wanted"'))} == 0`,
     forSeconds: 180,
     severity: "critical",
     summary: `${WHERE} is not available`,
     description:
-      "For 3 minutes the operator has seen no server pod of it that takes traffic. Nobody can connect or publish. A cluster that was made a moment ago counts, too.",
-  }),
+      "For 3 minutes the operator has seen no server pod of it that takes traffic. Nobody can connect or publish. A cluster that was made a moment ago counts, too; one that is scaled to 0 does not.",
+  },
   {
     name: "NexusClusterNotReady",
     // Unknown (-1) is not ready either.
@@ -147,7 +151,7 @@ const certificates = (of: Series): readonly Alert[] => {
       severity: "warning",
       summary: `A certificate of ${WHERE} cannot be read`,
       description:
-        "For 5 minutes the Secret of {{ $labels.certificate }} has been missing or has held something else. Pods that run keep what they have; pods that start may not come up.",
+        "For 5 minutes the Secret of {{ $labels.certificate }} has been there without a certificate that can be read. Pods that run keep what they have; pods that start may not come up.",
     },
   ];
 };
@@ -170,6 +174,23 @@ const pushes = (of: Series): readonly Alert[] => {
       severity: "critical",
       summary: `Configuration does not reach pods of ${WHERE}`,
       description: `A change has waited for a ready pod's word for {{ $value | humanizeDuration }}; it fires above ${PUSH_SECONDS} s. On that pod new keys and templates do not work, and revoked ones still do.`,
+    },
+    {
+      name: "NexusBootCopyOld",
+      expr: `${largest(of("nexus_operator_boot_copy_oldest_seconds"))} > ${BOOT_COPY_SECONDS}`,
+      forSeconds: 300,
+      severity: "warning",
+      summary: `What pods of ${WHERE} start from is old`,
+      description: `The Secrets that pods boot with lack a change of {{ $value | humanizeDuration }} ago; it fires above ${BOOT_COPY_SECONDS} s. Pods that run have it. One that starts while no operator leads would not, and would take keys that were withdrawn.`,
+    },
+    {
+      name: "NexusClusterNotReconciled",
+      // Who pauses a cluster wants that.
+      expr: `time() - ${largest(of("nexus_operator_cluster_reconciled_timestamp_seconds"))} > ${UNTOUCHED_SECONDS} unless ${largest(of("nexus_operator_cluster_condition", 'type="Paused"'))} == 1`,
+      forSeconds: 300,
+      severity: "warning",
+      summary: `The operator does not get on with ${WHERE}`,
+      description: `The last pass over it that went well was {{ $value | humanizeDuration }} ago; every minute is usual, and it fires above ${UNTOUCHED_SECONDS} s. Its servers go on; what is changed or breaks there is not looked after.`,
     },
     {
       name: "NexusConfigurationSlow",
