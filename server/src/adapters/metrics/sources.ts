@@ -2,7 +2,7 @@
 // every few seconds. It must never keep what it read.
 import type { LogLevel } from "@nexus/protocol/config.ts";
 import type { MetricRegistry } from "./registry.ts";
-import type { DeclaredTenants, TenantName, TenantTallies } from "./tallies.ts";
+import type { DeclaredTenants, TenantTallies } from "./tallies.ts";
 
 export type MetricSources = {
   ready(): boolean;
@@ -48,16 +48,12 @@ export function observeNode(registry: MetricRegistry, tallies: TenantTallies, so
   if (sources.tenants) observeTenants(registry, tallies, sources.tenants);
 }
 
-const TENANT_NAMES: readonly TenantName[] = [
-  "nexus_tenant_sessions",
-  "nexus_tenant_sessions_limit",
-  "nexus_tenant_publishes_total",
-  "nexus_tenant_deliveries_total",
-  "nexus_tenant_refusals_total",
-];
-
 function observeTenants(registry: MetricRegistry, tallies: TenantTallies, declared: DeclaredTenants): void {
   tallies.observe(declared);
   const samples = registry.perScrape(() => tallies.samples());
-  for (const name of TENANT_NAMES) registry.readSeries(name, () => samples().get(name) ?? []);
+  registry.readSeries("nexus_tenant_sessions", () => samples().nexus_tenant_sessions);
+  registry.readSeries("nexus_tenant_sessions_limit", () => samples().nexus_tenant_sessions_limit);
+  registry.readSeries("nexus_tenant_publishes_total", () => samples().nexus_tenant_publishes_total);
+  registry.readSeries("nexus_tenant_deliveries_total", () => samples().nexus_tenant_deliveries_total);
+  registry.readSeries("nexus_tenant_refusals_total", () => samples().nexus_tenant_refusals_total);
 }

@@ -4,6 +4,7 @@
 import type { TenantTally } from "../../core/ports.ts";
 import { type Sample, seriesOf } from "./exposition.ts";
 import type { PUBLISH_OUTCOMES } from "./message-rows.ts";
+import { TenantSeries } from "./tenant-series.ts";
 
 export type PublishOutcome = (typeof PUBLISH_OUTCOMES)[number];
 
@@ -15,12 +16,14 @@ export type DeclaredTenants = {
   digest(): string;
 };
 
-export type TenantName =
-  | "nexus_tenant_sessions"
-  | "nexus_tenant_sessions_limit"
-  | "nexus_tenant_publishes_total"
-  | "nexus_tenant_deliveries_total"
-  | "nexus_tenant_refusals_total";
+/** Samples by metric. */
+export type TenantSamples = {
+  readonly nexus_tenant_sessions: readonly Sample[];
+  readonly nexus_tenant_sessions_limit: readonly Sample[];
+  readonly nexus_tenant_publishes_total: readonly Sample[];
+  readonly nexus_tenant_deliveries_total: readonly Sample[];
+  readonly nexus_tenant_refusals_total: readonly Sample[];
+};
 
 const OTHER = "other";
 
@@ -32,16 +35,13 @@ class Tally implements TenantTally {
   readonly refused = new Map<string, number>();
 }
 
-/** Names of a tenant's series, made once. */
-type Names = { readonly sessions: string; readonly limit: string };
-
 export class TenantTallies {
   readonly #most: number;
   readonly #tallies = new Map<string, Tally>();
-  /** Counters by name and series: they only grow. */
-  readonly #shown = new Map<TenantName, Map<string, number>>();
+  /** Of tenants that are or were chosen, and of the others together. */
+  readonly #series = new Map<string, TenantSeries>();
   #declared: DeclaredTenants | undefined;
-  #chosen: { readonly digest: string; readonly names: ReadonlyMap<string, Names> } | undefined;
+  #chosen: { readonly digest: string; readonly ids: ReadonlySet<string> } | undefined;
 
   /** `most`: how many have series of their own; 0: nothing is counted by tenant. */
   constructor(most: number) {
@@ -69,24 +69,30 @@ export class TenantTallies {
   }
 
   /** All series of now. Walks the tenants that were heard of, so ask for it once per scrape. */
-  samples(): ReadonlyMap<TenantName, readonly Sample[]> {
+  samples(): TenantSamples {
     const chosen = this.#choose();
+    const isShowing = this.#declared !== undefined && this.#most > 0;
     const sessions: Sample[] = [];
     let others = 0;
     for (const [tenant, tally] of this.#tallies) {
-      const names = chosen.get(tenant);
-      this.#hand(names ? tenant : OTHER, tally);
-      if (names) sessions.push([names.sessions, tally.sessions]);
+      const isOwn = chosen.has(tenant);
+      const series = this.#seriesOf(isOwn ? tenant : OTHER);
+      hand(tally, series);
+      if (isOwn) sessions.push([series.sessions, tally.sessions]);
       else others += tally.sessions;
-      if (tally.sessions === 0 && !this.#declared?.isDeclared(tenant)) this.#forget(tenant);
+      if (tally.sessions > 0 || this.#declared?.isDeclared(tenant)) continue;
+      this.#tallies.delete(tenant);
+      this.#series.delete(tenant);
     }
-    if (this.#most > 0 && this.#declared) sessions.push([labelled("nexus_tenant_sessions", OTHER), others]);
-    const samples = new Map<TenantName, readonly Sample[]>([
-      ["nexus_tenant_sessions", sessions],
-      ["nexus_tenant_sessions_limit", this.#limits(chosen)],
-    ]);
-    for (const [name, series] of this.#shown) samples.set(name, [...series]);
-    return samples;
+    if (isShowing) sessions.push([this.#seriesOf(OTHER).sessions, others]);
+    const shown = [...this.#series].flatMap(([tenant, series]) => (tenant === OTHER || chosen.has(tenant) ? [series] : []));
+    return {
+      nexus_tenant_sessions: sessions,
+      nexus_tenant_sessions_limit: this.#limits(chosen),
+      nexus_tenant_publishes_total: shown.flatMap(({ publishes }) => publishes.samples()),
+      nexus_tenant_deliveries_total: shown.flatMap(({ deliveries }) => deliveries.samples()),
+      nexus_tenant_refusals_total: shown.flatMap(({ refusals }) => refusals.samples()),
+    };
   }
 
   #of(tenant: string): Tally | undefined {
@@ -98,60 +104,44 @@ export class TenantTallies {
     return tally;
   }
 
-  /** What came since the last look goes to whom the tenant is shown as now. */
-  #hand(tenant: string, tally: Tally): void {
-    if (tally.deliveries > 0)
-      this.#add("nexus_tenant_deliveries_total", labelled("nexus_tenant_deliveries_total", tenant), tally.deliveries);
-    tally.deliveries = 0;
-    for (const [outcome, count] of tally.published) {
-      this.#add("nexus_tenant_publishes_total", labelled("nexus_tenant_publishes_total", tenant, ["outcome", outcome]), count);
-    }
-    tally.published.clear();
-    for (const [code, count] of tally.refused) {
-      this.#add("nexus_tenant_refusals_total", labelled("nexus_tenant_refusals_total", tenant, ["code", code]), count);
-    }
-    tally.refused.clear();
+  #seriesOf(tenant: string): TenantSeries {
+    const known = this.#series.get(tenant);
+    if (known) return known;
+    const series = new TenantSeries(tenant);
+    this.#series.set(tenant, series);
+    return series;
   }
 
-  #add(name: TenantName, text: string, count: number): void {
-    const series = this.#shown.get(name) ?? new Map<string, number>();
-    this.#shown.set(name, series.set(text, (series.get(text) ?? 0) + count));
-  }
-
-  #limits(chosen: ReadonlyMap<string, Names>): readonly Sample[] {
+  #limits(chosen: ReadonlySet<string>): readonly Sample[] {
     const limits: Sample[] = [];
-    for (const [tenant, names] of chosen) {
+    for (const tenant of chosen) {
       const limit = this.#declared?.sessionsLimit(tenant);
-      if (limit !== undefined) limits.push([names.limit, limit]);
+      if (limit !== undefined) limits.push([seriesOf("nexus_tenant_sessions_limit", [["tenant", tenant]]), limit]);
     }
     return limits;
   }
 
-  #forget(tenant: string): void {
-    this.#tallies.delete(tenant);
-    for (const [name, series] of this.#shown) {
-      const prefix = labelled(name, tenant).slice(0, -1);
-      for (const key of series.keys()) if (key.startsWith(prefix)) series.delete(key);
-    }
-  }
-
-  #choose(): ReadonlyMap<string, Names> {
+  #choose(): ReadonlySet<string> {
     const declared = this.#declared;
-    if (!declared || this.#most === 0) return new Map();
+    if (!declared || this.#most === 0) return new Set();
     const digest = declared.digest();
-    if (this.#chosen?.digest === digest) return this.#chosen.names;
-    // A tenant may be called other: it is one of them.
-    const own = lowest(declared.ids(), this.#most).filter((id) => id !== OTHER);
-    const names = new Map(own.map((id) => [id, namesOf(id)]));
-    this.#chosen = { digest, names };
-    return names;
+    if (this.#chosen?.digest === digest) return this.#chosen.ids;
+    const ids = new Set(lowest(declared.ids(), this.#most));
+    ids.delete(OTHER); // a tenant may be called so: it is one of the others
+    this.#chosen = { digest, ids };
+    return ids;
   }
 }
 
-const namesOf = (tenant: string): Names => ({
-  sessions: labelled("nexus_tenant_sessions", tenant),
-  limit: labelled("nexus_tenant_sessions_limit", tenant),
-});
+/** What came since the last look goes to whom the tenant is shown as now. */
+function hand(tally: Tally, { deliveries, publishes, refusals }: TenantSeries): void {
+  if (tally.deliveries > 0) deliveries.add(tally.deliveries, "");
+  tally.deliveries = 0;
+  for (const [outcome, count] of tally.published) publishes.add(count, outcome);
+  tally.published.clear();
+  for (const [code, count] of tally.refused) refusals.add(count, code);
+  tally.refused.clear();
+}
 
 /** The names whose hash is lowest: of two nodes with the same configuration both choose the same. */
 export function lowest(names: readonly string[], most: number): readonly string[] {
@@ -162,6 +152,3 @@ export function lowest(names: readonly string[], most: number): readonly string[
     .slice(0, most)
     .map(([, name]) => name);
 }
-
-const labelled = (name: TenantName, tenant: string, second?: readonly [string, string]): string =>
-  seriesOf(name, second ? [["tenant", tenant], second] : [["tenant", tenant]]);

@@ -20,7 +20,7 @@ function scene(most: number, ids: string[], limits: Readonly<Record<string, numb
       declared.version++;
     },
     shown(): Record<string, number> {
-      return Object.fromEntries([...tallies.samples().values()].flat());
+      return Object.fromEntries(Object.values(tallies.samples()).flat());
     },
   };
 }
