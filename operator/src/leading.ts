@@ -100,7 +100,10 @@ export function startLeading(deps: LeadingDeps): Leading {
       if (event === "push.reset") tellReset(String(fields.cluster), String(fields.pod));
       logPush(log, event, fields);
     },
-    onPushed: metrics.pushed,
+    onPushed({ cluster, pod, seconds, full, delta }) {
+      metrics.pushed(seconds);
+      log.debug("push.taken", { cluster, pod, buckets: full + delta, durationMs: Math.round(seconds * 1000) });
+    },
   });
   const grace = new AccessGrace({
     ...{ clock, wallMs: () => clock.wallMs() },
@@ -170,8 +173,9 @@ export function startLeading(deps: LeadingDeps): Leading {
     ...{ queue, views, secrets, passes, newest, configurations, breakers, live },
     workers: options.workers,
     trace: tracing.pass,
-    onOutcome(key, outcome) {
+    onOutcome(key, outcome, tookMs) {
       metrics.reconciled(controllerOf(key), outcome);
+      log.debug("reconcile.ended", { object: key, outcome: outcome.kind, durationMs: Math.round(tookMs) });
       if (key.startsWith("cluster:") && outcome.kind !== "failed") series.reconciled(key.slice("cluster:".length));
     },
     onFailure: (key, error, retryInMs) => log.warn("reconcile.failed", { object: key, error, retryInMs }),

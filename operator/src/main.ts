@@ -53,7 +53,16 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
     namespace: options.leaseNamespace ?? access.namespace ?? "default",
     failed: (reason) => log.warn("tracing.export_failed", { reason }),
   });
-  const transport = createTransport({ access, userAgent, metrics: { request: metrics.request } });
+  const transport = createTransport({
+    ...{ access, userAgent },
+    metrics: {
+      request(sample) {
+        metrics.request(sample);
+        const { method, path, code: status, seconds } = sample;
+        log.debug("api.answered", { method, path, status, durationMs: Math.round(seconds * 1000) });
+      },
+    },
+  });
   const times = { leaseMs: options.leaseSeconds * 1000, renewMs: options.renewSeconds * 1000, retryMs: options.retrySeconds * 1000 };
   const breakers = new Breakers({
     ...{ clock, random, most: Math.max(1, options.workers - OTHERS), onChange: () => queue.serve(), gauge: metrics.heldBack },

@@ -76,10 +76,10 @@ export function createOperatorMetrics(version: string) {
       drifted: (kind) => drifted({ kind }),
     } satisfies ApplyMetrics,
     status: { written: (kind) => statuses({ kind }), unchanged: (kind) => unchanged({ kind }) } satisfies StatusMetrics,
-    request: (({ code, method, host, seconds }) => {
+    request({ code, method, host, seconds }: Omit<Parameters<TransportMetrics["request"]>[0], "path">) {
       requests({ code, method, host });
       requestSeconds({ verb: method, host }, seconds);
-    }) satisfies TransportMetrics["request"],
+    },
     slowPath: () => slowPaths(LEASE),
     reconciled(controller: Controller, outcome: Outcome) {
       reconciles({ controller, result: RESULTS[outcome.kind] });

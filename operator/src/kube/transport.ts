@@ -10,8 +10,14 @@ import { LineSplitter } from "./lines.ts";
 
 /** client-go's `rest_client_requests_total{code,method,host}` and `rest_client_request_duration_seconds{verb,host}`. */
 export type TransportMetrics = {
-  /** Once per HTTP exchange; `code` is the status, or `<error>` when none came. For a watch, up to the headers. */
-  request(sample: { readonly code: string; readonly method: Call["method"]; readonly host: string; readonly seconds: number }): void;
+  /** Once per HTTP exchange; `path` has no query; `code` is the status, or `<error>` when none came. For a watch, up to the headers. */
+  request(sample: {
+    readonly code: string;
+    readonly method: Call["method"];
+    readonly host: string;
+    readonly path: string;
+    readonly seconds: number;
+  }): void;
 };
 
 export type TransportOptions = {
@@ -189,7 +195,7 @@ class FetchTransport implements Transport {
     } finally {
       signal.removeEventListener("abort", relay);
       const seconds = (this.#clock.monotonicMs() - startedMs) / 1000;
-      this.#options.metrics?.request({ code, method: call.method, host: this.#host, seconds });
+      this.#options.metrics?.request({ code, method: call.method, host: this.#host, path: pathOnly(call.path), seconds });
     }
   }
 

@@ -52,7 +52,7 @@ export type ControllerOptions = {
   readonly workers: number;
   readonly trace?: PassTrace;
   readonly onFailure: (key: WorkKey, error: unknown, retryInMs: number | undefined) => void;
-  readonly onOutcome: (key: WorkKey, outcome: Outcome) => void;
+  readonly onOutcome: (key: WorkKey, outcome: Outcome, tookMs: number) => void;
 };
 
 /** Watches call the `on…` handlers; none of them blocks or throws. */

@@ -35,6 +35,11 @@ export const OPERATOR_EVENTS = {
     "A list or watch ended with an error.",
     "Forbidden: a right is missing, see nexus doctor; else look at the API server.",
   ),
+  "api.answered": logRow(
+    "debug",
+    ["method", "path", "status", "durationMs"],
+    "The API server answered a request; of a watch, that it begins.",
+  ),
   "discovery.failed": logRow("warn", ["error"], "Which kinds there are could not be asked; what was known stays.", API),
   "kind.served": logRow("info", ["kind", "apiVersion"], "An optional kind is there; children of it are made."),
   "kind.absent": logRow("info", ["kind", "apiVersion"], "An optional kind is not there any more; children of it are left alone."),
@@ -44,6 +49,7 @@ export const OPERATOR_EVENTS = {
     "A CRD is older than this operator: the API server drops fields.",
     "Apply the CRDs of this release.",
   ),
+  "reconcile.ended": logRow("debug", ["object", "outcome", "durationMs"], "A pass over an object ended: done, again (later) or failed."),
   "reconcile.failed": logRow(
     "warn",
     ["object", "error", "retryInMs"],
@@ -58,6 +64,11 @@ export const OPERATOR_EVENTS = {
   ),
   "boot.failed": logRow("warn", ["error"], "A boot copy was not written; it is tried again.", "Forbidden or a quota: the error says it."),
   "event.failed": logRow("warn", ["error"], "A Kubernetes event was not written; it is lost."),
+  "push.taken": logRow(
+    "debug",
+    ["cluster", "pod", "buckets", "durationMs"],
+    "A pod took configuration; 0 parts: it was asked to confirm what it has.",
+  ),
   "push.mismatch": logRow(
     "info",
     ["cluster", "pod", "buckets"],

@@ -101,8 +101,8 @@ export type PusherOptions = {
   readonly onChange: (cluster: string, entryKeys: ReadonlySet<string>) => void;
   /** Everything but pushes that went well; fields hold names and numbers only. */
   readonly onLog?: (event: PushLogEvent, fields: Readonly<Record<string, unknown>>) => void;
-  /** A pod took a push; from its start to the pod's word. */
-  readonly onPushed?: (seconds: number) => void;
+  /** A pod took a push; `seconds` from its start to the pod's word. */
+  readonly onPushed?: (push: Extract<PushEvent, { kind: "pushed" }>) => void;
 };
 
 /** What a pod said of itself last. */
@@ -320,7 +320,7 @@ class ClusterPushes implements Pusher {
   /** Pushes that went well are for metrics, not for the log. */
   #log(event: PushEvent): void {
     if (event.kind === "pushed") {
-      this.#options.onPushed?.(event.seconds);
+      this.#options.onPushed?.(event);
       return;
     }
     const { kind, ...fields } = event;

@@ -83,6 +83,12 @@ export class WorkQueue<K extends string> {
     for (const [key, { startedMs }] of this.#working) yield { key, forMs: nowMs - startedMs };
   }
 
+  /** For how long somebody has had `key`, in milliseconds; 0 when nobody has. */
+  heldMs(key: K): number {
+    const working = this.#working.get(key);
+    return working === undefined ? 0 : this.#clock.monotonicMs() - working.startedMs;
+  }
+
   /** Makes `key` ready now. A key that waits in any form is not added twice; the higher priority wins. */
   add(key: K, priority: number = PRIORITY.edit): void {
     if (this.#closed) return;

@@ -21,8 +21,8 @@ export type WorkerOptions<K extends string> = {
   readonly reconcile: (key: K, priority: number) => Promise<Outcome>;
   /** Told about every failed pass, with the delay until the next one (undefined: none planned). */
   readonly onFailure: (key: K, error: unknown, retryInMs: number | undefined) => void;
-  /** Told what every pass came to, before anything is done about it. */
-  readonly onOutcome?: (key: K, outcome: Outcome) => void;
+  /** Told what every pass came to and how long it took, in milliseconds, before anything is done about it. */
+  readonly onOutcome?: (key: K, outcome: Outcome, tookMs: number) => void;
 };
 
 /** Runs workers until the queue is shut down; resolves when the last of them is idle. */
@@ -34,7 +34,7 @@ async function worker<K extends string>(options: WorkerOptions<K>): Promise<void
   const { queue } = options;
   for (let item = await queue.take(); item; item = await queue.take()) {
     const outcome = await pass(options, item.key, item.priority);
-    options.onOutcome?.(item.key, outcome);
+    options.onOutcome?.(item.key, outcome, queue.heldMs(item.key));
     settle(options, item.key, outcome);
     queue.done(item.key);
   }

@@ -172,4 +172,21 @@ describe("a running operator", () => {
     expect((await change({ level: "loud" })).status).toBe(400);
     expect((await fetch(`${standby.url}/log-level`)).status).toBe(404);
   });
+
+  test("tells every pass, push and request at level debug, and none of them without", async () => {
+    const lines = async () => (await scrape(leader)).value("nexus_operator_log_lines_total", { level: "debug" }) ?? 0;
+    const passes = async () =>
+      (await scrape(leader)).value("controller_runtime_reconcile_total", { controller: "template", result: "success" }) ?? 0;
+    const edit = async (text: string) => {
+      const before = await passes();
+      await stage.plane.apply(template(NAMESPACE, "hello", { payload: { text } }));
+      await eventually("it was looked at", async () => (await passes()) > before, { timeoutMs: 20_000 });
+    };
+    await edit("before");
+    expect(await lines()).toBe(0);
+    await fetch(`${leader.localUrl}/log-level`, { method: "PUT", body: '{"level":"debug","minutes":1}' });
+    await edit("while");
+    await eventually("passes, a push and a write were told", async () => (await lines()) > 3, { timeoutMs: 20_000 });
+    await fetch(`${leader.localUrl}/log-level`, { method: "PUT", body: '{"level":"warn"}' });
+  });
 });

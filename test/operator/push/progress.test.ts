@@ -42,7 +42,7 @@ function setup() {
   const leadership = new FakeLeadership();
   const pusher = createPusher({
     ...{ admin, leadership, clock, random: () => 0.5, onChange: () => undefined },
-    onPushed: (seconds) => pushed.push(seconds),
+    onPushed: ({ seconds }) => pushed.push(seconds),
   });
   const age = () => pusher.progress(CLUSTER).oldestSeconds;
   return { clock, pusher, dead, pushed, age, leadership };
