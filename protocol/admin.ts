@@ -138,7 +138,8 @@ export type ShedRequest = Static<typeof ShedRequest>;
 export const ShedResult = Type.Object({ sessions: count });
 export type ShedResult = Static<typeof ShedResult>;
 
-/** `POST /admin/log-level`. */
+/** `POST /admin/log-level`. With `minutes` the level goes back by itself. */
 export const LogLevelRequest = Type.Object({
   level: Type.Union((["debug", "info", "warn", "error"] as const).map((level) => Type.Literal(level))),
+  minutes: Type.Optional(Type.Integer({ minimum: 1, maximum: 1440 })),
 });

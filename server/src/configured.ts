@@ -2,7 +2,7 @@
 // nothing here may load the engines or the edges.
 import { hostname } from "node:os";
 import type { Bucket } from "@nexus/protocol/bundle.ts";
-import type { ServerConfig } from "@nexus/protocol/config.ts";
+import type { LogLevel, ServerConfig } from "@nexus/protocol/config.ts";
 import { readBootCopy } from "./adapters/boot.ts";
 import { systemClock as clock } from "./adapters/clock.ts";
 import type { LevelledLog } from "./adapters/log.ts";
@@ -53,8 +53,10 @@ export async function loadBootCopy(live: LiveConfig, directory: string, log: Lev
 }
 
 /** What the cluster says wins while it says something. */
-export function followLogLevel(live: LiveConfig, log: LevelledLog, fallback: ServerConfig["log"]["level"]): void {
+export const usualLogLevel = (live: LiveConfig, config: ServerConfig): LogLevel => live.cluster().log_level ?? config.log.level;
+
+export function followLogLevel(live: LiveConfig, log: LevelledLog, config: ServerConfig): void {
   live.onChange(({ cluster }) => {
-    if (cluster) log.setLevel(live.cluster().log_level ?? fallback);
+    if (cluster) log.setLevel(usualLogLevel(live, config));
   });
 }

@@ -9,10 +9,11 @@ import { createMetrics, type ServerMetrics } from "./adapters/metrics.ts";
 import { type AdminListener, startAdmin } from "./admin/listener.ts";
 import type { App } from "./app.ts";
 import { type AppOptions, drainOf, keySets, loadOf, observe, type Parts, type ServedApp, shedOf, startApp } from "./assembly.ts";
-import { followLogLevel, loadBootCopy, nodeName } from "./configured.ts";
+import { followLogLevel, loadBootCopy, nodeName, usualLogLevel } from "./configured.ts";
 import { createBrokerSight } from "./core/broker-sight.ts";
 import type { Drain } from "./core/drain.ts";
 import { createLiveConfig, type LiveConfig } from "./core/live-config.ts";
+import { createLogLevels, unheldTimer } from "./core/log-level.ts";
 import { createReadiness, type Readiness } from "./core/readiness.ts";
 import type { Shed } from "./core/shed.ts";
 import { startOps } from "./ops/listener.ts";
@@ -46,7 +47,7 @@ export async function startServer(config: ServerConfig, options: StartOptions): 
   const startedAt = clock.monotonic();
   const metrics = options.metrics ?? createMetrics({ version, tenants: config.metrics.tenants });
   const live = createLiveConfig({ overrides: { limits: config.limits, delivery: config.delivery }, log, clock });
-  followLogLevel(live, log, config.log.level);
+  followLogLevel(live, log, config);
   const hasAdmin = config.admin.certFile !== "";
   const readiness = createReadiness({ clock, confirmed: live.confirmed, confirmSeconds: hasAdmin ? config.boot.confirmSeconds : 0 });
   const broker = createBrokerSight();
@@ -55,7 +56,9 @@ export async function startServer(config: ServerConfig, options: StartOptions): 
   let app: ServedApp | undefined;
   let admin: AdminListener | undefined;
   const machine = watchMachine(clock);
+  const levels = createLogLevels({ log, usual: () => usualLogLevel(live, config), after: unheldTimer });
   const stop = async () => {
+    levels.stop();
     machine.stop();
     await app?.stop();
     await admin?.stop();
@@ -78,7 +81,7 @@ export async function startServer(config: ServerConfig, options: StartOptions): 
         brokerWord: () => (config.engine === "redis" ? broker.word() : undefined),
         load: () => serving && loadOf(parts, serving.node, machine),
         shed: (request) => serving?.shedding.start(request.sessions, request.perSecond) ?? 0,
-        setLogLevel: (level) => log.setLevel(level),
+        setLogLevel: levels.set,
         drain: options.onDrainRequest ?? (() => void drain()),
       });
     }

@@ -33,7 +33,8 @@ export type AdminDeps = {
   readonly load: () => Promise<NodeLoad | undefined> | NodeLoad | undefined;
   /** Sends sessions away at an even rate, see {@link ShedRequest}; how many it will be. */
   readonly shed: (request: ShedRequest) => Promise<number> | number;
-  readonly setLogLevel: (level: LogLevel) => void;
+  /** `minutes`: then it goes back by itself. */
+  readonly setLogLevel: (level: LogLevel, minutes?: number) => void;
   /** Starts the drain that ends the process. */
   readonly drain: () => void;
 };
@@ -150,10 +151,12 @@ async function setLogLevel(deps: AdminDeps, request: Request): Promise<Response>
   const read = await readJson(request);
   if (!read.ok) return problemResponse(read.refusal);
   if (!Value.Check(LogLevelRequest, read.value)) {
-    const fields = [{ pointer: "/level", detail: "must be one of debug, info, warn, error" }];
+    const isLevel = Value.Check(LogLevelRequest.properties.level, Reflect.get(Object(read.value), "level"));
+    const fields = isLevel
+      ? [{ pointer: "/minutes", detail: "must be a whole number from 1 to 1440, or absent" }]
+      : [{ pointer: "/level", detail: "must be one of debug, info, warn, error" }];
     return problemResponse({ code: "validation_error", detail: "The body does not match the contract", fields });
   }
-  deps.setLogLevel(read.value.level);
-  deps.log.info("log.level_changed", { to: read.value.level });
+  deps.setLogLevel(read.value.level, read.value.minutes);
   return Response.json({ level: read.value.level });
 }

@@ -56,7 +56,7 @@ class Child {
     this.#metrics = createMetrics({ version, tenants: config.metrics.tenants });
     const { limits, delivery, processes } = config;
     this.#live = createLiveConfig({ overrides: { limits, delivery, processes }, log: deps.log, clock });
-    followLogLevel(this.#live, deps.log, config.log.level);
+    followLogLevel(this.#live, deps.log, config);
   }
 
   async run(): Promise<number> {

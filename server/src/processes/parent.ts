@@ -9,8 +9,9 @@ import { systemClock as clock } from "../adapters/clock.ts";
 import type { LevelledLog } from "../adapters/log.ts";
 import { createMetrics, type ServerMetrics } from "../adapters/metrics.ts";
 import { type AdminListener, startAdmin } from "../admin/listener.ts";
-import { followLogLevel, limitsOf, loadBootCopy, nodeName, processFacts } from "../configured.ts";
+import { followLogLevel, limitsOf, loadBootCopy, nodeName, processFacts, usualLogLevel } from "../configured.ts";
 import { createLiveConfig, type LiveConfig, type Push, type PushOutcome } from "../core/live-config.ts";
+import { createLogLevels, unheldTimer } from "../core/log-level.ts";
 import { createReadiness, type Readiness } from "../core/readiness.ts";
 import { startOps } from "../ops/listener.ts";
 import { Archive } from "./archive.ts";
@@ -32,7 +33,7 @@ export async function startProcesses(config: ServerConfig, { log, command, env, 
   const startedAt = clock.monotonic();
   const metrics = createMetrics({ version });
   const live = createLiveConfig({ overrides: { limits: config.limits, delivery: config.delivery }, log, clock });
-  followLogLevel(live, log, config.log.level);
+  followLogLevel(live, log, config);
   const archive = new Archive();
   const port = await claimPort(config.http);
   const handOver = () => handOverOf({ archive, live, log, port });
@@ -42,7 +43,14 @@ export async function startProcesses(config: ServerConfig, { log, command, env, 
   const readiness = withProcesses(createReadiness({ clock, confirmed: live.confirmed, confirmSeconds }), group);
   const ops = startOps(config.ops, { readiness, log, metrics: { contentType: metrics.contentType, text: () => group.metricsText() } });
   let admin: AdminListener | undefined;
+  const levels = createLogLevels({
+    log,
+    usual: () => usualLogLevel(live, config),
+    after: unheldTimer,
+    tell: (level) => group.setLogLevel(level),
+  });
   const stopPorts = async () => {
+    levels.stop();
     await admin?.stop();
     await ops.stop();
   };
@@ -57,10 +65,7 @@ export async function startProcesses(config: ServerConfig, { log, command, env, 
         purged: () => group.purged(),
         load: () => group.load(),
         shed: (request) => group.shed(request),
-        setLogLevel(level) {
-          log.setLevel(level);
-          group.setLogLevel(level);
-        },
+        setLogLevel: levels.set,
         drain: onDrainRequest,
       });
     }

@@ -178,6 +178,8 @@ test("the log level changes at run time, by the port and by the cluster's entry"
   const set = (level: unknown) => node.ask(ADMIN_PATHS.logLevel, { method: "POST", body: { level } });
   expect(await set("warn")).toMatchObject({ status: 200, body: { level: "warn" } });
   expect(await set("loud")).toMatchObject({ status: 422, body: { errors: [{ pointer: "/level" }] } });
+  const forTooLong = await node.ask(ADMIN_PATHS.logLevel, { method: "POST", body: { level: "debug", minutes: 1441 } });
+  expect(forTooLong).toMatchObject({ status: 422, body: { errors: [{ pointer: "/minutes" }] } });
   await node.push(whole([clusterEntry({ log_level: "info" })]));
   const seen = await eventually("a line at level info", () => node.real.lines.some(({ event }) => event === "config.applied"));
   expect(seen).toBe(true);
