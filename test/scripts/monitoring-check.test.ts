@@ -269,6 +269,13 @@ describe("what pages tell to type", () => {
     expect(runbook("Run `nexus repair`.")).toEqual(["docs/runbooks/NexusBusy.md: tells to run nexus repair, which does not exist"]);
   });
 
+  test("logs of which kubectl shows a part", () => {
+    expect(runbook("```sh\nkubectl logs -l a=b --since=5m\nkubectl logs -l a=b --tail=-1\nkubectl logs deployment/x\n```")).toEqual([
+      "docs/runbooks/NexusBusy.md: reads only ten lines a pod: kubectl logs -l a=b --since=5m",
+      "docs/runbooks/NexusBusy.md: reads one pod of a Deployment: kubectl logs deployment/x",
+    ]);
+  });
+
   test("a log event nobody writes", () => {
     expect(runbook("```sh\nkubectl logs POD | grep -E 'session.closed|session.burnt'\n```")).toEqual([
       "docs/runbooks/NexusBusy.md: looks for log event session.burnt, which nobody writes",

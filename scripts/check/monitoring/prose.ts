@@ -29,7 +29,10 @@ export function complaintsOfProse(world: World, catalogue: Catalogue): readonly 
       for (const name of metricWords(text))
         if (!families.has(name) && !catalogue.has(name) && !labels.has(name)) wrong.push(`names ${name}, which no registry exports`);
     if (path.startsWith(RUNBOOKS))
-      wrong.push(...complaintsOfCommands(text, commands), ...complaintsOfEvents(text, logEvents), ...unknownNames(text, world));
+      wrong.push(
+        ...[...complaintsOfCommands(text, commands), ...complaintsOfEvents(text, logEvents)],
+        ...[...complaintsOfLogs(text), ...unknownNames(text, world)],
+      );
     return wrong.map((complaint) => `${path}: ${complaint}`);
   });
 }
@@ -68,6 +71,15 @@ function complaintsOfCommands(text: string, commands: readonly string[]): readon
     .map(([, command = ""]) => command)
     .filter((command) => !commands.includes(command))
     .map((command) => `tells to run nexus ${command}, which does not exist`);
+}
+
+/** Of pods chosen by labels kubectl shows ten lines each, and of a Deployment one pod, unless it is told otherwise. */
+function complaintsOfLogs(text: string): readonly string[] {
+  const asked = shellLines(text).filter((line) => /\bkubectl logs\b/.test(line));
+  return [
+    ...asked.filter((line) => / -l /.test(line) && !line.includes("--tail")).map((line) => `reads only ten lines a pod: ${line.trim()}`),
+    ...asked.filter((line) => /\bdeploy(ment)?\//.test(line)).map((line) => `reads one pod of a Deployment: ${line.trim()}`),
+  ];
 }
 
 /** `grep session.closed` in a block, and `log event `session.closed`` in the text. */
