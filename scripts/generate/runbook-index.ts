@@ -164,6 +164,17 @@ kubectl nexus explain nexuscluster/CLUSTER -n NAMESPACE    # the first broken li
 Several alerts at once: begin with the store (Redis, PostgreSQL), then pods, then budgets. A budget that burns says that people are hurt;
 the alert beside it says by what.
 
+\`redis-cli\` and \`psql "$URL"\` stand for your way to the store. A managed Redis is asked in its pod, line by line, with the password it
+has there (the image may call the program \`valkey-cli\`):
+
+\`\`\`sh
+kubectl exec -i -n NAMESPACE CLUSTER-redis-0 -- sh -c \\
+  '{ printf "AUTH %s\\n" "$(cat /etc/nexus/redis-users/password)"; cat; } | $(command -v valkey-cli || command -v redis-cli)' <<'END'
+INFO memory
+SLOWLOG GET 10
+END
+\`\`\`
+
 ## By what people notice
 
 | | look at |
