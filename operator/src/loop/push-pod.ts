@@ -73,6 +73,8 @@ export class PodPusher {
   #confirmed: string | undefined;
   /** The pod has to hear from us even if nothing differs: its memory is new to us, or an answer was lost. */
   #mustConfirm = true;
+  /** When it took a push last, monotonic milliseconds. */
+  #takenMs = Number.NEGATIVE_INFINITY;
   readonly #lag: PushLag;
   #lastPair: Pair | undefined;
   #whole = new Set<number>();
@@ -244,6 +246,8 @@ export class PodPusher {
     this.#compareTimer = clock.after(inMs * (0.8 + 0.4 * random()), () => this.compare());
     // Only a pod that heard exactly our last push is known to be as we left it.
     if (status.term !== this.#lastPair?.term || status.sequence !== this.#lastPair.sequence) this.#mustConfirm = true;
+    // A question is no word of a leader's: who has everything hears so about every minute, or its configuration would look old.
+    if (clock.monotonicMs() - this.#takenMs >= compareMs / 2) this.#mustConfirm = true;
     if (bundleDigest(status.buckets) !== this.#confirmed) {
       this.#confirmed = undefined;
       this.changed();
@@ -319,6 +323,7 @@ export class PodPusher {
     if (this.#confirmed === undefined) this.#lag.notTaken();
     else this.#lag.taken();
     this.#mustConfirm = false;
+    this.#takenMs = this.#shared.clock.monotonicMs();
     this.#cluster.onAnswer(spoken);
     return "more"; // the next step finds nothing to do, or what came meanwhile
   }
