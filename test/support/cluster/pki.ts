@@ -5,7 +5,8 @@ import { randomBytes } from "node:crypto";
 import * as x509 from "@peculiar/x509";
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
-const LIFETIME_MS = 2 * 24 * 3600 * 1000;
+const LIFETIME_DAYS = 2;
+const DAY_MS = 24 * 3600 * 1000;
 /** The clock of a virtual machine may jump back a little after start. */
 const BACKDATE_MS = 3600 * 1000;
 
@@ -18,6 +19,8 @@ export type Subject = {
   readonly organizations?: readonly string[];
   /** DNS names and IP addresses a server answers to; a certificate with any is for servers, without for clients. */
   readonly hosts?: readonly string[];
+  /** How long it is good for; default 2. */
+  readonly days?: number;
 };
 
 export type Authority = { readonly certPem: string; issue(subject: Subject): Promise<KeyPair> };
@@ -48,11 +51,11 @@ export async function createSigningKey(): Promise<{ privatePem: string; publicPe
 
 async function issue(issuer: x509.X509Certificate, signingKey: CryptoKey, subject: Subject): Promise<KeyPair> {
   const keys = await newKeys();
-  const { commonName, organizations = [], hosts = [] } = subject;
+  const { commonName, organizations = [], hosts = [], days = LIFETIME_DAYS } = subject;
   const usage = hosts.length > 0 ? x509.ExtendedKeyUsage.serverAuth : x509.ExtendedKeyUsage.clientAuth;
   const names = hosts.map((host) => ({ type: /^[\d.]+$|:/.test(host) ? ("ip" as const) : ("dns" as const), value: host }));
   const certificate = await x509.X509CertificateGenerator.create({
-    ...validity(),
+    ...validity(days),
     issuer: issuer.subjectName,
     subject: [...organizations.map((name) => ({ O: [name] })), { CN: [commonName] }],
     publicKey: keys.publicKey,
@@ -73,9 +76,9 @@ const newKeys = () => crypto.subtle.generateKey(ALGORITHM, true, ["sign", "verif
 
 const privatePem = async (key: CryptoKey) => x509.PemConverter.encode(await crypto.subtle.exportKey("pkcs8", key), "PRIVATE KEY");
 
-const validity = () => ({
+const validity = (days = LIFETIME_DAYS) => ({
   // The first byte 0x4e keeps the number positive and its encoding minimal: Go refuses both mistakes.
   serialNumber: `4e${randomBytes(15).toString("hex")}`,
   notBefore: new Date(Date.now() - BACKDATE_MS),
-  notAfter: new Date(Date.now() + LIFETIME_MS),
+  notAfter: new Date(Date.now() + days * DAY_MS),
 });
