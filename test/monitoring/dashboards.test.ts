@@ -12,11 +12,12 @@ import { ensurePackages } from "../support/apt.ts";
 import { eventually } from "../support/eventually.ts";
 import { everything, filledIn, offered, type Values } from "../support/monitoring/grafana.ts";
 import { hostKubelet } from "../support/monitoring/host-kubelet.ts";
+import type { HostPod } from "../support/monitoring/host-pod.ts";
 import { type Prometheus, startPrometheus, type Target } from "../support/monitoring/prometheus.ts";
 import { startTraffic } from "../support/monitoring/traffic.ts";
 import { startStage } from "../support/operator.ts";
 import { startPostgres } from "../support/postgres.ts";
-import { startRedis } from "../support/redis/server.ts";
+import { type RedisServer, startRedis } from "../support/redis/server.ts";
 import { template, tenant } from "../support/resources.ts";
 
 setDefaultTimeout(120_000);
@@ -34,6 +35,8 @@ const LOAD_SECONDS = 20;
 
 const stack = new AsyncDisposableStack();
 let prometheus: Prometheus;
+let redis: RedisServer;
+let pods: readonly HostPod[];
 let dashboards: readonly Dashboard[] = [];
 let began = 0;
 /** Of each dashboard, with everything chosen. */
@@ -66,7 +69,7 @@ const hurried = (groups: readonly RenderedGroup[]): readonly RenderedGroup[] => 
 beforeAll(async () => {
   if (missing !== undefined) return;
   const stage = stack.use(await startStage());
-  const redis = stack.use(await startRedis());
+  redis = stack.use(await startRedis());
   const postgres = stack.use(await startPostgres());
   const operator = stack.use(await stage.operator({ "--scaling-seconds": "1" }));
   const secret = (name: string, data: object) => ({
@@ -100,7 +103,7 @@ beforeAll(async () => {
     template(NAMESPACE, "hello"),
   ]);
   const kubelet = stack.use(hostKubelet(stage, NAMESPACE, "live"));
-  const pods = await kubelet.ready(2);
+  pods = await kubelet.ready(2);
   await stage.until("nexuscluster/live", NAMESPACE, { type: "Ready", status: "True" }, 60_000);
   await stage.until("template/hello", NAMESPACE, { type: "Ready", status: "True" }, 60_000);
   const keyOf = async (name: string) => {
@@ -231,4 +234,47 @@ test.skipIf(missing !== undefined)("few queries may be empty, and each says why"
   const reasons = panels().flatMap(({ query }) => query.mayBeEmpty ?? []);
   expect(reasons.every((reason) => reason.split(" ").length >= 3)).toBe(true);
   expect(reasons.length).toBeLessThan(25);
+});
+
+/** The first number of a panel now. */
+async function now(file: string, title: string, legend?: string): Promise<number | undefined> {
+  const found = panels().find(
+    ({ on, panel, query }) => on.file === file && panel.title === title && (legend === undefined || query.legend === legend),
+  );
+  if (!found) throw new Error(`${file} has no panel ${title}`);
+  return (await prometheus.query(inFull(found.on, found.query.expr)))[0]?.value;
+}
+
+test.skipIf(missing !== undefined)("the first lines tell of a Redis that hangs and of a pod that died", async () => {
+  const wanted: readonly (readonly [string, string, string | undefined, (value: number) => boolean])[] = [
+    ["nexus-cluster", "Pods ready", undefined, (value) => value === 0.5],
+    ["nexus-cluster", "Publishes that fail", undefined, (value) => value > 0.05],
+    ["nexus-redis", "Circuit breaker", undefined, (value) => value > 0],
+    ["nexus-redis", "Calls that did not succeed", undefined, (value) => value > 0.05],
+    ["nexus-overview", "Pods ready", undefined, (value) => value === 0.5],
+    ["nexus-overview", "Fleets", "Ready", (value) => value === 1],
+    ["nexus-overview", "Fleets", "Pods", (value) => value === 2],
+    ["nexus-overview", "Fleets", "Publishes that fail", (value) => value > 0.05],
+    ["nexus-overview", "Conditions", "Ready", (value) => value < 1],
+  ];
+  const seen = new Set<string>();
+  redis.freeze();
+  try {
+    await pods[0]?.kill();
+    await eventually(
+      "each of them was seen",
+      async () => {
+        for (const [file, title, legend, isIt] of wanted) {
+          const value = await now(file, title, legend);
+          if (value !== undefined && isIt(value)) seen.add(`${file} ${title} ${legend}`);
+        }
+        const left = wanted.map(([file, title, legend]) => `${file} ${title} ${legend}`).filter((one) => !seen.has(one));
+        if (left.length > 0) throw new Error(`not seen: ${left.join("; ")}`);
+        return true;
+      },
+      { timeoutMs: 60_000, intervalMs: 500 },
+    );
+  } finally {
+    redis.resume();
+  }
 });

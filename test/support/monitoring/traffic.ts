@@ -1,7 +1,6 @@
 // Why: a panel is proven by what servers export while people use them: this is a little of everything that people and backends do,
 // on every pod of a fleet, until it is stopped. It must never judge an answer: what is refused is part of the load.
 import { Person } from "../fleet/person.ts";
-import { SseClient } from "../sse-client.ts";
 import { WsClient } from "../ws-client.ts";
 
 export type TrafficPlace = {
@@ -15,7 +14,14 @@ export type TrafficPlace = {
   readonly tenant: string;
 };
 
-export type Traffic = AsyncDisposable & { /** Publishes that were answered so far. */ readonly answered: number };
+export type Traffic = AsyncDisposable & {
+  /** Publishes that were answered so far. */
+  readonly answered: number;
+  /** Attempts that nobody answered: the pod was dead, or waited for something. */
+  readonly unanswered: number;
+};
+
+type Attempt = () => Promise<unknown>;
 
 const TICK_MS = 100;
 const PEOPLE = ["ann", "ben", "cyd"];
@@ -33,10 +39,11 @@ export async function startTraffic({ urls, tokenOf, keys, tenant }: TrafficPlace
   );
   await Promise.all(people.map((person) => person.arrive()));
   const streams = await Promise.all(
-    urls.map(async (url) => SseClient.connect(`${url}/sse?token=${await tokenOf(tenant, "dan")}&channels=kept.news`)),
+    urls.map(async (url) => streamed(`${url}/sse?token=${await tokenOf(tenant, "dan")}&channels=kept.news`)),
   );
   const acking = await Promise.all(urls.map(async (url) => acknowledger(url, await tokenOf(tenant, "eve"))));
   let answered = 0;
+  let unanswered = 0;
   const post = async (path: string, body: object, key = keys.usual) => {
     const answer = await fetch(`${next()}/api/v1/notifications/${path}`, {
       method: "POST",
@@ -47,7 +54,7 @@ export async function startTraffic({ urls, tokenOf, keys, tenant }: TrafficPlace
     await answer.body?.cancel();
     answered++;
   };
-  const attempts: readonly (() => Promise<unknown>)[] = [
+  const attempts: readonly [Attempt, ...Attempt[]] = [
     () => post("send", { target_user_id: "eve" }),
     () => post("channel", { channel: "kept.news" }),
     () => post("send", { target_user_id: "ann" }),
@@ -61,18 +68,37 @@ export async function startTraffic({ urls, tokenOf, keys, tenant }: TrafficPlace
   let step = 0;
   const open = new Set<Promise<unknown>>();
   const timer = setInterval(() => {
-    const attempt = attempts[step++ % attempts.length]?.().finally(() => open.delete(attempt ?? Promise.resolve()));
-    if (attempt) open.add(attempt);
+    const attempt: Promise<unknown> = (attempts[step++ % attempts.length] ?? attempts[0])()
+      .catch(() => unanswered++)
+      .finally(() => open.delete(attempt));
+    open.add(attempt);
   }, TICK_MS);
   return {
     get answered() {
       return answered;
     },
+    get unanswered() {
+      return unanswered;
+    },
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
-      await Promise.allSettled(open); // a server that is being stopped may refuse the last ones
+      await Promise.all(open);
       for (const person of people) person.close();
       for (const one of [...streams, ...acking]) await one[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Listens by SSE to the end: its own, or that of the pod. */
+async function streamed(url: string): Promise<AsyncDisposable> {
+  const stop = new AbortController();
+  const { body, status } = await fetch(url, { headers: { accept: "text/event-stream" }, signal: stop.signal });
+  if (!body || status !== 200) throw new Error(`${url}: ${status}`);
+  const reading = body.pipeTo(new WritableStream()).catch(() => undefined); // a pod that dies ends it so
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await reading;
     },
   };
 }
