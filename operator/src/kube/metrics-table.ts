@@ -166,7 +166,7 @@ export const OPERATOR_METRICS = {
   },
   nexus_operator_cluster_oldest_push_seconds: {
     type: "gauge",
-    help: "Age of the oldest change that some ready pod has not acknowledged; 0 when all have everything.",
+    help: "Age of the oldest change that some ready pod has not acknowledged; 0 when all have everything, and while the cluster is paused.",
     labels: CLUSTER,
   },
   nexus_operator_cluster_reconciled_timestamp_seconds: {
@@ -182,6 +182,11 @@ export const OPERATOR_METRICS = {
   nexus_operator_boot_copy_oldest_seconds: {
     type: "gauge",
     help: "Age of the oldest change that the Secrets pods boot with do not hold; a minute is usual, 0 when they hold all they can.",
+    labels: CLUSTER,
+  },
+  nexus_operator_boot_copy_fullest_ratio: {
+    type: "gauge",
+    help: "How full the fullest of the 64 Secrets pods boot with is; at 1 entries are left out.",
     labels: CLUSTER,
   },
   nexus_operator_boot_copy_left_entries: {

@@ -15,13 +15,14 @@ export function showSeries({ gauge }: OperatorTable): (all: AllSeries | undefine
   const reconciled = gauge("nexus_operator_cluster_reconciled_timestamp_seconds");
   const heldBack = gauge("nexus_operator_cluster_held_back");
   const bootAge = gauge("nexus_operator_boot_copy_oldest_seconds");
+  const bootFullest = gauge("nexus_operator_boot_copy_fullest_ratio");
   const bootLeft = gauge("nexus_operator_boot_copy_left_entries");
   const purges = gauge("nexus_operator_purges_pending");
   const paused = gauge("nexus_operator_rollout_paused");
   const upgrade = gauge("nexus_operator_upgrade_pending");
   const each = [
     ...[count, unlabelled, objects, condition, pods, bounds, oldestPush, certificate],
-    ...[reconciled, heldBack, bootAge, bootLeft, purges, paused, upgrade],
+    ...[reconciled, heldBack, bootAge, bootFullest, bootLeft, purges, paused, upgrade],
   ];
 
   return (all) => {
@@ -44,6 +45,7 @@ export function showSeries({ gauge }: OperatorTable): (all: AllSeries | undefine
       heldBack.set(cluster, Number(one.isHeldBack));
       if (one.boot) {
         bootAge.set(cluster, one.boot.behindSeconds);
+        bootFullest.set(cluster, one.boot.fullest);
         bootLeft.set(cluster, one.boot.left);
       }
       purges.set(cluster, one.purges);

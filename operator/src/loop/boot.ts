@@ -7,7 +7,7 @@ import { bootSecret } from "../desired/secrets.ts";
 import type { KubeObject, OwnerReference } from "../plan/object.ts";
 import { foreignReason, type Identity } from "../plan/ownership.ts";
 import { backoffDelayMs } from "./backoff.ts";
-import { packBucket, readStored, type StoredBucket } from "./boot-bucket.ts";
+import { BOOT_BYTES, packBucket, readStored, type StoredBucket } from "./boot-bucket.ts";
 import { nextWriteMs, PACE_MS, type Urgency } from "./boot-pace.ts";
 import type { Cancel, Clock, Random } from "./clock.ts";
 import { KINDS } from "./kinds.ts";
@@ -31,6 +31,8 @@ export type BootState = {
   readonly isWritten: boolean;
   /** Entries that did not fit: they are pushed only. */
   readonly left: number;
+  /** How full the fullest Secret is, from 0 to 1. */
+  readonly fullest: number;
   /** Age of the oldest change that no Secret holds, in milliseconds; 0 when they hold all they can. */
   readonly behindMs: number;
   /** Why the last write failed, or whose Secret has our name. */
@@ -59,6 +61,7 @@ export type BootOptions = {
 type Slot = {
   /** Digest of what the Secret holds; undefined = nothing of ours. */
   written: string | undefined;
+  bytes: number;
   left: number;
   /** Revision of the bucket that was looked at last. */
   seenRev: number;
@@ -92,6 +95,7 @@ export class BootCopy {
   readonly #options: BootOptions;
   readonly #slots: readonly Slot[] = Array.from({ length: BUCKET_COUNT }, () => ({
     written: undefined,
+    bytes: 0,
     left: 0,
     seenRev: -1,
     dirtySinceMs: undefined,
@@ -202,6 +206,7 @@ export class BootCopy {
       isWritten: waiting.length === 0,
       behindMs: waiting.length === 0 ? 0 : nowMs - Math.min(...waiting),
       left: this.#slots.reduce((sum, slot) => sum + slot.left, 0),
+      fullest: Math.max(...this.#slots.map(({ bytes }) => bytes)) / (this.#options.maxBytes ?? BOOT_BYTES),
       problem: this.#problem,
     };
   }
@@ -224,6 +229,7 @@ export class BootCopy {
     if (bucket) this.#sawIn(scopeFromText(secret?.metadata.annotations?.[SCOPE_ANNOTATION]));
     if (bucket && secret?.metadata.annotations?.[COMPILER_ANNOTATION] !== COMPILER_REVISION) this.#outdated.add(index);
     slot.written = bucket?.digest;
+    slot.bytes = bucket ? Buffer.byteLength(data ?? "", "base64") : 0;
     slot.version = secret?.metadata.resourceVersion;
     // Orphaned, or restored without its owner: nothing else would ever write it again.
     const hasOwner = secret?.metadata.ownerReferences?.some(({ uid }) => uid === owner.identity.ownerUid);
@@ -292,6 +298,7 @@ export class BootCopy {
     const { rev } = bucket;
     const packed = packBucket(index, bucket.lines(), maxBytes);
     slot.left = packed.left;
+    slot.bytes = packed.data.length;
     const isEmptyAndAbsent = bucket.size === 0 && slot.written === undefined;
     if ((packed.digest !== slot.written || slot.isDoubtful) && !isEmptyAndAbsent) {
       slot.isDoubtful = false;

@@ -7,6 +7,7 @@ import { keyOfObject, namespaceOf } from "../desired/acceptance.ts";
 import { childNames } from "../desired/names.ts";
 import { listenerTlsSecret } from "../desired/pods/listener-tls.ts";
 import type { BootState } from "./boot.ts";
+import { isPaused } from "./paused.ts";
 import type { Pusher } from "./pusher.ts";
 import type { SecretObject } from "./secret-source.ts";
 import type { Views } from "./views.ts";
@@ -45,7 +46,7 @@ export type ClusterSeries = {
   /** Unix seconds; 0: there, but it cannot be read. Those that are not there are left out. */
   readonly certificates: readonly { readonly which: ShownCertificate; readonly expiry: number }[];
   /** Undefined before anything is known of the boot copy. */
-  readonly boot: { readonly behindSeconds: number; readonly left: number } | undefined;
+  readonly boot: { readonly behindSeconds: number; readonly left: number; readonly fullest: number } | undefined;
   /** Deleted tenants whose data are not known to be gone. */
   readonly purges: number;
   /** Wall clock, milliseconds: when a pass over it went well last; undefined before the first. */
@@ -68,7 +69,7 @@ export type SeriesDeps = {
   /** A Secret as far as it is known now; nothing is read for this. */
   readonly secret: (namespace: string, name: string) => SecretObject | undefined;
   /** What other parts know of a cluster, by `namespace/name`. */
-  readonly boot: (cluster: string) => Pick<BootState, "behindMs" | "left"> | undefined;
+  readonly boot: (cluster: string) => Pick<BootState, "behindMs" | "left" | "fullest"> | undefined;
   readonly purges: (cluster: string) => number;
   readonly isHeldBack: (cluster: string) => boolean;
   readonly wallMs: () => number;
@@ -128,9 +129,9 @@ export class SeriesReader {
         synced: podsSynced,
       },
       bounds: autoscaling && { min: autoscaling.minReplicas, max: autoscaling.maxReplicas },
-      oldestPushSeconds: oldestSeconds,
+      oldestPushSeconds: isPaused(cluster) ? 0 : oldestSeconds, // nobody is told while it is paused: that was asked for
       certificates: this.#certificates(cluster, before),
-      boot: boot && { behindSeconds: boot.behindMs / 1000, left: boot.left },
+      boot: boot && { behindSeconds: boot.behindMs / 1000, left: boot.left, fullest: boot.fullest },
       purges: purges(key),
       reconciledMs: this.#reconciled.get(key),
       isHeldBack: isHeldBack(key),

@@ -13,7 +13,7 @@ const conditions: ClusterSeries["conditions"] = {
 };
 const one: ClusterSeries = {
   ...{ namespace: "shop", name: "main", conditions, pods: { wanted: 3, ready: 2, synced: 1 }, bounds: { min: 2, max: 9 } },
-  ...{ boot: { behindSeconds: 3, left: 7 }, purges: 2, reconciledMs: 1_700_000_000_750, isHeldBack: true },
+  ...{ boot: { behindSeconds: 3, left: 7, fullest: 0.75 }, purges: 2, reconciledMs: 1_700_000_000_750, isHeldBack: true },
   ...{ oldestPushSeconds: 4.5, certificates: [{ which: "admin", expiry: 1_800_000_000 }], isRolloutPaused: true, isUpgradePending: false },
 };
 const all: AllSeries = { clusters: [one], count: 3, objects: [{ kind: "Tenant", ready: 5, notReady: 1 }] };
@@ -82,6 +82,7 @@ test("shows what is known of clusters where it leads, and ends a cluster's serie
   expect(seen.value("nexus_operator_certificate_expiry_timestamp_seconds", { ...cluster, certificate: "admin" })).toBe(1_800_000_000);
   expect(seen.value("nexus_operator_rollout_paused", cluster)).toBe(1);
   expect(seen.value("nexus_operator_boot_copy_oldest_seconds", cluster)).toBe(3);
+  expect(seen.value("nexus_operator_boot_copy_fullest_ratio", cluster)).toBe(0.75);
   expect(seen.value("nexus_operator_boot_copy_left_entries", cluster)).toBe(7);
   expect(seen.value("nexus_operator_purges_pending", cluster)).toBe(2);
   expect(seen.value("nexus_operator_cluster_reconciled_timestamp_seconds", cluster)).toBe(1_700_000_000.75);

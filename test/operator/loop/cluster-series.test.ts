@@ -27,7 +27,7 @@ function setup(progress: Partial<PushProgress> = {}) {
     views: { clusters, tenants, templates, deployments },
     pusher: { progress: () => ({ podsSynced: 0, podsTotal: 0, oldestSeconds: 0, ...progress }) },
     secret: (namespace, name) => secrets.get(`${namespace}/${name}`),
-    boot: (key) => (key === "shop/main" ? { behindMs: 2_500, left: 3 } : undefined),
+    boot: (key) => (key === "shop/main" ? { behindMs: 2_500, left: 3, fullest: 0.5 } : undefined),
     purges: (key) => (key === "shop/main" ? 4 : 0),
     isHeldBack: (key) => key === "shop/main",
     wallMs: () => 1_700_000_000_000,
@@ -81,6 +81,15 @@ test("pods are those of the Deployment and the word of the pods themselves; befo
   expect(reader.read().clusters[0]).toMatchObject({ bounds: { min: 2, max: 8 }, isUpgradePending: true });
 });
 
+test("a paused cluster is not behind: nobody is told meanwhile, because somebody asked for that", () => {
+  const { clusters, reader, put } = setup({ podsTotal: 1, oldestSeconds: 900 });
+  const running = clusterOf("main");
+  put(clusters, "shop/main", running);
+  expect(reader.read().clusters[0]?.oldestPushSeconds).toBe(900);
+  put(clusters, "shop/main", { ...running, metadata: { ...running.metadata, annotations: { "nexus.dev/paused": "true" } } });
+  expect(reader.read().clusters[0]?.oldestPushSeconds).toBe(0);
+});
+
 test("a certificate says when it ends; one that cannot be read ended long ago; one that is not there says nothing", async () => {
   const { clusters, reader, put, secret } = setup();
   const nowMs = Date.UTC(2026, 0, 1);
@@ -100,7 +109,7 @@ test("what other parts know of a cluster is its own, and the time of a good pass
   const { clusters, reader, put } = setup();
   for (const name of ["main", "other"]) put(clusters, `shop/${name}`, clusterOf(name));
   reader.reconciled("shop/main");
-  const told = { boot: { behindSeconds: 2.5, left: 3 }, purges: 4, isHeldBack: true, reconciledMs: 1_700_000_000_000 };
+  const told = { boot: { behindSeconds: 2.5, left: 3, fullest: 0.5 }, purges: 4, isHeldBack: true, reconciledMs: 1_700_000_000_000 };
   expect(reader.read().clusters).toMatchObject([told, { boot: undefined, purges: 0, isHeldBack: false, reconciledMs: undefined }]);
   clusters.delete("shop/main");
   reader.reconciled("shop/main");
