@@ -7,6 +7,9 @@ const CLUSTER = { nexus_namespace: "prod", nexus_cluster: "live" };
 const C = 'nexus_namespace="prod",nexus_cluster="live"';
 const DAY = 86_400;
 
+/** A condition that no alert is about. */
+const OTHER = `nexus_operator_cluster_condition{${C},type="Reconciling"}`;
+
 const NOBODY_LEADS: World = { up: stays(1) };
 const because = "only the leader says it, and nobody leads: NexusOperatorHasNoLeader";
 
@@ -16,13 +19,13 @@ const condition = (alert: string, type: string, forSeconds: number, [well, bad]:
   return {
     alert,
     fires: {
-      series: { [metric]: turns(well, bad), [metric.replace('"live"', '"other"')]: stays(well) },
+      series: { [metric]: turns(well, bad), [metric.replace('"live"', '"other"')]: stays(well), [OTHER]: stays(1) },
       onsetSeconds: TURN_SECONDS,
       labels: CLUSTER,
       says: [],
     },
     silent: HEALTHY_OPERATOR,
-    boundary: [{ [metric]: lapses(well, bad, forSeconds) }],
+    boundary: [{ [metric]: lapses(well, bad, forSeconds), [OTHER]: stays(1) }],
     missing: { series: NOBODY_LEADS, fires: false, because },
   };
 };
@@ -48,7 +51,10 @@ const objects = (state: string) => `nexus_operator_objects{kind="Template",state
 export const CLUSTER_CASES: readonly AlertCase[] = [
   {
     ...condition("NexusClusterUnavailable", "Available", 180, [1, 0]),
-    boundary: [{ [available]: lapses(1, 0, 180) }, { [available]: stays(0), [pods("wanted")]: stays(0) }],
+    boundary: [
+      { [available]: lapses(1, 0, 180), [OTHER]: stays(1) },
+      { [available]: stays(0), [pods("wanted")]: stays(0) },
+    ],
     missing: { series: { [available]: stays(0) }, fires: true, because: "how many pods are wanted is not known; none is there" },
   },
   condition("NexusClusterNotReady", "Ready", 900, [1, -1]),
@@ -78,7 +84,7 @@ export const CLUSTER_CASES: readonly AlertCase[] = [
       says: ["10"],
     },
     silent: HEALTHY_OPERATOR,
-    boundary: [{ [pods("wanted")]: stays(9), [bound("min")]: stays(2), [bound("max")]: stays(10) }],
+    boundary: [{ [pods("wanted")]: stays(9), [pods("ready")]: stays(10), [bound("min")]: stays(2), [bound("max")]: stays(10) }],
     missing: { series: { [pods("wanted")]: stays(10) }, fires: false, because: "without autoscaling there is no maximum" },
   },
   flag("NexusRolloutPaused", "nexus_operator_rollout_paused", 300),
@@ -92,7 +98,10 @@ export const CLUSTER_CASES: readonly AlertCase[] = [
       says: ["119d 23h 58m 30s"],
     },
     silent: HEALTHY_OPERATOR,
-    boundary: [{ [expiry("admin")]: stays(15 * DAY + 9000), [expiry("admin_ca")]: stays(120 * DAY + 9000) }],
+    boundary: [
+      { [expiry("admin")]: stays(15 * DAY + 9000), [expiry("admin_ca")]: stays(120 * DAY + 9000) },
+      { [expiry("admin")]: stays(0), [expiry("admin_ca")]: stays(0) }, // cannot be read, which is another alert
+    ],
     missing: { series: { [expiry("admin")]: stays(15 * DAY) }, fires: true, because: "one certificate is enough" },
   },
   {

@@ -24,7 +24,7 @@ export const CONFIGURATION_CASES: readonly AlertCase[] = [
     boundary: [
       {
         ...{ 'nexus_bundle_age_seconds{pod="live-a"}': stays(180), 'process_start_time_seconds{pod="live-a"}': stays(-9000) },
-        ...{ 'nexus_bundle_age_seconds{pod="live-b"}': `-1+0x16 5+0x1000`, 'process_start_time_seconds{pod="live-b"}': stays(300) },
+        ...{ 'nexus_bundle_age_seconds{pod="live-b"}': `-1+0x18 5+0x1000`, 'process_start_time_seconds{pod="live-b"}': stays(300) },
       },
     ],
     missing: { series: { nexus_bundle_age_seconds: stays(181) }, fires: true, because: "old is old, whenever the pod was started" },
