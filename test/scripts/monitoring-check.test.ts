@@ -256,6 +256,12 @@ describe("what pages tell to type", () => {
     );
   });
 
+  test("a metric in a block of another language that nobody exports", () => {
+    expect(says("```yaml\nseriesQuery: nexus_sesions{pod!=''}\nother: nexus_sessions{nexus_cluster=''}\n```")).toEqual([
+      "docs/page.md: names nexus_sesions, which no registry exports",
+    ]);
+  });
+
   test("another placeholder than the one of all runbooks", () => {
     expect(runbook('```promql\nnexus_sessions{namespace="NS"}\n```')).toEqual([
       'docs/runbooks/NexusBusy.md: "nexus_sessions{namespace="NS"}" says namespace="NS" and not "NAMESPACE"',

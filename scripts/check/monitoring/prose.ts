@@ -39,12 +39,15 @@ export function complaintsOfProse(world: World, catalogue: Catalogue): readonly 
 
 const METRIC_PREFIXES = ["nexus_", "controller_runtime_", "workqueue_", "rest_client_", "leader_election_", "reflector_", "nodejs_"];
 
-/** Words in backticks that look like a metric: `nexus_sessions`, `nexus_triggers_total{form}`. */
+/** Words that look like a metric: in backticks (`nexus_sessions`, `nexus_triggers_total{form}`), and in blocks of other languages. */
 function metricWords(text: string): readonly string[] {
   const outside = text.replace(/^ *```[\s\S]*?^ *```/gm, "");
-  return [...outside.matchAll(/`([a-z]+[_:][a-z0-9_:]*[a-z0-9])(?:\{[^`]*\})?`/g)]
-    .map(([, name = ""]) => name)
-    .filter((name) => /^nexus:.+:(rate|ratio)/.test(name) || METRIC_PREFIXES.some((prefix) => name.startsWith(prefix)));
+  const spans = [...outside.matchAll(/`([a-z]+[_:][a-z0-9_:]*[a-z0-9])(?:\{[^`]*\})?`/g)].map(([, name = ""]) => name);
+  const blocks = fencesOf(text).filter(({ language }) => language !== "promql");
+  return [
+    ...spans.filter((name) => /^nexus:.+:(rate|ratio)/.test(name) || METRIC_PREFIXES.some((prefix) => name.startsWith(prefix))),
+    ...blocks.flatMap(({ text: block }) => block.match(/\bnexus_[a-z0-9_]*[a-z0-9]\b/g) ?? []),
+  ];
 }
 
 function complaintsOfPlaceholders(expr: string): readonly string[] {
