@@ -30,6 +30,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   explain: { about: "Say why an object is not Ready, and what to do.", load: async () => (await import("./commands/explain.ts")).explain },
   doctor: { about: "Check everything an installation needs.", load: async () => (await import("./commands/doctor.ts")).doctor },
   drain: { about: "Empty a server pod, or all of a node's, gently.", load: async () => (await import("./commands/drain.ts")).drain },
+  "log-level": {
+    about: "Change how much servers or the operator log, for a while.",
+    load: async () => (await import("./commands/log-level.ts")).logLevel,
+  },
   "support-bundle": {
     about: "Collect what an error report needs, without secrets.",
     load: async () => (await import("./commands/support-bundle.ts")).supportBundle,

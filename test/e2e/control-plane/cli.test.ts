@@ -1,7 +1,7 @@
 // Why: the commands that ask a cluster, as a person calls them, against a real API server with our operator at work. What a plan
 // says is what then happens; what an explanation names is what mends it. None of them may write.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readYaml } from "@nexus/cli/files/yaml.ts";
@@ -267,6 +267,40 @@ test.skipIf(reason !== undefined)("a support bundle holds what helps and none of
     .filter((event) => isWrite(event) && event.user.username.includes("admin") && event.objectRef?.namespace === ns);
   expect(wrote).toEqual([]);
 });
+
+test.skipIf(reason !== undefined)(
+  "log-level asks each ready pod of a fleet by kubectl exec, and tells of those that do not take it",
+  async () => {
+    const ns = await namespace("loud");
+    await stage.plane.apply(cluster(ns));
+    expect(await cli(["log-level", "debug", "live", "-n", ns])).toMatchObject({ code: 1, err: expect.stringContaining("no ready pod") });
+    await using kubelet = fakeKubelet(stage, ns, "live");
+    await kubelet.runPods(1);
+    await stage.until("nexuscluster/live", ns, { type: "Ready", status: "True" });
+    const folder = mkdtempSync(join(tmpdir(), "nexus-kubectl-"));
+    try {
+      const asked = join(folder, "asked");
+      const script = (code: number) => `#!/bin/sh\necho "$@" >> ${asked}\necho "kubectl's own words" >&2\nexit ${code}\n`;
+      writeFileSync(join(folder, "kubectl"), script(0), { mode: 0o755 });
+      const run = () =>
+        nexus(["log-level", "debug", "live", "-n", ns, "--minutes", "5"], {
+          KUBECONFIG: stage.plane.adminKubeconfig,
+          PATH: `${folder}:/bin:/usr/bin`,
+        });
+      expect(await run()).toMatchObject({
+        code: 0,
+        out: expect.stringMatching(/^Pod loud\/live-server-\S+ logs at debug for 5 minutes\.\n$/),
+        err: "",
+      });
+      const words = (await Bun.file(asked).text()).trim();
+      expect(words).toMatch(/^exec -n loud live-server-\S+ -c server -- \/usr\/bin\/nexus log-level debug --minutes 5$/);
+      writeFileSync(join(folder, "kubectl"), script(1), { mode: 0o755 });
+      expect(await run()).toMatchObject({ code: 1, out: "", err: expect.stringContaining("kubectl's own words") });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  },
+);
 
 test.skipIf(reason !== undefined)("kubectl nexus is the same program", async () => {
   const { kubectl } = await ensureBinaries(["kubectl"]);
