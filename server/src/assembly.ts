@@ -58,8 +58,8 @@ export type AppOptions = {
   readonly reusePort?: boolean;
 };
 
-/** `purged`: tombstones of the bundle whose tenant's data are gone, as far as this process knows. */
-export type ServedApp = App & Pick<Purger, "purged" | "pending">;
+/** `purged`: tombstones of the bundle whose tenant's data are gone, as far as this process knows. `degraded`: as `/health` says. */
+export type ServedApp = App & Pick<Purger, "purged" | "pending"> & Pick<OpenedEngine, "degraded">;
 
 /** The public port: REST and sockets over the engine. */
 export async function startApp(parts: Parts, { extra, gatherWindowMs, reusePort }: AppOptions): Promise<ServedApp> {
@@ -95,7 +95,7 @@ export async function startApp(parts: Parts, { extra, gatherWindowMs, reusePort 
           extra: (request) => (diagnostics && new URL(request.url).pathname === "/metrics" ? diagnostics.fetch(request) : extra?.(request)),
         }),
     });
-    return withPurger(withTriggers(withTracing(app, tracing), parts, engine), parts, engine);
+    return { ...withPurger(withTriggers(withTracing(app, tracing), parts, engine), parts, engine), degraded: engine.degraded };
   } catch (error) {
     await tracing.stop();
     await engine.close(); // a file would stay locked
@@ -128,7 +128,7 @@ function withTriggers(app: App, { live, log, metrics, readiness }: Parts, engine
 }
 
 /** A purge ends before the app does: it needs its engine. */
-function withPurger(app: App, { live, log, metrics }: Parts, engine: OpenedEngine): ServedApp {
+function withPurger(app: App, { live, log, metrics }: Parts, engine: OpenedEngine): Omit<ServedApp, "degraded"> {
   const purger = createPurger({ ...{ live, engine, clock, log, metrics }, wait });
   const stop = async () => {
     await purger.stop();
@@ -178,10 +178,11 @@ export function shedOf({ live, log }: Pick<Parts, "live" | "log">, { sessions }:
 }
 
 /** What `/metrics` shows of this process, tenants included. */
-export function observe(parts: Parts, { node: { sessions }, pending }: ServedApp, certificateExpiry: () => number): void {
+export function observe(parts: Parts, { node: { sessions }, pending, degraded }: ServedApp, certificateExpiry: () => number): void {
   const { live, metrics, jwks } = parts;
   metrics.observe({
     ...processFacts(parts, certificateExpiry),
+    degraded,
     jwksOutage: () => jwks.outageSeconds(),
     users: () => sessions.users(),
     channels: () => sessions.channels(),

@@ -42,7 +42,15 @@ function calls(): string {
   const tenants = { isDeclared: () => true, ids: () => ["acme"], sessionsLimit: () => undefined, digest: () => "1" };
   const nothing = { subscriptions: 0, queuedBytes: 0, slowSessions: 0 };
   metrics.observe({
-    ...{ ready: () => true, draining: () => false, users: () => 0, channels: () => 0, load: () => nothing, jwksOutage: () => 0 },
+    ...{
+      ready: () => true,
+      draining: () => false,
+      degraded: () => false,
+      users: () => 0,
+      channels: () => 0,
+      load: () => nothing,
+      jwksOutage: () => 0,
+    },
     ...{ certificateExpiry: () => 0, purgesPending: () => 0, limits: () => ({ sessions: 0, sendQueueBytes: 0 }), tenants },
     bundle: () => ({ tenants: 1, templates: 0, rejected: 0, ageSeconds: 0 }),
     logLines: () => ({ debug: 0, info: 0, warn: 0, error: 0 }),
@@ -80,11 +88,13 @@ export async function metricsCpu(): Promise<void> {
       const order: readonly Kind[] = round % 2 === 0 ? ["counted", "silent"] : ["silent", "counted"];
       for (const kind of order) each[kind].push(await measure(shape, kind));
     }
-    const [counted, silent] = [percentile(each.counted, 0.5), percentile(each.silent, 0.5)];
+    // The rounds the machine disturbed least: others share its caches, and only ever add.
+    const [counted, silent] = [Math.min(...each.counted), Math.min(...each.silent)];
     const all = (values: readonly number[]) => values.map((value) => value.toFixed(2)).join(" ");
     console.log(
       `${shape.name}: ${counted.toFixed(2)} us CPU per delivery with metrics, ${silent.toFixed(2)} without ` +
-        `(${(((counted - silent) / counted) * 100).toFixed(1)} % of it); rounds ${all(each.counted)} | ${all(each.silent)}`,
+        `(${(((counted - silent) / counted) * 100).toFixed(1)} % of it), medians ${percentile(each.counted, 0.5).toFixed(2)} and ` +
+        `${percentile(each.silent, 0.5).toFixed(2)}; rounds ${all(each.counted)} | ${all(each.silent)}`,
     );
   }
 }

@@ -35,6 +35,7 @@ test("a Redis that is gone, or does not answer, is a degraded server that stays 
     });
     expect((await fetch(`${server.opsUrl}/ready`)).status).toBe(200);
     expect((await fetch(`${server.opsUrl}/live`)).status).toBe(200);
+    expect(await (await fetch(`${server.opsUrl}/metrics`)).text()).toContain("\nnexus_degraded 1\n");
     if (outage === "killed") await redis.restart();
     else redis.resume();
     await eventually("it is told that Redis is back", async () => (await health()).body.status === "healthy");

@@ -125,6 +125,7 @@ function observe(
 ) {
   metrics.observe({
     ...processFacts(own, expiry),
+    degraded: () => false,
     jwksOutage: () => 0,
     users: () => 0,
     channels: () => 0,

@@ -13,7 +13,7 @@ const sample = (text: string, name: string): number | undefined => {
 function registry(facts: { ready: boolean; users: number; outage: number; tenants: number }): ServerMetrics {
   const metrics = createMetrics({ version: "1", tenants: 10 });
   metrics.observe({
-    ...{ ready: () => facts.ready, draining: () => false, users: () => facts.users, channels: () => 0 },
+    ...{ ready: () => facts.ready, draining: () => false, degraded: () => !facts.ready, users: () => facts.users, channels: () => 0 },
     load: () => ({ subscriptions: 0, queuedBytes: 0, slowSessions: 0 }),
     limits: () => ({ sessions: facts.users * 10, sendQueueBytes: 1000 }),
     purgesPending: () => facts.users,
@@ -60,6 +60,7 @@ describe("several processes", () => {
       nexus_delivery_latency_seconds_count: 2,
       'nexus_sessions{transport="websocket"}': 2,
       nexus_users: 7,
+      nexus_degraded: 1,
       nexus_sessions_limit: 70,
       nexus_send_queue_limit_bytes: 1000,
       nexus_purges_pending: 5,

@@ -12,6 +12,11 @@ export const NODE_ROWS = {
   },
   nexus_ready: { type: "gauge", help: "1 while /ready answers 200.", across: "parent" },
   nexus_draining: { type: "gauge", help: "1 while the node drains.", across: "parent" },
+  nexus_degraded: {
+    type: "gauge",
+    help: "1 while /health says degraded: what the engine keeps cannot be reached or written, or announcements do not arrive.",
+    across: "max",
+  },
   nexus_processes: { type: "gauge", help: "Server processes that take connections.", across: "parent" },
   nexus_process_restarts_total: { type: "counter", help: "Server processes that ended by themselves and were started again." },
   nexus_log_lines_total: { type: "counter", help: "Lines written to the log, by level.", labels: { level: LOG_LEVELS } },

@@ -7,6 +7,7 @@ import type { DeclaredTenants, TenantTallies } from "./tallies.ts";
 export type MetricSources = {
   ready(): boolean;
   draining(): boolean;
+  degraded(): boolean;
   users(): number;
   channels(): number;
   /** `slowSessions`: their connections take no more now. */
@@ -29,6 +30,7 @@ export type MetricSources = {
 export function observeNode(registry: MetricRegistry, tallies: TenantTallies, sources: MetricSources): void {
   registry.read("nexus_ready", () => Number(sources.ready()));
   registry.read("nexus_draining", () => Number(sources.draining()));
+  registry.read("nexus_degraded", () => Number(sources.degraded()));
   registry.read("nexus_users", sources.users);
   registry.read("nexus_channels", sources.channels);
   const load = registry.perScrape(() => sources.load());
