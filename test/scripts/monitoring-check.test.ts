@@ -118,6 +118,17 @@ describe("a rule that cannot work", () => {
       `sum by (namespace, nexus_cluster) (nexus_sessions{${SCOPE}}) * on (namespace, nexus_cluster, pod) up{${SCOPE}}`,
       "matches on label pod, which one side does not have",
     ],
+    [
+      "a label taken from a side without it",
+      `sum by (namespace, nexus_cluster, pod) (nexus_sessions{${SCOPE}}) * on (namespace, nexus_cluster) group_left (transport) sum by (namespace, nexus_cluster) (nexus_sessions{${SCOPE}})`,
+      "takes label transport from a side that does not have it",
+    ],
+    [
+      "a label read that is not there",
+      `label_replace(nexus_sessions{${SCOPE}}, "a", "$1", "user", "(.*)") > 1`,
+      "reads label user in label_replace, which is not there",
+    ],
+    ["no metric at all", `{${SCOPE}} > 1`, "selects series without naming a metric"],
     ["no PromQL", `nexus_sessions{${SCOPE}} >`, 'is no PromQL at ""'],
     ["the series of all clusters", 'nexus_sessions{nexus_cluster="live"} > 1', 'selects nexus_sessions without namespace="prod"'],
     ["no label to route by", `sum by (namespace) (nexus_sessions{${SCOPE}}) > 1`, "loses label nexus_cluster, by which alerts are routed"],

@@ -3,6 +3,7 @@
 import type { SyntaxNode } from "@lezer/common";
 import { parser } from "@prometheus-io/lezer-promql";
 import type { Catalogue, Labels } from "../catalogue.ts";
+import { joined, type Matching } from "./sides.ts";
 import {
   argumentsOf,
   canMatch,
@@ -176,8 +177,6 @@ function complainOfGauges(call: string, range: SyntaxNode | undefined, reader: R
   if (name && reader.catalogue.get(name)?.type === "gauge") reader.complain(`takes ${call} of ${name}, which is a gauge`);
 }
 
-const SETS = new Set(["And", "Or", "Unless"]);
-
 function readBinary(node: SyntaxNode, reader: Reader): Value {
   const [leftNode, rightNode] = expressionsIn(node);
   if (!leftNode || !rightNode) return UNKNOWN;
@@ -185,55 +184,20 @@ function readBinary(node: SyntaxNode, reader: Reader): Value {
   if (left.scalar) return right;
   if (right.scalar) return left;
   if (!left.labels || !right.labels) return UNKNOWN;
-  const operator = childrenOf(node).find(({ name }) => SETS.has(name))?.name;
-  const clause = node.getChild("MatchingModifierClause");
-  const groups = clause ? childrenOf(clause) : [];
-  const named = (keyword: string) => {
-    const at = groups.findIndex(({ name }) => name === keyword);
-    const next = groups[at + 1];
-    return at < 0 ? undefined : next?.name === "GroupingLabels" ? labelNamesIn(reader, next) : [];
-  };
-  const sides: Sides = { left: left.labels, right: right.labels, on: named("On"), ignoring: named("Ignoring") };
-  complainOfSides(sides, operator, reader);
-  if (operator === "Or") return vector(both(left.labels.always, right.labels.always), [...left.labels.possible, ...right.labels.possible]);
-  if (operator !== undefined) return left;
-  for (const [keyword, many, one] of [
-    ["GroupLeft", left.labels, right.labels],
-    ["GroupRight", right.labels, left.labels],
-  ] as const) {
-    const taken = named(keyword);
-    if (!taken) continue;
-    for (const label of taken) if (!one.possible.has(label)) reader.complain(`takes label ${label} from a side that does not have it`);
-    return vector([...many.always, ...taken], [...many.possible, ...taken]);
-  }
-  if (sides.on) return vector(sides.on);
-  const dropped = new Set(sides.ignoring ?? []);
-  const kept = (some: ReadonlySet<string>) => [...some].filter((label) => !dropped.has(label));
-  return vector(kept(left.labels.always), kept(left.labels.possible));
+  const { labels, complaints } = joined(left.labels, right.labels, matchingOf(node, reader));
+  for (const complaint of complaints) reader.complain(complaint);
+  return { scalar: false, labels };
 }
 
-type Sides = {
-  readonly left: Labels;
-  readonly right: Labels;
-  readonly on: readonly string[] | undefined;
-  readonly ignoring: readonly string[] | undefined;
-};
-
-const both = (a: ReadonlySet<string>, b: ReadonlySet<string>) => [...a].filter((label) => b.has(label));
-
-/** Two vectors meet where all labels that count are the same: a label only one of them has keeps them apart for ever. */
-function complainOfSides({ left, right, on, ignoring }: Sides, operator: string | undefined, reader: Reader): void {
-  if (on) {
-    for (const label of on)
-      if (!left.possible.has(label) || !right.possible.has(label))
-        reader.complain(`matches on label ${label}, which one side does not have`);
-    return;
-  }
-  if (operator === "Or") return;
-  const counts = (label: string) => !(ignoring ?? []).includes(label);
-  const lonely = [
-    ...[...left.always].filter((label) => counts(label) && !right.possible.has(label)),
-    ...[...right.always].filter((label) => counts(label) && !left.possible.has(label)),
-  ];
-  if (lonely.length > 0) reader.complain(`has two sides that never match: only one has ${lonely.sort().join(", ")}`);
+/** What stands between the two sides of an operator. */
+function matchingOf(node: SyntaxNode, reader: Reader): Matching {
+  const set = childrenOf(node).find(({ name }) => name === "And" || name === "Or" || name === "Unless")?.name;
+  const clause = node.getChild("MatchingModifierClause");
+  const parts = clause ? childrenOf(clause) : [];
+  const named = (keyword: string) => {
+    const at = parts.findIndex(({ name }) => name === keyword);
+    const next = parts[at + 1];
+    return at < 0 ? undefined : next?.name === "GroupingLabels" ? labelNamesIn(reader, next) : [];
+  };
+  return { set, on: named("On"), ignoring: named("Ignoring"), groupLeft: named("GroupLeft"), groupRight: named("GroupRight") };
 }
