@@ -167,11 +167,46 @@ test("thresholds turn red at the error, from whichever side it lies", () => {
   });
 });
 
+test("numbers of one stat can be judged apart, and a warning never looks like more", () => {
+  const alerts: Panel = {
+    ...stat(undefined),
+    queries: [
+      { expr: "a", legend: "critical", thresholds: { warning: 1, error: 1 } },
+      { expr: "b", legend: "warning", thresholds: { warning: 1 } },
+    ],
+  };
+  const colours = (value: object) => ({ id: "thresholds", value: expect.objectContaining(value) });
+  expect(drawing(alerts).fieldConfig).toMatchObject({
+    overrides: [
+      {
+        matcher: { id: "byFrameRefID", options: "A" },
+        properties: [colours({ steps: expect.arrayContaining([{ color: "red", value: 1 }]) })],
+      },
+      {
+        matcher: { id: "byFrameRefID", options: "B" },
+        properties: [
+          colours({
+            steps: [
+              { color: "green", value: null },
+              { color: "yellow", value: 1 },
+            ],
+          }),
+        ],
+      },
+    ],
+  });
+});
+
+test("what is critical stands on top of the alerts", () => {
+  const table = panelsOf(clusterDashboards(FULL)[0] as Dashboard).find(({ title }) => title === "Alerts that fire");
+  expect(drawing(table as Panel).options).toMatchObject({ sortBy: [{ displayName: "Severity", desc: false }] }); // critical, info, warning
+});
+
 test("a table has the columns it names, in their order, and one per query", () => {
   const table: Panel = {
     ...{ kind: "table", title: "t", description: "d", unit: "short", width: 24 },
     columns: { tenant: "Tenant" },
-    sort: "Sessions",
+    sort: { by: "Sessions", first: "largest" },
     queries: [
       { expr: "a", legend: "Sessions" },
       { expr: "b", legend: "Published" },

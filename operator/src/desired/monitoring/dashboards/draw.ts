@@ -10,7 +10,7 @@ export function drawing(panel: Panel): { readonly fieldConfig: Json; readonly op
     case "timeseries":
       return { fieldConfig: fields(panel, "palette-classic", line(panel)), options: LINES };
     case "stat":
-      return { fieldConfig: fields(panel, "thresholds"), options: STAT };
+      return { fieldConfig: { ...fields(panel, "thresholds"), overrides: ownThresholds(panel) }, options: STAT };
     case "heatmap":
       return {
         fieldConfig: { defaults: { unit: panel.unit, custom: { scaleDistribution: { type: "linear" } } }, overrides: [] },
@@ -45,6 +45,7 @@ const steps = (thresholds: Thresholds | undefined) => {
   const at = (color: string, value: number | null) => ({ color, value });
   if (!thresholds) return { mode: "absolute", steps: [at("text", null)] };
   const { warning, error } = thresholds;
+  if (error === undefined) return { mode: "absolute", steps: [at("green", null), at("yellow", warning)] };
   return {
     mode: "absolute",
     steps:
@@ -53,6 +54,14 @@ const steps = (thresholds: Thresholds | undefined) => {
         : [at("green", null), at("yellow", warning), at("red", error)],
   };
 };
+
+/** Numbers of one stat that are judged apart, such as critical alerts and warnings. */
+const ownThresholds = ({ queries }: Panel): readonly Json[] =>
+  queries.flatMap(({ thresholds }, index) =>
+    thresholds
+      ? [{ matcher: { id: "byFrameRefID", options: refId(index) }, properties: [{ id: "thresholds", value: steps(thresholds) }] }]
+      : [],
+  );
 
 const mappings = (words: Readonly<Record<number, Word>> | undefined) =>
   words
@@ -113,7 +122,7 @@ const heatmap = ({ unit }: Panel): Json => ({
 const CELLS: Json = { align: "auto", cellOptions: { type: "auto" }, inspect: false };
 const tableOptions = ({ sort }: Table): Json => ({
   ...{ cellHeight: "sm", frameIndex: 0, showHeader: true, footer: { show: false, reducer: ["sum"] } },
-  sortBy: [{ displayName: sort, desc: true }],
+  sortBy: [{ displayName: sort.by, desc: sort.first === "largest" }],
 });
 
 type Table = Extract<Panel, { kind: "table" }>;

@@ -11,10 +11,12 @@ export type Query = {
   readonly legend: string;
   /** Why no series is well, in words: nothing of the kind has happened. The tests ask then only that Prometheus can run it. */
   readonly mayBeEmpty?: string;
+  /** Of a number in a stat: others than the panel's. */
+  readonly thresholds?: Thresholds;
 };
 
 /** Values from which it is drawn as a warning, and as an error. Where `error` is the smaller one, small values are bad. */
-export type Thresholds = { readonly warning: number; readonly error: number };
+export type Thresholds = { readonly warning: number; readonly error?: number };
 
 /** What a number is called, `{ 2: "open" }`, and how bad it is. */
 export type Word = { readonly text: string; readonly color?: Color };
@@ -47,8 +49,8 @@ export type Panel = AnyPanel &
         readonly kind: "table";
         /** Headings of the labels that are shown, in their order; a label that is not here has no column. */
         readonly columns: Readonly<Record<string, string>>;
-        /** Heading by which it is sorted at first, the largest on top. */
-        readonly sort: string;
+        /** Heading by which it is sorted at first. */
+        readonly sort: { readonly by: string; readonly first: "largest" | "smallest" };
         /** Units, thresholds and words of columns that have other ones than the panel, by the query's legend. */
         readonly values?: Readonly<
           Record<string, { readonly unit?: Unit; readonly thresholds?: Thresholds; readonly words?: Panel["words"] }>

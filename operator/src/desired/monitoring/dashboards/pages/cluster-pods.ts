@@ -124,7 +124,7 @@ export const podsRow: Row = {
       unit: "short",
       width: 8,
       columns: { version: "Release", bun: "Bun" },
-      sort: "Pods",
+      sort: { by: "Pods", first: "largest" },
       queries: [{ expr: `sum by (version, bun) (${ofCluster("nexus_build_info")})`, legend: "Pods" }],
     },
   ],

@@ -50,11 +50,10 @@ const NOW: Row = {
       title: "Alerts",
       description: "What fires now, by severity; the list is below. Anything critical comes first.",
       unit: "short",
-      thresholds: { warning: 1, error: 1 },
-      queries: ["critical", "warning"].map((severity) => ({
-        expr: `count(${firing(`severity="${severity}"`)}) or vector(0)`,
-        legend: severity,
-      })),
+      queries: [
+        { expr: `count(${firing('severity="critical"')}) or vector(0)`, legend: "critical", thresholds: { warning: 1, error: 1 } },
+        { expr: `count(${firing('severity="warning"')}) or vector(0)`, legend: "warning", thresholds: { warning: 1 } },
+      ],
     }),
     stat({
       title: "Pods ready",
@@ -103,7 +102,7 @@ const NOW: Row = {
       width: 24,
       height: 5,
       columns: { severity: "Severity", alertname: "Alert", pod: "Pod", tenant: "Tenant" },
-      sort: "Severity",
+      sort: { by: "Severity", first: "smallest" },
       queries: [{ expr: `max by (severity, alertname, pod, tenant) (${firing()})`, legend: "Fires", mayBeEmpty: "no alert fires now" }],
       values: { Fires: { words: { 1: { text: "yes", color: "red" } } } },
     },

@@ -67,6 +67,14 @@ export const bootRow: Row = {
       alerts: ["NexusBootCopyOld"],
     }),
     line({
+      title: "Boot copies, fullest Secret",
+      description: "Of the 64 of each fleet. At 100 % Templates are left out of the copy.",
+      unit: "percentunit",
+      thresholds: { warning: 0.8, error: 1 },
+      queries: [byFleet("nexus_operator_boot_copy_fullest_ratio")],
+      alerts: ["NexusBootCopyFills"],
+    }),
+    line({
       title: "Objects that do not fit into boot copies",
       description: "Above 0 the copy is full: such Templates reach new pods by push only.",
       unit: "short",
@@ -131,7 +139,7 @@ export const fleetsRow: Row = {
       unit: "none",
       width: 12,
       columns: { nexus_namespace: "Namespace", nexus_cluster: "Fleet", type: "Condition" },
-      sort: "Condition",
+      sort: { by: "Condition", first: "largest" },
       alerts: [
         "NexusClusterStalled",
         "NexusClusterDrift",

@@ -55,8 +55,10 @@ const NOW: Row = {
       title: "Alerts",
       description: "What fires now in all of them, by severity. The table below says where.",
       unit: "short",
-      thresholds: { warning: 1, error: 1 },
-      queries: ["critical", "warning"].map((severity) => ({ expr: `count(${firing(severity)}) or vector(0)`, legend: severity })),
+      queries: [
+        { expr: `count(${firing("critical")}) or vector(0)`, legend: "critical", thresholds: { warning: 1, error: 1 } },
+        { expr: `count(${firing("warning")}) or vector(0)`, legend: "warning", thresholds: { warning: 1 } },
+      ],
     }),
     stat({
       title: "Pods ready",
@@ -97,7 +99,7 @@ const NOW: Row = {
       width: 24,
       height: 10,
       columns: { namespace: "Namespace", nexus_cluster: "Fleet" },
-      sort: "Critical",
+      sort: { by: "Critical", first: "largest" },
       queries: [
         { expr: orNone(`count by (${FLEET}) (${firing("critical")})`), legend: "Critical" },
         { expr: orNone(`count by (${FLEET}) (${firing("warning")})`), legend: "Warnings" },
@@ -214,7 +216,7 @@ const OPERATOR: Row = {
       width: 16,
       height: 9,
       columns: { nexus_namespace: "Namespace", nexus_cluster: "Fleet" },
-      sort: "Stalled",
+      sort: { by: "Stalled", first: "largest" },
       queries: Object.keys(CONDITIONS).map((type) => ({
         expr: `max by (nexus_namespace, nexus_cluster) (${told("nexus_operator_cluster_condition", `type="${type}"`)})`,
         legend: type,

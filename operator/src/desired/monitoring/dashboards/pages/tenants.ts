@@ -1,6 +1,7 @@
 // Why: which tenant is hurt, and which one hurts the others. Only tenants with series of their own can be chosen; all others are
 // summed as `other`. Pure.
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
+import { QUOTA_CODES } from "../../rules/tenants.ts";
 import type { Dashboard, Panel, Row } from "../model.ts";
 import { perSecond, share } from "../promql.ts";
 import { clusterLinks, clusterTitle, clusterUid, clusterVariables, NEVER_HAPPENED, ofCluster, TAG } from "../scope.ts";
@@ -24,7 +25,7 @@ const of = (metric: string, more = ""): string => ofCluster(metric, `tenant=~"$t
 /** The ten largest now. */
 const most = (expr: string): string => `topk(10, ${expr})`;
 
-const TURNED_AWAY = 'code=~"connection_limit|rate_limited"';
+const TURNED_AWAY = `code=~"${QUOTA_CODES.join("|")}"`;
 /** Sessions of a tenant against what its quota allows in the whole fleet; tenants without one have no line. */
 const fullness = `sum by (tenant) (${of("nexus_tenant_sessions")}) / (max by (tenant) (${of("nexus_tenant_sessions_limit")}) > 0)`;
 
@@ -40,7 +41,7 @@ const MOST: Row = {
       width: 24,
       height: 10,
       columns: { tenant: "Tenant" },
-      sort: "Over quota",
+      sort: { by: "Over quota", first: "largest" },
       queries: [
         { expr: `sum by (tenant) (${of("nexus_tenant_sessions")})`, legend: "Sessions" },
         { expr: fullness, legend: "Of its limit" },
