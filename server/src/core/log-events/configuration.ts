@@ -35,7 +35,11 @@ export const CONFIG_EVENTS = {
     "Look at the store.",
   ),
   "purge.lease_kept": logRow("debug", ["error"], "The lock of a purge was not given back; it ends by itself."),
-  "log.level_changed": logRow("info", ["from", "to", "fromMinutes"], "The log level was changed through the admin port, or went back by itself."),
+  "log.level_changed": logRow(
+    "info",
+    ["from", "to", "fromMinutes"],
+    "The log level was changed through the admin port, or went back by itself.",
+  ),
   "jwks.recovered": logRow("info", ["host", "awaySeconds"], "Keys of an issuer were fetched again."),
   "jwks.failed": logRow(
     "warn",
