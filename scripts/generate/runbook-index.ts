@@ -72,7 +72,7 @@ export const SYMPTOMS: readonly { readonly what: string; readonly alerts: readon
       ...["NexusConfigurationNotAcknowledged", "NexusConfigurationOld", "NexusConfigurationDiffers", "NexusConfigurationNotSynced"],
       ...["NexusConfigurationRejected", "NexusConfigurationSlow", "NexusClusterNotReady", "NexusClusterStalled", "NexusClusterDrift"],
       ...["NexusObjectsNotReady", "NexusUpgradePending", "NexusOperatorHasNoLeader", "NexusOperatorCrdsAreOld", "NexusPurgeFails"],
-      ...["NexusClusterNotReconciled", "NexusBootCopyOld"],
+      ...["NexusClusterNotReconciled", "NexusBootCopyOld", "NexusBootCopyFills"],
     ],
   },
   {

@@ -43,6 +43,7 @@ const bound = (which: string) => `nexus_operator_cluster_replicas_bound{${C},bou
 const expiry = (certificate: string) => `nexus_operator_certificate_expiry_timestamp_seconds{${C},certificate="${certificate}"}`;
 const push = `nexus_operator_cluster_oldest_push_seconds{${C}}`;
 const bootCopy = `nexus_operator_boot_copy_oldest_seconds{${C}}`;
+const fullest = `nexus_operator_boot_copy_fullest_ratio{${C}}`;
 const reconciled = `nexus_operator_cluster_reconciled_timestamp_seconds{${C}}`;
 const available = `nexus_operator_cluster_condition{${C},type="Available"}`;
 const paused = `nexus_operator_cluster_condition{${C},type="Paused"}`;
@@ -128,6 +129,13 @@ export const CLUSTER_CASES: readonly AlertCase[] = [
     fires: { series: { [bootCopy]: turns(60, 601) }, onsetSeconds: TURN_SECONDS, labels: CLUSTER, says: ["10m 1s"] },
     silent: HEALTHY_OPERATOR,
     boundary: [{ [bootCopy]: stays(600) }],
+    missing: { series: NOBODY_LEADS, fires: false, because },
+  },
+  {
+    alert: "NexusBootCopyFills",
+    fires: { series: { [fullest]: turns(0.8, 0.81) }, onsetSeconds: TURN_SECONDS, labels: CLUSTER, says: ["81%"] },
+    silent: HEALTHY_OPERATOR,
+    boundary: [{ [fullest]: stays(0.8) }],
     missing: { series: NOBODY_LEADS, fires: false, because },
   },
   {

@@ -133,6 +133,7 @@ export const HEALTHY_OPERATOR: World = {
   [`nexus_operator_certificate_expiry_timestamp_seconds{${CLUSTER},certificate="listener"}`]: stays(DAY),
   [`nexus_operator_cluster_oldest_push_seconds{${CLUSTER}}`]: stays(0),
   [`nexus_operator_boot_copy_oldest_seconds{${CLUSTER}}`]: stays(55),
+  [`nexus_operator_boot_copy_fullest_ratio{${CLUSTER}}`]: stays(0.02),
   [`nexus_operator_cluster_reconciled_timestamp_seconds{${CLUSTER}}`]: rises(30),
   ...histogram("nexus_operator_live_duration_seconds", { "0.25": 10 }),
   'nexus_operator_objects{kind="Tenant",state="ready"}': stays(99),

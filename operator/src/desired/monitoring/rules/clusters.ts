@@ -11,6 +11,7 @@ const AUTHORITY_DAYS = 120;
 const PUSH_SECONDS = 60;
 const NOT_READY_SHARE = 0.05;
 const BOOT_COPY_SECONDS = 600;
+const NEARLY_FULL = 0.8;
 const UNTOUCHED_SECONDS = 600;
 const LIVE_SECONDS = 5;
 const FEW_EDITS = 5;
@@ -107,6 +108,14 @@ const pushes = (of: Series): readonly Alert[] => {
       severity: "warning",
       summary: `What pods of ${WHERE} start from is old`,
       description: `The Secrets that pods boot with lack a change of {{ $value | humanizeDuration }} ago; it fires above ${BOOT_COPY_SECONDS} s. Pods that run have it. One that starts while no operator leads would not, and would take keys that were withdrawn.`,
+    },
+    {
+      name: "NexusBootCopyFills",
+      expr: `${largest(of("nexus_operator_boot_copy_fullest_ratio"))} > ${NEARLY_FULL}`,
+      forSeconds: 900,
+      severity: "info",
+      summary: `The configuration of ${WHERE} nearly fills what pods start from`,
+      description: `The fullest of the 64 Secrets that pods boot with is {{ $value | humanizePercentage }} full; it fires above ${NEARLY_FULL * 100} %. At 100 % Templates are left out: pods get those by push only, and one that starts without an operator lacks them.`,
     },
     {
       name: "NexusClusterNotReconciled",
