@@ -55,18 +55,19 @@ afterAll(async () => {
 });
 
 test("its passes are traces: writes and pushes lie below the pass that caused them", async () => {
+  const aboveIn = (seen: readonly SeenSpan[], span: SeenSpan) =>
+    seen.find(({ spanId, traceId }) => spanId === span.parentSpanId && traceId === span.traceId);
+  const wanted = ["reconcile cluster", "reconcile config", "reconcile tenant", "reconcile template", "push"];
   const spans = await eventually(
-    "the collector has the first passes",
+    "the collector has the first passes, and above every push its pass: they travel in batches",
     async () => {
       const seen = await collector.spans();
-      const names = new Set(seen.map(({ name }) => name));
-      return (
-        ["reconcile cluster", "reconcile config", "reconcile tenant", "reconcile template", "push"].every((name) => names.has(name)) && seen
-      );
+      const isWhole = seen.every((span) => span.name !== "push" || aboveIn(seen, span));
+      return isWhole && wanted.every((name) => seen.some((span) => span.name === name)) && seen;
     },
     { timeoutMs: 20_000 },
   );
-  const above = (span: SeenSpan) => spans.find(({ spanId, traceId }) => spanId === span.parentSpanId && traceId === span.traceId);
+  const above = (span: SeenSpan) => aboveIn(spans, span);
   const named = (name: string) => spans.filter((span) => span.name === name);
   for (const push of named("push")) expect(above(push)?.name).toMatch(/^reconcile (config|cluster)$/); // whichever knew of the pod
   expect(named("PATCH deployments").map((span) => above(span)?.name)).toContain("reconcile cluster");
