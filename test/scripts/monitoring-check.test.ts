@@ -279,6 +279,12 @@ describe("what pages tell to type", () => {
     ]);
   });
 
+  test("an expression that shows other programs as well", () => {
+    expect(runbook('```promql\nup == 0\n\nup{namespace="NAMESPACE"} == 0\n```')).toEqual([
+      'docs/runbooks/NexusBusy.md: "up == 0" selects up of every program; say namespace',
+    ]);
+  });
+
   test("a command that does not exist", () => {
     expect(runbook("```sh\nkubectl nexus explain nxc/CLUSTER\nkubectl nexus heal CLUSTER\n```")).toEqual([
       "docs/runbooks/NexusBusy.md: tells to run nexus heal, which does not exist",

@@ -23,7 +23,7 @@ export function complaintsOfProse(world: World, catalogue: Catalogue): readonly 
     const wrong: string[] = [];
     for (const expr of promqlIn(text)) {
       for (const complaint of readExpression(expr, catalogue).complaints) wrong.push(`"${expr}" ${complaint}`);
-      if (path.startsWith(RUNBOOKS)) wrong.push(...complaintsOfPlaceholders(expr));
+      if (path.startsWith(RUNBOOKS)) wrong.push(...complaintsOfPlaceholders(expr), ...complaintsOfStrangers(expr));
     }
     if (path !== REFERENCE)
       for (const name of metricWords(text))
@@ -57,6 +57,15 @@ function complaintsOfPlaceholders(expr: string): readonly string[] {
       if (wanted === undefined || value === "" || wanted.includes(value)) return [];
       return [`"${expr}" says ${label}="${value}" and not "${wanted[0]}"`];
     }),
+  );
+}
+
+/** Names that other programs have as well, such as every controller: without a namespace a page would show those of all. */
+function complaintsOfStrangers(expr: string): readonly string[] {
+  return selectorsIn(expr).flatMap(({ name = "", matchers }) =>
+    /^(nexus|ALERTS)/.test(name) || matchers.some(({ label }) => label === "namespace" || label === "nexus_cluster")
+      ? []
+      : [`"${expr}" selects ${name} of every program; say namespace`],
   );
 }
 
