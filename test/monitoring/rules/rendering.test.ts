@@ -121,6 +121,13 @@ test("nobody is called because a fleet that is scaled to zero does not answer", 
   expect(names(clusterRules(aCluster({ ...REDIS, replicas: 0, autoscaling: { maxReplicas: 3 } })))).toContain("NexusFleetDown");
 });
 
+test("a fleet of one pod in memory may be away while a rollout drains it, any other may not", () => {
+  const waits = (spec: object) => alertsIn(clusterRules(aCluster(spec))).find(({ name }) => name === "NexusFleetDown")?.forSeconds;
+  expect(waits({})).toBe(60 + 5 + 30);
+  expect(waits({ delivery: { drainSeconds: 120 } })).toBe(60 + 5 + 120);
+  expect(waits({ ...REDIS, delivery: { drainSeconds: 120 } })).toBe(60);
+});
+
 describe("bounds of latency", () => {
   test("are those of the servers' histogram", () => {
     expect([...METRICS.nexus_delivery_latency_seconds.buckets]).toEqual([...LATENCY_BOUNDS]);

@@ -3,7 +3,7 @@
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import type { Alert } from "./model.ts";
 import { FLEET, gained, POD, POD_WHERE, type Series, WHERE } from "./series.ts";
-import { drainSeconds, isScaledToZero } from "./thresholds.ts";
+import { downSeconds, drainSeconds, isScaledToZero } from "./thresholds.ts";
 
 const NOT_READY_SHARE = 0.05;
 const MANY_RESTARTS = 2;
@@ -18,7 +18,7 @@ const presence = (cluster: NexusCluster, of: Series): readonly Alert[] =>
           name: "NexusFleetDown",
           // Not `sum(nexus_ready) == 0`: pods that do not answer have no such series.
           expr: `count by (${FLEET}) (${of("up")}) unless sum by (${FLEET}) (${of("nexus_ready")}) > 0`,
-          forSeconds: 60,
+          forSeconds: downSeconds(cluster),
           severity: "critical",
           summary: `No pod of ${WHERE} is ready`,
           description:

@@ -15,6 +15,8 @@ const QUEUE_SHARE = 0.2;
 /** A drain ends by itself or is killed after the grace period (propagation + drain + 15 s); scrapes see that 40 s later at the latest. */
 const AFTER_DRAIN_SECONDS = 15 + 40;
 
+const DOWN_SECONDS = 60;
+
 const PER_UNIT = 1e9;
 
 /** `pods.resources.limits.<name>` as a number; undefined without one. The API server has checked that it is a quantity. */
@@ -41,6 +43,13 @@ export function queueBytes(cluster: NexusCluster): number {
 
 export const drainSeconds = (cluster: NexusCluster): number =>
   PROPAGATION_SECONDS + cluster.spec.delivery.drainSeconds + AFTER_DRAIN_SECONDS;
+
+/**
+ * How long nobody may be ready. A fleet without Redis has one pod, and its next one starts when that has drained: a rollout is no
+ * outage to wake somebody for.
+ */
+export const downSeconds = ({ spec }: NexusCluster): number =>
+  DOWN_SECONDS + (spec.redis.mode === "None" ? PROPAGATION_SECONDS + spec.delivery.drainSeconds : 0);
 
 /** Nobody promised that such a fleet answers. */
 export const isScaledToZero = ({ spec }: NexusCluster): boolean => spec.autoscaling === undefined && spec.replicas === 0;
