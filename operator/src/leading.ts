@@ -158,7 +158,7 @@ export function startLeading(deps: LeadingDeps): Leading {
   });
   const series = new SeriesReader({
     ...{ views, pusher, wallMs: () => clock.wallMs() },
-    secret: (namespace, name) => secrets.known(namespace, name),
+    secret: (namespace, name) => secrets.seen(namespace, name),
     boot: (cluster) => passes.boot(cluster),
     purges: (cluster) => tombstones.pending(cluster),
     isHeldBack: (cluster) => breakers.isHeldBack(cluster),

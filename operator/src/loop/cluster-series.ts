@@ -66,7 +66,7 @@ export type AllSeries = {
 export type SeriesDeps = {
   readonly views: Pick<Views, "clusters" | "tenants" | "templates" | "deployments">;
   readonly pusher: Pick<Pusher, "progress">;
-  /** A Secret as far as it is known now; nothing is read for this. */
+  /** A Secret as it was seen last; nothing is read for this. */
   readonly secret: (namespace: string, name: string) => SecretObject | undefined;
   /** What other parts know of a cluster, by `namespace/name`. */
   readonly boot: (cluster: string) => Pick<BootState, "behindMs" | "left" | "fullest"> | undefined;

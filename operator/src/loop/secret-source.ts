@@ -42,9 +42,10 @@ export class SecretSource {
     for (const [namespace, name] of names) await this.get(namespace, name);
   }
 
-  /** The Secret as far as it is known now; nothing is read. */
-  known(namespace: string, name: string): SecretObject | undefined {
-    return this.#known(namespace, name)?.secret;
+  /** The Secret as it was seen last, however long ago: to be shown, never to be used. Nothing is read. */
+  seen(namespace: string, name: string): SecretObject | undefined {
+    const known = this.#known(namespace, name) ?? this.#cache.get(`${namespace}/${name}`);
+    return known?.secret;
   }
 
   /** Of what is known: see {@link load}. */
@@ -60,7 +61,8 @@ export class SecretSource {
 
   /** Something happened to it: the next look is a new one. */
   invalidate(key: string): void {
-    this.#cache.delete(key);
+    const cached = this.#cache.get(key);
+    if (cached) this.#cache.set(key, { ...cached, untilMs: Number.NEGATIVE_INFINITY });
   }
 
   /** Resource versions of one cluster are one sequence: the newer of watch and cache wins. */
