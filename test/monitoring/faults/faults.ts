@@ -8,10 +8,8 @@ import { again, type Fault, type Place } from "./fault.ts";
 const listen = async ({ pods, tokenOf }: Place, user: string): Promise<WsClient> =>
   await WsClient.connect(`${pods[0]?.url.replace("http", "ws")}/ws?token=${await tokenOf(user)}`);
 
-const BROKER_AWAY = {
-  NexusRedisBreakerOpen: "the circuit before a broker that does not answer opens",
-  NexusRedisCallsFail: "so every call is refused",
-  NexusPublishFailures: "publishes need the store",
+/** Of a broker that takes no writes. */
+const NOT_KEPT = {
   NexusDeliveryBudgetBurnsFast: "failed publishes are deliveries that did not happen",
   NexusTriggersUnheard: "who listens to triggers is agreed on in Redis",
   NexusReceiptsDropped: "receipts are kept in Redis",
@@ -36,9 +34,10 @@ export const FAULTS: readonly Fault[] = [
     name: "Redis stops",
     ...{ namespace: "redis-stopped", alert: "NexusRedisDown", resolvesWithinSeconds: 40 },
     companions: {
-      ...BROKER_AWAY,
-      NexusFleetDown: "a pod without its broker is not ready",
-      NexusHandshakeBudgetBurnsFast: "nor lets it people in",
+      ...NOT_KEPT,
+      NexusPublishFailures: "publishes need the store",
+      NexusRedisBreakerOpen: "the circuit before a broker that does not answer opens",
+      NexusRedisCallsFail: "so every call is refused",
     },
     on: "fleet",
     fleet: { broker: "direct" },
@@ -95,7 +94,7 @@ export const FAULTS: readonly Fault[] = [
   {
     name: "publishes fail (the broker is full)",
     ...{ namespace: "publishes-fail", alert: "NexusPublishFailures" },
-    companions: BROKER_AWAY,
+    companions: NOT_KEPT,
     on: "fleet",
     fleet: { broker: "direct" },
     async begin({ redis }) {

@@ -9,32 +9,15 @@ import { discover } from "../../support/monitoring/discovery.ts";
 import { startPrometheus } from "../../support/monitoring/prometheus.ts";
 import { startStage } from "../../support/operator.ts";
 import type { Fault } from "./fault.ts";
+import { isOf } from "./judge.ts";
 import { otherRelease, runOperator } from "./operators.ts";
 import { openFleet } from "./place.ts";
-
-/** What became of one fault; seconds. `alert` is undefined when it did not fire within `promised`. */
-export type Account = {
-  readonly fault: Fault;
-  readonly promised: number;
-  readonly alert: Fired | undefined;
-  readonly firedAfter: number | undefined;
-  /** Undefined: not within the time the fault names, or it names none and it took longer than the others. */
-  readonly resolvedAfter: number | undefined;
-};
-export type Report = {
-  /** What fired before the first fault. */
-  readonly before: readonly Fired[];
-  readonly accounts: readonly Account[];
-  /** What fired from the first fault on. */
-  readonly fired: readonly Fired[];
-  /** `job` of the operator that is to lose its lead. */
-  readonly otherJob: string;
-};
+import type { Report } from "./report.ts";
 
 /** Scrapes and evaluations; those of people are 30 s, and what pages promise is for these. */
 const PACE_SECONDS = 2;
-/** How long all is well before anything happens. */
-const QUIET_SECONDS = 20;
+/** Of every target, before anything happens. */
+const QUIET_SCRAPES = 12;
 
 /** `promised`: seconds within which a fault's alert must fire. Takes about six minutes, most of them waiting. */
 export async function provoke(faults: readonly Fault[], promised: (alert: string) => number): Promise<Report> {
@@ -57,7 +40,8 @@ export async function provoke(faults: readonly Fault[], promised: (alert: string
   );
   await prometheus.everyTargetUp(60_000);
   const log = stack.use(watchAlerts(prometheus));
-  await Bun.sleep(QUIET_SECONDS * 1000); // nothing is to happen, and Prometheus is to see it
+  const scrapes = async () => (await prometheus.query("min(count_over_time(up[1m]))")).at(0)?.value ?? 0;
+  await eventually("all was well for a while", async () => (await scrapes()) >= QUIET_SCRAPES, { timeoutMs: 60_000, intervalMs: 500 });
   const before = [...log.fired];
 
   const begun = performance.now();
@@ -93,10 +77,6 @@ export async function provoke(faults: readonly Fault[], promised: (alert: string
     })),
   };
 }
-
-/** Whose alert this is, by the labels that routes use. */
-export const isOf = (fault: Fault, { labels }: Fired, otherJob: string): boolean =>
-  fault.on === "operator" ? labels.job === otherJob : (labels.namespace ?? labels.nexus_namespace) === fault.namespace;
 
 const named = (job: string, groups: readonly RenderedGroup[]): readonly RenderedGroup[] =>
   groups.map((group) => ({ ...group, name: `${job}/${group.name}` }));

@@ -1,6 +1,6 @@
 // Why: what was seen of the faults, as a table that fits into a page. Pure.
-import type { Account, Report } from "./run.ts";
-import { isOf } from "./run.ts";
+import { isOf } from "./judge.ts";
+import type { Account, Report } from "./report.ts";
 
 export const HEADER = "| fault | alert | promised | fired after | over after the end | besides |\n| --- | --- | --- | --- | --- | --- |";
 
