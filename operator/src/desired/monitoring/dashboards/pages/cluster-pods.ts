@@ -11,12 +11,13 @@ export const podsRow: Row = {
       kind: "timeseries",
       title: "Ready, draining",
       description:
-        "Pods that take sessions, that send them away, that answer Prometheus, and that the operator asks for. Draining without end: see the alert.",
+        "Pods that take sessions, that send them away, that miss something they stand on, that answer Prometheus, and that the operator asks for. Draining without end: see the alert.",
       unit: "short",
       width: 8,
       queries: [
         { expr: `sum(${ofCluster("nexus_ready")})`, legend: "ready" },
         { expr: `sum(${ofCluster("nexus_draining")})`, legend: "draining" },
+        { expr: `sum(${ofCluster("nexus_degraded")})`, legend: "degraded" },
         { expr: `sum(${ofCluster("up")})`, legend: "answer" },
         {
           expr: 'max(nexus_operator_cluster_pods{state="wanted",nexus_namespace="$namespace",nexus_cluster="$nexus_cluster"})',

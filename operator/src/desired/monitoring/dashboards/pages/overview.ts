@@ -105,6 +105,7 @@ const NOW: Row = {
         { expr: orNone(`count by (${FLEET}) (${firing("warning")})`), legend: "Warnings" },
         { expr: `sum by (${FLEET}) (${of("nexus_ready")})`, legend: "Ready" },
         { expr: `count by (${FLEET}) (${of("up")})`, legend: "Pods" },
+        { expr: `sum by (${FLEET}) (${of("nexus_degraded")})`, legend: "Degraded" },
         { expr: `sum by (${FLEET}) (${of("nexus_sessions")})`, legend: "Sessions" },
         { expr: perSecond(of("nexus_deliveries_total"), FLEET), legend: "Delivered" },
         { expr: quantile(0.99, of("nexus_delivery_latency_seconds_bucket"), FLEET), legend: "Latency, p99" },
@@ -117,6 +118,7 @@ const NOW: Row = {
       values: {
         Critical: { thresholds: { warning: 1, error: 1 } },
         Warnings: { thresholds: { warning: 1, error: 10 } },
+        Degraded: { thresholds: { warning: 1 } },
         Delivered: { unit: "mps" },
         "Latency, p99": { unit: "s", thresholds: { warning: 0.25, error: 1 } },
         "Publishes that fail": { unit: "percentunit", thresholds: { warning: 0.001, error: 0.05 } },
