@@ -39,3 +39,15 @@ test("passes are traced to where somebody says, and to nowhere else", () => {
     "--tracing-sample-percent: must be a whole number from 0 to 100",
   ]);
 });
+
+test("the log level is one of four, and the ports are ports", () => {
+  const of = (env: Readonly<Record<string, string>>) => parseOptions({ env, flags: new Map() });
+  expect(of({})).toMatchObject({ options: { logLevel: "info", port: 8080, localPort: 8081 } });
+  expect(of({ NEXUS_OPERATOR_LOG_LEVEL: "debug", NEXUS_OPERATOR_LOCAL_PORT: "0" })).toMatchObject({
+    options: { logLevel: "debug", localPort: 0 },
+  });
+  expect(of({ NEXUS_OPERATOR_LOG_LEVEL: "loud", NEXUS_OPERATOR_LOCAL_PORT: "70000" })).toEqual({
+    ok: false,
+    errors: ["--local-port: must be a whole number from 0 to 65535", "--log-level: must be one of debug, info, warn, error"],
+  });
+});

@@ -181,3 +181,25 @@ test("a Lease whose version goes back ends leader and standby: what they know wa
   expect([a.leadership.mayWrite(), b.leadership.mayWrite()]).toEqual([false, false]);
   expect(await b.acquired).toBe(false);
 });
+
+test("shows when it renewed last, on the wall clock, and how often it had to read the record first", async () => {
+  const { server, clock } = setup();
+  const startMs = clock.wallMs();
+  const link: Link = {};
+  let slowPaths = 0;
+  const a = startElector({
+    ...{ api: server.client(link), namespace: "ns", name: "op", identity: "a", clock, random: () => 0 },
+    onSlowPath: () => slowPaths++,
+  });
+  await clock.advance(4_000);
+  expect([a.renewedMs(), a.triedMs(), slowPaths]).toEqual([startMs + 4_000, 4_000, 0]);
+  link.losesAnswers = true; // the renewal at 6 s is written, and nobody knows
+  await clock.advance(2_100);
+  link.losesAnswers = false;
+  await clock.advance(2_000);
+  expect(slowPaths).toBe(1);
+  expect(a.renewedMs()).toBeGreaterThan(startMs + 6_000);
+  link.down = true;
+  await clock.advance(12_000);
+  expect([a.leadership.lost.aborted, a.renewedMs()]).toEqual([true, undefined]);
+});
