@@ -58,36 +58,48 @@ const byFleet = (metric: string) => ({ expr: `max by (${CLUSTER}) (${of(metric)}
 export const bootRow: Row = {
   title: "Boot copies and old data",
   panels: [
-    line({
-      title: "Boot copies, oldest change they lack",
-      description: "A minute is usual. Older: a pod that starts without an operator would have old configuration, withdrawn keys too.",
-      unit: "s",
-      thresholds: { warning: 120, error: 300 },
-      queries: [byFleet("nexus_operator_boot_copy_oldest_seconds")],
-      alerts: ["NexusBootCopyOld"],
-    }),
-    line({
-      title: "Boot copies, fullest Secret",
-      description: "Of the 64 of each fleet. At 100 % Templates are left out of the copy.",
-      unit: "percentunit",
-      thresholds: { warning: 0.8, error: 1 },
-      queries: [byFleet("nexus_operator_boot_copy_fullest_ratio")],
-      alerts: ["NexusBootCopyFills"],
-    }),
-    line({
-      title: "Objects that do not fit into boot copies",
-      description: "Above 0 the copy is full: such Templates reach new pods by push only.",
-      unit: "short",
-      thresholds: { warning: 1, error: 1000 },
-      queries: [byFleet("nexus_operator_boot_copy_left_entries")],
-      alerts: ["NexusConfigurationNotSynced"],
-    }),
-    line({
-      title: "Deleted tenants whose data are left",
-      description: "Until a pod reports that they are gone. For days: the fleet is away, or deleting fails; see the fleet's page.",
-      unit: "short",
-      queries: [byFleet("nexus_operator_purges_pending")],
-    }),
+    line(
+      {
+        title: "Boot copies, oldest change they lack",
+        description: "A minute is usual. Older: a pod that starts without an operator would have old configuration, withdrawn keys too.",
+        unit: "s",
+        thresholds: { warning: 120, error: 300 },
+        queries: [byFleet("nexus_operator_boot_copy_oldest_seconds")],
+        alerts: ["NexusBootCopyOld"],
+      },
+      6,
+    ),
+    line(
+      {
+        title: "Boot copies, fullest Secret",
+        description: "Of the 64 of each fleet. At 100 % Templates are left out of the copy.",
+        unit: "percentunit",
+        thresholds: { warning: 0.8, error: 1 },
+        queries: [byFleet("nexus_operator_boot_copy_fullest_ratio")],
+        alerts: ["NexusBootCopyFills"],
+      },
+      6,
+    ),
+    line(
+      {
+        title: "Objects that do not fit into boot copies",
+        description: "Above 0 the copy is full: such Templates reach new pods by push only.",
+        unit: "short",
+        thresholds: { warning: 1, error: 1000 },
+        queries: [byFleet("nexus_operator_boot_copy_left_entries")],
+        alerts: ["NexusConfigurationNotSynced"],
+      },
+      6,
+    ),
+    line(
+      {
+        title: "Deleted tenants whose data are left",
+        description: "Until a pod reports that they are gone. For days: the fleet is away, or deleting fails; see the fleet's page.",
+        unit: "short",
+        queries: [byFleet("nexus_operator_purges_pending")],
+      },
+      6,
+    ),
   ],
 };
 
