@@ -90,7 +90,7 @@ export const TIERS: readonly Tier[] = [
     paths: ["test/monitoring"],
     timeoutMs: 120_000,
     parallel: 2,
-    packages: ["prometheus", "redis-server"],
+    packages: ["prometheus", "redis-server", "postgresql-15"],
   },
   {
     name: "foreign",
