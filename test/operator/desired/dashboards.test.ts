@@ -13,6 +13,8 @@ import { clusterRules } from "@nexus/operator/desired/monitoring/rules/cluster.t
 import { isAlert } from "@nexus/operator/desired/monitoring/rules/model.ts";
 import { operatorRules } from "@nexus/operator/desired/monitoring/rules/operator.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
+import type { ServerMetricRow } from "@nexus/server/adapters/metrics/row.ts";
+import { METRICS } from "@nexus/server/adapters/metrics-table.ts";
 import { SAMPLES } from "../../../scripts/check/monitoring/samples.ts";
 
 const sample = (wanted: string): NexusCluster => {
@@ -228,6 +230,16 @@ test("a table has the columns it names, in their order, and one per query", () =
 
 test("no panel has more queries than Grafana has letters", () => {
   expect(Math.max(...all.flatMap(panelsOf).map(({ queries }) => queries.length))).toBeLessThanOrEqual(26);
+});
+
+test("a fleet in memory is shown nothing that only Redis or PostgreSQL has", () => {
+  const text = clusterDashboards(LEAN)
+    .flatMap(panelsOf)
+    .flatMap(({ queries }) => queries.map(({ expr }) => expr))
+    .join("\n");
+  const others = Object.entries<ServerMetricRow>(METRICS).flatMap(([name, { only }]) => (only ? [name] : []));
+  expect(others.length).toBeGreaterThan(20);
+  expect(others.filter((name) => text.includes(name))).toEqual([]);
 });
 
 test("every alert has a panel that shows what it is about, and no panel names an alert there is not", () => {
