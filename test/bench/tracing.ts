@@ -10,10 +10,10 @@ type Kind = (typeof KINDS)[number];
 type Shape = { readonly name: string; readonly of: string; readonly measure: (target: Target) => Promise<Figures> };
 type Figures = { readonly cpu: number; readonly perSecond: number; readonly rssMiB: number };
 
-const ROUNDS = 5;
+const ROUNDS = 3;
 const SECONDS = 4;
-/** Longer than a span waits for company: what encodes them is compiled by then. */
-const WARM_SECONDS = 4;
+/** One publish in a hundred takes another way through the code, and the compiler needs so long to have seen both. */
+const WARM_SECONDS = 10;
 const CONNECTIONS = 64;
 
 /** Publishes at full speed that nobody hears: two spans each. */
