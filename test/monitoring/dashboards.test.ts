@@ -19,6 +19,7 @@ import { startStage } from "../support/operator.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { type RedisServer, startRedis } from "../support/redis/server.ts";
 import { template, tenant } from "../support/resources.ts";
+import { unanswered } from "./runbook-queries.ts";
 
 setDefaultTimeout(120_000);
 const missing = await ensurePackages(["prometheus", "redis-server", "postgresql-15"]);
@@ -166,6 +167,11 @@ async function shown(kind: Panel["kind"], expr: string): Promise<number> {
   const series = await prometheus.queryRange(expr, { start: began, end: Date.now() / 1000, stepSeconds: 1 });
   return series.flatMap(({ points }) => points).filter(([, value]) => !Number.isNaN(value)).length;
 }
+
+test.skipIf(missing !== undefined)("every expression of the runbooks answers, but for what has not happened", async () => {
+  const names = { NAMESPACE, CLUSTER: "live", POD: pods[0]?.name ?? "", TENANT: "acme" };
+  expect(await unanswered(prometheus, names)).toEqual([]);
+});
 
 test.skipIf(missing !== undefined)("every query of every panel answers with data", async () => {
   const empty: string[] = [];
