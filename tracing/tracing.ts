@@ -57,7 +57,15 @@ export function createTracing({ resource, version, headers: given = "", headersF
       if (settings) url = tracesUrl(settings.endpoint); // what waits when it is switched off still has its old way out
       tracer.configure(settings);
     },
-    stop: () => queue.close(FLUSH_MS),
+    async stop() {
+      // Every other timer here lets a process end; one that waits for its collector must not end in the middle.
+      const awake = setInterval(() => undefined, FLUSH_MS);
+      try {
+        await queue.close(FLUSH_MS);
+      } finally {
+        clearInterval(awake);
+      }
+    },
   };
 }
 
