@@ -41,6 +41,13 @@ export const PARAMETERS = {
     description: "Makes repeating this write safe for 24 hours: the first answer comes again, and nothing is done twice.",
     schema: { type: "string", minLength: 1, maxLength: 255, pattern: VISIBLE },
   },
+  TraceParent: {
+    name: "traceparent",
+    in: "header",
+    description: "W3C trace context: the trace this publish is part of. What is none is ignored.",
+    schema: { type: "string" },
+  },
+  TraceState: { name: "tracestate", in: "header", description: "W3C trace context, beside traceparent.", schema: { type: "string" } },
 } as const satisfies Readonly<Record<string, JsonObject>>;
 
 /** `components.headers`. */
@@ -73,6 +80,7 @@ export function parametersOf(operation: Operation, writer: SchemaWriter): readon
     ...queryParameters(operation, writer),
     ...(takesKey(operation) ? [parameterRef("TenantId")] : []),
     ...(isWrite(operation) ? [parameterRef("IdempotencyKey")] : []),
+    ...(operation.auth === "publish" ? [parameterRef("TraceParent"), parameterRef("TraceState")] : []),
     parameterRef("RequestId"),
   ];
 }
