@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { versionCheck as kubernetesCheck } from "@nexus/cli/doctor/api.ts";
 import { type Check, checkLine, clockCheck, fail, hasFailed, ok, skip, summaryOf, warn } from "@nexus/cli/doctor/check.ts";
-import { bundleCheck } from "@nexus/cli/doctor/fleet.ts";
+import { brokerChecks, bundleCheck } from "@nexus/cli/doctor/fleet.ts";
 import { nameChecks } from "@nexus/cli/doctor/names.ts";
 import { type OperatorDeployment, operatorSettings, readyCheck, versionCheck } from "@nexus/cli/doctor/operator.ts";
 import { ageCheck, podChecks, sampleOf } from "@nexus/cli/doctor/pods.ts";
@@ -268,6 +268,19 @@ test("pods that do not have the configuration", () => {
     return bundleCheck(asResource<NexusCluster>(object)).outcome;
   };
   expect([of(2), of(1), of()]).toEqual(["ok", "warn", "fail"]);
+});
+
+test("a broker that the pods do not reach", () => {
+  const of = (status: string, reason: string) => {
+    const conditions = [{ type: "RedisReady", status, reason, message: "1 of 2 pods wait", observedGeneration: 1 }];
+    const object = { ...cluster("shop"), metadata: { name: "live", namespace: "shop" }, status: { conditions } };
+    return brokerChecks(asResource<NexusCluster>(object));
+  };
+  expect(of("False", "RedisUnavailable")).toMatchObject([{ outcome: "fail", seen: expect.stringContaining("1 of 2 pods wait") }]);
+  expect(of("False", "RedisUnavailable")[0]?.fix).toContain("spec.redis");
+  expect([...of("Unknown", "Connecting"), ...of("True", "Available"), ...of("True", "NotRequested")].map(({ outcome }) => outcome)).toEqual(
+    ["warn", "ok"],
+  );
 });
 
 describe("a pod that is asked through the API server", () => {

@@ -9,7 +9,9 @@ import type { SecretObject } from "@nexus/operator/loop/secret-source.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { clusterLinks } from "../explain/cluster.ts";
 import { isPodReady, listPods } from "../explain/pods.ts";
+import { adviceFor } from "../explain/spoken.ts";
 import type { Connection } from "../kube/connect.ts";
+import { conditionOf } from "../kube/objects.ts";
 import { type Check, fail, ok, skip, warn } from "./check.ts";
 import { checkOf } from "./links.ts";
 import { nameChecks } from "./names.ts";
@@ -29,7 +31,9 @@ const selectorOf = (labels: Readonly<Record<string, string>>): string =>
 export async function fleetChecks(connection: Connection, cluster: NexusCluster, { resolve, nowMs }: Outside): Promise<readonly Check[]> {
   const namespace = namespaceOf(cluster);
   const { name } = cluster.metadata;
-  const chain = (await clusterLinks(connection, cluster)).map(checkOf);
+  const links = await clusterLinks(connection, cluster);
+  // For explain a broker that is away is a note: pods stay ready. For an installation it is what fails.
+  const chain = links.filter(({ says }) => !says.startsWith("RedisReady is ")).map(checkOf);
   const pods = await listPods(connection, namespace, selectorOf(selectorLabels(name, "server")));
   const ready = pods.filter(isPodReady);
   const asked = await Promise.all(ready.slice(0, MOST_PODS).map((pod) => podChecks(connection, pod, nowMs)));
@@ -37,6 +41,7 @@ export async function fleetChecks(connection: Connection, cluster: NexusCluster,
     ready.length > MOST_PODS ? [skip(`pods of ${namespace}/${name}`, `${ready.length - MOST_PODS} of ${ready.length} were not asked`)] : [];
   return [
     ...chain,
+    ...brokerChecks(cluster),
     bundleCheck(cluster),
     ...asked.flat(),
     ...left,
@@ -57,6 +62,16 @@ export function bundleCheck({ metadata, status }: NexusCluster): Check {
     seen,
     "wait a minute; when it stays, look at NetworkPolicies between the operator and port 9091, and at the operator's log",
   );
+}
+
+/** Pure: what the pods say of their broker, as the status has it; nothing where the cluster has none. */
+export function brokerChecks(cluster: NexusCluster): readonly Check[] {
+  const what = `broker of ${cluster.metadata.namespace}/${cluster.metadata.name}`;
+  const ready = conditionOf(cluster, "RedisReady");
+  if (!ready || ready.reason === "NotRequested") return [];
+  if (ready.status === "True") return [ok(what, ready.message || ready.reason)];
+  const seen = `RedisReady is ${ready.status}, ${ready.reason}: ${ready.message}`;
+  return [ready.status === "False" ? fail(what, seen, adviceFor(ready.reason)) : warn(what, seen, adviceFor(ready.reason))];
 }
 
 async function secretChecks(connection: Connection, cluster: NexusCluster, nowMs: number): Promise<readonly Check[]> {
