@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { carried, carry, MAX_STATE, parseRemote, traceparentOf } from "@nexus/tracing/context.ts";
+import fc from "fast-check";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const SPAN = "b7ad6b7169203331";
@@ -70,4 +71,20 @@ describe("what is kept beside an entry", () => {
     expect(carried("whatever")).toBeUndefined();
     expect(carried(parent("00"))).toBeUndefined();
   });
+});
+
+test("whatever somebody writes, what is carried on is short, plain and read again", () => {
+  const part = fc.oneof(fc.constantFrom("00", "01", "ff", TRACE, SPAN, "-", " ", "=", ",", "a=b", "\r\n", "\u0000"), fc.string());
+  const text = fc.array(part, { maxLength: 12 }).map((parts) => parts.join(""));
+  const parents = fc.oneof(text, fc.constant(parent()), fc.constant(parent("00")));
+  const check = (traceparent: string, tracestate: string) => {
+    const remote = parseRemote({ traceparent, tracestate });
+    if (!remote) return;
+    const { isSampled: _, ...context } = remote;
+    const kept = carry(context);
+    expect(kept.length).toBeLessThanOrEqual(55 + 1 + MAX_STATE);
+    expect(kept).toMatch(/^[\x20-\x7e]+$/);
+    expect(carried(kept)).toEqual(context);
+  };
+  fc.assert(fc.property(parents, text, check), { numRuns: 2000 });
 });
