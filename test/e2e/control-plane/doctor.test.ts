@@ -193,7 +193,9 @@ test.skipIf(reason !== undefined)("who may see little is told what is left out, 
 
 test.skipIf(reason !== undefined)("definitions that are older than the program, or not there", async () => {
   const crd = JSON.parse(await stage.kubectl("get", "crd", "templates.nexus.dev", "-o", "json")) as {
-    spec: { versions: { schema: { openAPIV3Schema: { properties: { spec: { properties: Record<string, unknown> } } } } }[] };
+    spec: {
+      versions: { served: boolean; schema: { openAPIV3Schema: { properties: { spec: { properties: Record<string, unknown> } } } } }[];
+    };
   };
   delete crd.spec.versions[0]?.schema.openAPIV3Schema.properties.spec.properties.ttlSeconds;
   await stage.plane.apply(crd);
@@ -208,6 +210,7 @@ test.skipIf(reason !== undefined)("definitions that are older than the program, 
       { timeoutMs: 60_000, intervalMs: 500 },
     );
   await seen("CRD Template", "ttlSeconds");
-  await stage.kubectl("delete", "crd", "templates.nexus.dev");
+  const unserved = JSON.stringify([{ op: "replace", path: "/spec/versions/0/served", value: false }]);
+  await stage.kubectl("patch", "crd", "templates.nexus.dev", "--type=json", "-p", unserved);
   await seen("CRDs", "not served: Template");
 });
