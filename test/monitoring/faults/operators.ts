@@ -1,7 +1,6 @@
 // Why: the operator of all fleets, and another one that may lose its lead without harm to them: processes of their own, as they run in
 // pods, started again when they end. Each has the rights of the chart and nothing else.
-import { resourceOf, rulesFor } from "@nexus/operator/kube/rights.ts";
-import { KINDS } from "@nexus/operator/loop/kinds.ts";
+import { rulesFor } from "@nexus/operator/kube/rights.ts";
 import { denyOnPurpose } from "../../support/cluster/rights-log.ts";
 import { eventually } from "../../support/eventually.ts";
 import { freePort } from "../../support/free-port.ts";
@@ -43,9 +42,9 @@ export async function runOperator(stage: Stage, namespace: string, flags: Readon
   };
 }
 
-/** Where the other one keeps its Lease, with the rights for it, which can be taken away. */
+/** Where the other one keeps its Lease and looks at fleets, of which there are none, with the rights for it, which can be taken away. */
 export async function otherRelease(stage: Stage, namespace: string): Promise<OtherOperator> {
-  const rules = rulesFor("Release");
+  const rules = [...rulesFor("Release"), ...rulesFor("Listed")];
   const binding = {
     ...{ apiVersion: "rbac.authorization.k8s.io/v1", kind: "RoleBinding", metadata: { name: NAME, namespace } },
     roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: NAME },
@@ -56,8 +55,8 @@ export async function otherRelease(stage: Stage, namespace: string): Promise<Oth
   return {
     namespace,
     async takeLeasesAway() {
-      for (const verb of ["get", "update", "create"] as const)
-        denyOnPurpose(stage.plane, { verb, resource: resourceOf(KINDS.Lease), namespace });
+      for (const { resources, verbs } of rules)
+        for (const resource of resources) for (const verb of verbs) denyOnPurpose(stage.plane, { verb, resource, namespace });
       await stage.kubectl("delete", "rolebinding", NAME, "-n", namespace);
     },
     giveLeasesBack: async () => void (await stage.plane.apply(binding)),
