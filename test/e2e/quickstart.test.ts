@@ -2,8 +2,10 @@
 // starts our image, a backend posts a templated notification and it arrives on a WebSocket outside the pods. One cluster
 // for the whole file; the tests run in order, as a user would go on.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { buildImage } from "../../scripts/image.ts";
+import { nexus } from "../cli/dev-process.ts";
+import { ensureBinaries } from "../support/cluster/binaries.ts";
 import { type NodeCluster, startNodeCluster } from "../support/cluster/node.ts";
 import { denyOnPurpose } from "../support/cluster/rights-log.ts";
 import { unavailableTier } from "../support/cluster/tiers.ts";
@@ -127,6 +129,23 @@ describe.skipIf(reason !== undefined)("the quickstart on a real node", () => {
     });
     expect(synced.reason).not.toBe("");
   });
+
+  test("the doctor finds nothing wrong, and pods change their log level by kubectl exec", async () => {
+    const { kubectl: binary } = await ensureBinaries(["kubectl"]);
+    const env = { KUBECONFIG: cluster.adminKubeconfig, PATH: `${dirname(binary)}:${process.env.PATH ?? ""}` };
+    const doctor = await nexus(["doctor", "-n", NAMESPACE, "--output", "json"], env);
+    expect({ code: doctor.code, err: doctor.err }).toEqual({ code: 0, err: "" });
+    // Its own answer: what the API server's way to a pod brought back.
+    const { checks } = JSON.parse(doctor.out) as { checks: { what: string; outcome: string; seen: string }[] };
+    const clock = checks.find(({ what }) => /^Pod .*quickstart-server.* clock$/.test(what));
+    expect(clock).toMatchObject({ outcome: "ok", seen: "agrees with this machine" });
+    for (const who of [["quickstart", "-n", NAMESPACE], ["--operator"]])
+      expect(await nexus(["log-level", "debug", ...who, "--minutes", "1"], env)).toMatchObject({ code: 0, err: "" });
+    expect(await kubectl("logs", "-n", NAMESPACE, "deployment/quickstart-server")).toContain('"event":"log.level_changed"');
+    expect(await kubectl("logs", "-n", OPERATOR, "-l", "app.kubernetes.io/name=nexus-operator", "--tail=-1")).toContain(
+      '"event":"log.level_changed"',
+    );
+  }, 60_000);
 
   test("a second replica is refused with the reason", async () => {
     const { code, stderr } = await cluster.kubectl(["scale", "-n", NAMESPACE, "nexuscluster/quickstart", "--replicas=2"]);
