@@ -8,9 +8,10 @@ import { spanFacts } from "./trace-publish.ts";
 
 /** Told of each write of one entry to a session, and when everybody who could be written at once has been. */
 export type DeliveryTrace = {
-  written(to: { readonly user: string; readonly transport: Transport }): void;
+  written(to: WrittenTo): void;
   passed(): void;
 };
+type WrittenTo = { readonly user: string; readonly transport: Transport };
 
 /** The fan-out of one entry on this node: `end` with how many sessions it was handed to. */
 export type FanOutTrace = { readonly delivery: DeliveryTrace; end(sessions: number): void };
@@ -90,37 +91,8 @@ export class DeliveryTraces {
       links,
     };
     const open = (): Span => (parent ? this.#tracer.child(parent, begin) : this.#tracer.apart(begin));
-    const isSingle = kind === "inbox" || how === "catch_up";
-    return isSingle ? this.#eachWrite(entry, open) : this.#allWrites(entry, open);
-  }
-
-  #eachWrite(entry: Entry, open: () => Span): DeliveryTrace {
-    let spans = 0;
-    return {
-      written: ({ user, transport }) => {
-        if (spans++ >= MAX_SESSION_SPANS) return;
-        const span = open();
-        span.end({ "nexus.transport": transport });
-        this.#remember(entry, user, span);
-      },
-      passed: () => undefined,
-    };
-  }
-
-  #allWrites(entry: Entry, open: () => Span): DeliveryTrace {
-    let sessions = 0;
-    let span: Span | undefined;
-    return {
-      written: () => {
-        sessions++;
-        span ??= open();
-      },
-      passed: () => {
-        if (!span) return;
-        span.end({ "nexus.sessions": sessions });
-        this.#remember(entry, "", span);
-      },
-    };
+    const remember = (user: string, span: Span) => this.#remember(entry, user, span);
+    return kind === "inbox" || how === "catch_up" ? new EachWrite(open, remember) : new AllWrites(open, remember);
   }
 
   #remember({ stream: { tenant, kind }, notification }: Entry, user: string, { context }: Span): void {
@@ -132,6 +104,57 @@ export class DeliveryTraces {
       this.#delivered.delete(oldest);
       return;
     }
+  }
+}
+
+type Open = () => Span;
+type Remember = (user: string, span: Span) => void;
+
+/** A span for every session that is written. */
+class EachWrite implements DeliveryTrace {
+  readonly #open: Open;
+  readonly #remember: Remember;
+  #spans = 0;
+
+  constructor(open: Open, remember: Remember) {
+    this.#open = open;
+    this.#remember = remember;
+  }
+
+  written({ user, transport }: WrittenTo): void {
+    if (this.#spans++ >= MAX_SESSION_SPANS) return;
+    const span = this.#open();
+    span.end({ "nexus.transport": transport });
+    this.#remember(user, span);
+  }
+
+  passed(): void {
+    // Each has ended with its write.
+  }
+}
+
+/** One span for all; a write costs it an addition. */
+class AllWrites implements DeliveryTrace {
+  readonly #open: Open;
+  readonly #remember: Remember;
+  #sessions = 0;
+  #hasEnded = false;
+
+  constructor(open: Open, remember: Remember) {
+    this.#open = open;
+    this.#remember = remember;
+  }
+
+  written(): void {
+    this.#sessions++;
+  }
+
+  passed(): void {
+    if (this.#sessions === 0 || this.#hasEnded) return;
+    this.#hasEnded = true;
+    const span = this.#open();
+    span.end({ "nexus.sessions": this.#sessions });
+    this.#remember("", span);
   }
 }
 
