@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Glob } from "bun";
 import { ensurePackages } from "../test/support/apt.ts";
+import { ensureBinaries, unavailableBinaries } from "../test/support/cluster/binaries.ts";
 import { unavailableTier } from "../test/support/cluster/tiers.ts";
 import { runChecks } from "./check.ts";
 import { checkRights, partOfRights, RIGHTS_TIERS } from "./tiers/rights.ts";
@@ -53,12 +54,21 @@ async function runTier(tier: Tier): Promise<Tally> {
     return { passed: 0, failed: 0, skipped: files.length };
   }
   if (missing !== undefined) process.stderr.write(`some tests will be skipped: ${missing}\n`);
+  await buildTools(tier);
   const parallel = tier.parallel > 1 ? [`--parallel=${tier.parallel}`] : [];
   const command = [process.execPath, "test", `--timeout=${tier.timeoutMs}`, ...parallel, ...files];
   const { exitCode, stderr, seconds } = await runShown(command, root);
   process.stderr.write(`${tier.name}: ${seconds.toFixed(1)} s\n`);
   for (const name of failuresOf(stderr)) failures.push(`${tier.name}: ${name}`);
   return tallyOf(stderr, exitCode);
+}
+
+/** What cannot be compiled is left to the tests: they skip with the reason, or fail with the compiler's words. */
+async function buildTools({ tools = [] }: Tier): Promise<void> {
+  if (unavailableBinaries(tools) !== undefined) return;
+  await ensureBinaries(tools).catch((error: unknown) =>
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`),
+  );
 }
 
 const plan = planOf(process.argv.slice(2));

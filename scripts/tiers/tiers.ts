@@ -1,6 +1,7 @@
 // Why: which tests belong to which tier, and what a tier needs, in one list that the runner and the docs share.
 // It must never decide by itself that a tier may be left out silently: a reason is printed for each one skipped.
 import { NODE_PACKAGES } from "../../test/support/cluster/tiers.ts";
+import { CONTROL_PLANE_TOOLS, NODE_TOOLS, SCHEDULER_TOOLS, type ToolName } from "../../test/support/cluster/tools.ts";
 
 export type Tier = {
   readonly name: string;
@@ -13,6 +14,8 @@ export type Tier = {
   readonly parallel: number;
   /** Debian packages the tier uses when it can have them. */
   readonly packages: readonly string[];
+  /** Programs that are compiled before the tier starts where Go is there, so that no test's time is a compiler's. */
+  readonly tools?: readonly ToolName[];
 };
 
 const BROWSER = ["chromium"];
@@ -43,6 +46,7 @@ export const TIERS: readonly Tier[] = [
     timeoutMs: 60_000,
     parallel: 1,
     packages: [],
+    tools: ["helm"],
   },
   {
     name: "limits",
@@ -91,6 +95,7 @@ export const TIERS: readonly Tier[] = [
     timeoutMs: 120_000,
     parallel: 2,
     packages: ["prometheus", "redis-server", "postgresql-15"],
+    tools: [...CONTROL_PLANE_TOOLS, "otelcol", "grafana-dashboard"],
   },
   {
     name: "foreign",
@@ -115,6 +120,7 @@ export const TIERS: readonly Tier[] = [
     timeoutMs: 120_000,
     parallel: 3,
     packages: [],
+    tools: [...CONTROL_PLANE_TOOLS, ...SCHEDULER_TOOLS, "helm", "kstatus", "argo-lua", "otelcol"],
   },
   {
     name: "node",
@@ -123,6 +129,7 @@ export const TIERS: readonly Tier[] = [
     timeoutMs: 300_000,
     parallel: 1,
     packages: [...NODE_PACKAGES],
+    tools: [...NODE_TOOLS, "metrics-server", "helm"],
   },
 ];
 

@@ -9,6 +9,7 @@ import { type RenderedGroup, renderGroups } from "@nexus/operator/desired/monito
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { SignJWT } from "jose";
 import { ensurePackages } from "../support/apt.ts";
+import { unavailableTier } from "../support/cluster/tiers.ts";
 import { eventually } from "../support/eventually.ts";
 import { everything, filledIn, offered, type Values } from "../support/monitoring/grafana.ts";
 import { hostKubelet } from "../support/monitoring/host-kubelet.ts";
@@ -22,7 +23,7 @@ import { template, tenant } from "../support/resources.ts";
 import { unanswered } from "./runbook-queries.ts";
 
 setDefaultTimeout(120_000);
-const missing = await ensurePackages(["prometheus", "redis-server", "postgresql-15"]);
+const missing = (await unavailableTier("control-plane")) ?? (await ensurePackages(["prometheus", "redis-server", "postgresql-15"]));
 if (missing !== undefined) process.stderr.write(`skipped: ${missing}\n`);
 
 const NAMESPACE = "shop";

@@ -2,6 +2,7 @@
 // has to fire within the time its page promises, while everything else stays silent.
 import { beforeAll, describe, expect, test } from "bun:test";
 import { ensurePackages } from "../support/apt.ts";
+import { unavailableTier } from "../support/cluster/tiers.ts";
 import { FAULTS } from "./faults/faults.ts";
 import { problemsOf, strangersOf } from "./faults/judge.ts";
 import { promisesOf } from "./faults/pages.ts";
@@ -9,7 +10,7 @@ import type { Report } from "./faults/report.ts";
 import { provoke } from "./faults/run.ts";
 import { HEADER, rowOf } from "./faults/table.ts";
 
-const missing = await ensurePackages(["prometheus", "redis-server"]);
+const missing = (await unavailableTier("control-plane")) ?? (await ensurePackages(["prometheus", "redis-server"]));
 if (missing !== undefined) process.stderr.write(`skipped: ${missing}\n`);
 
 describe.skipIf(missing !== undefined)("ten faults", () => {
