@@ -39,6 +39,7 @@ describe("a line", () => {
   test("the summary counts, and only a failure fails", () => {
     const checks = [ok("a", "x"), warn("b", "x", "y"), skip("c", "x")];
     expect([summaryOf(checks), hasFailed(checks)]).toEqual(["3 checks: 1 ok, 1 to look at, 1 not looked at, 0 failed", false]);
+    expect(summaryOf(checks.slice(0, 1))).toStartWith("1 check: ");
     expect(hasFailed([...checks, fail("d", "x", "y")])).toBe(true);
   });
 });

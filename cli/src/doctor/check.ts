@@ -34,7 +34,7 @@ export function summaryOf(checks: readonly Check[]): string {
   if (count("warn") > 0) said.push(`${count("warn")} to look at`);
   if (count("skip") > 0) said.push(`${count("skip")} not looked at`);
   said.push(`${count("fail")} failed`);
-  return `${checks.length} checks: ${said.join(", ")}`;
+  return `${checks.length} ${checks.length === 1 ? "check" : "checks"}: ${said.join(", ")}`;
 }
 
 export const hasFailed = (checks: readonly Check[]): boolean => checks.some(({ outcome }) => outcome === "fail");
