@@ -61,7 +61,8 @@ export function podApi(stage: Stage, namespace: string, cluster: string): PodApi
   };
 }
 
-function statusOf(ip: string, isReady: boolean) {
+/** What a kubelet says of a pod that runs. */
+export function statusOf(ip: string, isReady: boolean) {
   const at = new Date().toISOString();
   const conditions = ["Ready", "ContainersReady", "Initialized", "PodScheduled"].map((type) => ({
     type,

@@ -2,6 +2,7 @@
 // what a kubelet would: an address, then Ready once a leader has confirmed the pod.
 import { eventually } from "../../support/eventually.ts";
 import type { Stage } from "../../support/operator.ts";
+import { statusOf } from "../../support/pod-api.ts";
 import { type LeanPod, startLeanPod } from "./lean-pod.ts";
 import { CLUSTER, NAMESPACE } from "./names.ts";
 
@@ -120,14 +121,4 @@ export class Fleet implements AsyncDisposable {
     const answer = await this.#stage.plane.request(`/api/v1/namespaces/${NAMESPACE}/${path}`, init);
     if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
   }
-}
-
-function statusOf(ip: string, isReady: boolean): object {
-  const at = new Date().toISOString();
-  const conditions = ["Ready", "ContainersReady", "Initialized", "PodScheduled"].map((type) => ({
-    type,
-    status: isReady || type === "PodScheduled" ? "True" : "False",
-    lastTransitionTime: at,
-  }));
-  return { phase: "Running", podIP: ip, podIPs: [{ ip }], startTime: at, conditions };
 }
