@@ -138,7 +138,7 @@ function withPurger(app: App, { live, log, metrics }: Parts, engine: OpenedEngin
   return { ...app, purged: purger.purged, pending: purger.pending, stop: () => (stopping ??= stop()) };
 }
 
-/** Keeps no process alive. */
+/** The pace of whoever asks for it (a purge that is tried again), cut short by the end. Keeps no process alive. */
 function wait(ms: number, signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, ms);
@@ -151,7 +151,7 @@ export function drainOf({ config, live, log, readiness }: Parts, node: App["node
   const { sessions } = node;
   return createDrain({
     ...{ clock, log, random: Math.random },
-    wait: (ms) => Bun.sleep(ms),
+    wait: (ms) => Bun.sleep(ms), // the pace at which people are sent away is what a drain is
     propagationSeconds: config.drain.propagationSeconds,
     pace: () => live.cluster().delivery,
     steps: {

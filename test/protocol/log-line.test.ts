@@ -83,6 +83,7 @@ describe("a log", () => {
     log.info("a.happened", { tenant: "acme" });
     log.debug("b.happened");
     log.warn("b.happened");
+    // Here the compiler is what is tested: each line below must not compile, or the check of types fails.
     // @ts-expect-error no such event
     log.info("c.happened");
     // @ts-expect-error not at this level

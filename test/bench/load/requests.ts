@@ -77,7 +77,7 @@ export async function runRequests(options: RequestsOptions, seconds: number, per
   const began = performance.now();
   if (perSecond === undefined) {
     for (const socket of sockets) ask(socket);
-    await Bun.sleep(seconds * 1000);
+    await Bun.sleep(seconds * 1000); // the span that is measured: answers ask for the next by themselves
   } else {
     for (let now = began; now - began < seconds * 1000; now = performance.now()) {
       const wanted = Math.floor(((now - began) / 1000) * perSecond);

@@ -72,6 +72,7 @@ function decided(node: Redis): Promise<void> {
   return promise;
 }
 
+/** The back-off between two attempts to connect: nothing tells when a Redis is there. Cut short by the end of the process. */
 function pause(ms: number, signal: AbortSignal | undefined, reason: string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const end = () => reject(new Failure({ code: "broker_unavailable", detail: "Redis cannot be reached" }, new Error(reason)));
