@@ -1,7 +1,7 @@
 // Why: a port that the system may give to any connection is taken, now and then, before the program it was meant for starts.
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
-import { freePorts } from "../support/free-port.ts";
+import { freePortFrom, freePorts } from "../support/free-port.ts";
 
 const RANGE = "/proc/sys/net/ipv4/ip_local_port_range";
 
@@ -16,4 +16,16 @@ test("one that somebody listens on is passed over", async () => {
   const [port = 0] = await freePorts(1);
   using taken = Bun.listen({ hostname: "127.0.0.1", port: port + 1, socket: { data: () => undefined } });
   expect(await freePorts(3)).not.toContain(taken.port);
+});
+
+test("one that another process was given is passed over, although nobody listens there yet", async () => {
+  const other = `import { freePort } from "${import.meta.dir}/../support/free-port.ts";
+    const port = await freePort();
+    console.log(port);
+    for await (const _ of process.stdin);`;
+  await using child = Bun.spawn([process.execPath, "-e", other], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
+  const { value } = await child.stdout.getReader().read();
+  const theirs = Number(new TextDecoder().decode(value));
+  expect(theirs).toBeGreaterThanOrEqual(20_000);
+  expect(await freePortFrom(theirs)).toBe(theirs + 1);
 });

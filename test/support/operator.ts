@@ -63,7 +63,12 @@ export async function startStage({ bare = false }: { readonly bare?: boolean } =
     if (code !== 0) throw new Error(`kubectl ${args.join(" ")}: ${stderr.trim()}`);
     return stdout;
   };
-  if (!bare) await install(kubectl);
+  try {
+    if (!bare) await install(kubectl);
+  } catch (error) {
+    await plane[Symbol.asyncDispose]();
+    throw error;
+  }
   let account: Promise<string> | undefined;
   const kubeconfigOf = () => {
     account ??= plane.kubeconfigFor(USER, [], "token");

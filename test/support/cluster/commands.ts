@@ -89,6 +89,8 @@ export function controllerManagerCommand(binaries: ControlPlaneBinaries, { ports
       ...[binaries["kube-controller-manager"], "--kubeconfig", kubeconfig, "--leader-elect=false", ...UNLIMITED],
       ...["--bind-address", "127.0.0.1", "--secure-port", String(ports.controllerManager)],
       ...["--authentication-kubeconfig", kubeconfig, "--authorization-kubeconfig", kubeconfig],
+      // It looks once, and the API server may be ready a moment before it has written down whom to trust.
+      "--authentication-tolerate-lookup-failure",
       ...["--service-account-private-key-file", pki("service-account.key"), "--root-ca-file", pki("ca.crt")],
       ...["--use-service-account-credentials", "--concurrent-replicaset-syncs", "20"],
       // Autoscaler windows of minutes would be test runs of minutes.

@@ -1,5 +1,7 @@
 // Why: starting, killing and restarting a named daemon is the same for every program of a cluster. It must never return
 // before the daemon's process is recorded, and a daemon must never outlive the test process that started it.
+// Programs of Kubernetes exit when something they need is not there yet, and rely on whoever started them to do it again (a
+// kubelet, systemd): here that is `ready`.
 import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { eventually } from "../eventually.ts";
@@ -24,12 +26,17 @@ export const entering = (init: ProcessIdentity, argv: readonly string[]): string
   ...argv,
 ];
 
+/** How often a daemon that exits before it is ready is started again: a race is over by then, a mistake is not. */
+const RESTARTS = 3;
+
 /** The daemons of one cluster, by name. */
 export class Components {
   readonly #run: Run;
   readonly #placement: Placement;
   readonly #commands = new Map<string, Command>();
   readonly #processes = new Map<string, ProcessIdentity>();
+  /** Those that nobody stopped on purpose. */
+  readonly #wanted = new Set<string>();
 
   constructor(run: Run, placement: Placement) {
     this.#run = run;
@@ -43,6 +50,7 @@ export class Components {
     const known = this.#commands.get(name);
     if (!known) throw new Error(`no component "${name}"; there are ${[...this.#commands.keys()].join(", ")}`);
     if (this.isRunning(name)) return;
+    this.#wanted.add(name);
     this.#processes.set(name, await this.#spawn(name, known));
   }
 
@@ -50,6 +58,7 @@ export class Components {
   async stop(name: string): Promise<void> {
     const known = this.#processes.get(name);
     if (!known) throw new Error(`component "${name}" was never started`);
+    this.#wanted.delete(name);
     await killAll([known]);
   }
 
@@ -64,15 +73,21 @@ export class Components {
   }
 
   /**
-   * Waits until `probe` is truthy.
-   * @throws Error with the end of the daemon's log when it exits first or the time is over
+   * Waits until `probe` is truthy. Daemons that exit meanwhile are started again, {@link RESTARTS} times in all, and stderr says so.
+   * @throws Error with the end of the daemon's log when it exits too often or the time is over
    */
   async ready(name: string, probe: () => boolean | Promise<boolean>, timeoutMs = 60_000): Promise<void> {
+    let restarts = 0;
+    const look = async () => {
+      for (const exited of [...this.#wanted].filter((one) => !this.isRunning(one))) {
+        if (++restarts > RESTARTS) return "exited";
+        process.stderr.write(`${exited} exited before ${name} was ready, and is started again: ${this.logTail(exited).slice(-1000)}\n`);
+        await this.start(exited);
+      }
+      return (await probe()) && "ready";
+    };
     try {
-      const state = await eventually(`${name} is ready`, async () => (this.isRunning(name) ? (await probe()) && "ready" : "exited"), {
-        timeoutMs,
-      });
-      if (state === "exited") throw new Error(`${name} exited`);
+      if ((await eventually(`${name} is ready`, look, { timeoutMs })) === "exited") throw new Error(`${name} exited`);
     } catch (error) {
       throw new Error(`${error instanceof Error ? error.message : String(error)}\n${this.logTail(name)}`, { cause: error });
     }
