@@ -10,7 +10,7 @@ import { unavailableTier } from "../test/support/cluster/tiers.ts";
 import { runChecks } from "./check.ts";
 import { checkRights, partOfRights, RIGHTS_TIERS } from "./tiers/rights.ts";
 import { runShown } from "./tiers/run.ts";
-import { add, closingLine, failuresOf, NOTHING, type Tally, tallyOf } from "./tiers/tally.ts";
+import { add, closingLine, failuresOf, NOTHING, shownFailure, type Tally, tallyOf } from "./tiers/tally.ts";
 import { FAST_TIERS, NIGHTLY_TIERS, TIERS, type Tier } from "./tiers/tiers.ts";
 
 const root = new URL("..", import.meta.url).pathname;
@@ -59,7 +59,7 @@ async function runTier(tier: Tier): Promise<Tally> {
   const command = [process.execPath, "test", `--timeout=${tier.timeoutMs}`, ...parallel, ...files];
   const { exitCode, stderr, seconds } = await runShown(command, root);
   process.stderr.write(`${tier.name}: ${seconds.toFixed(1)} s\n`);
-  for (const name of failuresOf(stderr)) failures.push(`${tier.name}: ${name}`);
+  for (const failure of failuresOf(stderr)) failures.push(shownFailure(tier.name, failure));
   return tallyOf(stderr, exitCode);
 }
 
@@ -101,6 +101,6 @@ if (RIGHTS_TIERS.some((name) => tallies.has(name))) {
 rmSync(rights, { recursive: true, force: true });
 say(`all in ${((performance.now() - started) / 1000).toFixed(0)} s`);
 process.stderr.write(`${rows.join("\n")}\n\n`);
-for (const name of failures) process.stderr.write(`✗ ${name}\n`);
+for (const failure of failures) process.stderr.write(`${failure}\n`);
 process.stdout.write(`${closingLine(total)}\n`);
 process.exit(total.failed === 0 ? 0 : 1);
