@@ -62,7 +62,14 @@ export const SYMPTOMS: readonly { readonly what: string; readonly alerts: readon
   {
     what: "Notifications are missing, or come twice",
     alerts: [
-      ...["NexusRedisLostEntries", "NexusSlowConsumers", "NexusResumesFail", "NexusRedisSubscriptionsDie", "NexusRedisReplicasMissing"],
+      ...[
+        "NexusPodsDegraded",
+        "NexusRedisLostEntries",
+        "NexusSlowConsumers",
+        "NexusResumesFail",
+        "NexusRedisSubscriptionsDie",
+        "NexusRedisReplicasMissing",
+      ],
       ...["NexusRedisLayoutConflict", "NexusTriggersFail", "NexusTriggersUnheard", "NexusMarksLost", "NexusReceiptsDropped"],
     ],
   },

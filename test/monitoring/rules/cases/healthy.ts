@@ -18,6 +18,7 @@ export const HEALTHY_FLEET: World = bothPods({
   up: stays(1),
   nexus_ready: stays(1),
   nexus_draining: stays(0),
+  nexus_degraded: stays(0),
   process_start_time_seconds: stays(-3600),
   process_resident_memory_bytes: stays(400_000_000),
   nodejs_eventloop_lag_p99_seconds: stays(0.012),

@@ -38,6 +38,25 @@ const LINK: readonly AlertCase[] = [
     missing: { series: { up: stays(0) }, fires: false, because: "pods that say nothing are NexusPodDown" },
   },
   {
+    alert: "NexusPodsDegraded",
+    fires: {
+      series: {
+        ...{ nexus_degraded: turns(0, 1), nexus_redis_connected: stays(1), nexus_redis_breaker_state: stays(1) },
+        'nexus_degraded{pod="live-b"}': stays(0),
+      },
+      onsetSeconds: TURN_SECONDS,
+      says: ["1"],
+    },
+    silent: HEALTHY_FLEET,
+    boundary: [
+      { nexus_degraded: lapses(0, 1, 60) },
+      { nexus_degraded: turns(0, 1), nexus_redis_connected: turns(1, 0) },
+      { nexus_degraded: turns(0, 1), nexus_redis_breaker_state: `0+0x9 ${"2 1 ".repeat(20)}2+0x1000` },
+      { nexus_degraded: turns(0, 1), nexus_postgres_connected: turns(1, 0) },
+    ],
+    missing: { series: { nexus_degraded: turns(0, 1) }, fires: true, because: "what would excuse a pod is not known of it" },
+  },
+  {
     alert: "NexusRedisCallsFail",
     fires: {
       series: { [OK]: rises(360), [TIMEOUT]: rises(10), [REJECTED]: rises(10), [REFUSED]: rises(10) },

@@ -2,7 +2,7 @@
 // one. Pure.
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import type { Alert } from "./model.ts";
-import { FLEET, gained, perSecond, quantile, type Series, WHERE } from "./series.ts";
+import { FLEET, gained, POD, perSecond, quantile, type Series, WHERE } from "./series.ts";
 import { hearsTriggers } from "./thresholds.ts";
 
 const SLOW_SECONDS = 0.1;
@@ -12,6 +12,28 @@ const FEW_PROBES = 3;
 const FAILED_SHARE = 0.05;
 const MANY_FAILED = 20;
 const OPEN = 2;
+
+/** Pods that an alert of their own tells of: they are without Redis, have given up on it, or are without PostgreSQL. */
+const toldElsewhere = (cluster: NexusCluster, of: Series): string =>
+  [
+    `${of("nexus_redis_connected")} == 0`,
+    `max_over_time(${of("nexus_redis_breaker_state")}[1m]) == ${OPEN}`,
+    ...(cluster.spec.storage.inbox === "Postgres" ? [`${of("nexus_postgres_connected")} == 0`] : []),
+  ]
+    .map((away) => ` unless on (${POD}) ${away}`)
+    .join("");
+
+const deafness = (cluster: NexusCluster, of: Series): readonly Alert[] => [
+  {
+    name: "NexusPodsDegraded",
+    expr: `count by (${FLEET}) (${of("nexus_degraded")} == 1${toldElsewhere(cluster, of)})`,
+    forSeconds: 60,
+    severity: "critical",
+    summary: `Pods of ${WHERE} do not hear what others publish`,
+    description:
+      "{{ $value }} pods reach Redis and have said degraded on /health for a minute: announcements do not arrive there. Publishes are answered with 200; who is connected to these pods hears nothing of what is published on others.",
+  },
+];
 
 const link = (of: Series): readonly Alert[] => {
   const failed = of("nexus_redis_calls_total", 'outcome=~"failed|timeout|rejected|bug"');
@@ -132,4 +154,6 @@ const triggers = (of: Series): readonly Alert[] => [
 ];
 
 export const redisAlerts = (cluster: NexusCluster, of: Series): readonly Alert[] =>
-  cluster.spec.redis.mode === "None" ? [] : [...link(of), ...losses(of), ...(hearsTriggers(cluster) ? triggers(of) : [])];
+  cluster.spec.redis.mode === "None"
+    ? []
+    : [...link(of), ...deafness(cluster, of), ...losses(of), ...(hearsTriggers(cluster) ? triggers(of) : [])];
