@@ -51,15 +51,18 @@ export class Components {
     if (!known) throw new Error(`no component "${name}"; there are ${[...this.#commands.keys()].join(", ")}`);
     if (this.isRunning(name)) return;
     this.#wanted.add(name);
-    this.#processes.set(name, await this.#spawn(name, known));
+    const spawned = await this.#spawn(name, known);
+    // One that is gone before anybody looks is as one that exits a moment later: `ready` starts it again.
+    if (spawned) this.#processes.set(name, spawned);
+    else this.#processes.delete(name);
   }
 
   /** Kills a daemon with SIGKILL (an API server asked nicely waits for its watches) and waits until it is gone. */
   async stop(name: string): Promise<void> {
-    const known = this.#processes.get(name);
-    if (!known) throw new Error(`component "${name}" was never started`);
+    if (!this.#commands.has(name)) throw new Error(`component "${name}" was never started`);
     this.#wanted.delete(name);
-    await killAll([known]);
+    const known = this.#processes.get(name);
+    if (known) await killAll([known]);
   }
 
   isRunning(name: string): boolean {
@@ -100,13 +103,13 @@ export class Components {
 
   #logPath = (name: string) => join(this.#run.directory, "logs", `${name}.log`);
 
-  async #spawn(name: string, command: Command): Promise<ProcessIdentity> {
+  /** Undefined when it has exited already. */
+  async #spawn(name: string, command: Command): Promise<ProcessIdentity | undefined> {
     const { argv } = command;
     const placed = this.#placement.kind === "machine" ? [...argv] : entering(this.#placement.init, argv);
     const { pid } = spawnDaemon(placed, { log: this.#logPath(name), env: command.env ?? {} });
     const found = this.#placement.kind === "machine" ? identify(pid) : await onlyChild(name, pid);
-    if (!found) throw new Error(`${name} exited at once\n${this.logTail(name)}`);
-    this.#run.remember(found);
+    if (found) this.#run.remember(found);
     return found;
   }
 }
@@ -124,11 +127,10 @@ export function spawnDaemon(argv: readonly string[], options: { log: string; env
   }
 }
 
-/** nsenter forks to enter a pid namespace: what was asked for is its only child. */
+/** nsenter forks to enter a pid namespace: what was asked for is its only child; undefined when both have ended. */
 async function onlyChild(name: string, pid: number): Promise<ProcessIdentity | undefined> {
   const parent = identify(pid);
-  return await eventually(`${name} was forked`, () => (parent && isRunning(parent) ? childrenOf(pid).map(identify)[0] : undefined), {
-    intervalMs: 5,
-    timeoutMs: 5000,
-  });
+  const forked = () => (parent && isRunning(parent) ? childrenOf(pid).map(identify)[0] : "ended");
+  const found = await eventually(`${name} was forked`, forked, { intervalMs: 5 });
+  return found === "ended" ? undefined : found;
 }
