@@ -11,7 +11,7 @@ import { runChecks } from "./check.ts";
 import { checkRights, partOfRights, RIGHTS_TIERS } from "./tiers/rights.ts";
 import { runShown } from "./tiers/run.ts";
 import { add, closingLine, failuresOf, NOTHING, shownFailure, type Tally, tallyOf } from "./tiers/tally.ts";
-import { FAST_TIERS, NIGHTLY_TIERS, TIERS, type Tier } from "./tiers/tiers.ts";
+import { FAST_TIERS, NIGHTLY_TIERS, patienceOf, TIERS, type Tier } from "./tiers/tiers.ts";
 
 const root = new URL("..", import.meta.url).pathname;
 const say = (text: string) => process.stderr.write(`\n── ${text}\n`);
@@ -57,7 +57,7 @@ async function runTier(tier: Tier): Promise<Tally> {
   await buildTools(tier);
   const parallel = tier.parallel > 1 ? [`--parallel=${tier.parallel}`] : [];
   const command = [process.execPath, "test", `--timeout=${tier.timeoutMs}`, ...parallel, ...files];
-  const { exitCode, stderr, seconds } = await runShown(command, root);
+  const { exitCode, stderr, seconds } = await runShown(command, root, { NEXUS_TEST_PATIENCE_MS: String(patienceOf(tier)) });
   process.stderr.write(`${tier.name}: ${seconds.toFixed(1)} s\n`);
   for (const failure of failuresOf(stderr)) failures.push(shownFailure(tier.name, failure));
   return tallyOf(stderr, exitCode);

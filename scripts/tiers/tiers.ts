@@ -34,11 +34,11 @@ export const TIERS: readonly Tier[] = [
       "test/support-tests",
       "test/tracing",
     ],
-    timeoutMs: 15_000,
+    timeoutMs: 30_000,
     parallel: 3,
     packages: [],
   },
-  { name: "contract", about: "one suite for every engine", paths: ["test/contract"], timeoutMs: 15_000, parallel: 1, packages: [] },
+  { name: "contract", about: "one suite for every engine", paths: ["test/contract"], timeoutMs: 30_000, parallel: 1, packages: [] },
   {
     name: "chart",
     about: "the Helm chart, as Helm renders it",
@@ -52,7 +52,7 @@ export const TIERS: readonly Tier[] = [
     name: "limits",
     about: "every limit at its edge, every failure and close code provoked",
     paths: ["test/limits"],
-    timeoutMs: 15_000,
+    timeoutMs: 30_000,
     parallel: 3,
     packages: [],
   },
@@ -101,7 +101,7 @@ export const TIERS: readonly Tier[] = [
     name: "foreign",
     about: "clients that others wrote: Node, Python, a browser, curl",
     paths: ["test/foreign"],
-    timeoutMs: 15_000,
+    timeoutMs: 30_000,
     parallel: 1,
     packages: [...BROWSER, "curl"],
   },
@@ -132,6 +132,15 @@ export const TIERS: readonly Tier[] = [
     tools: [...NODE_TOOLS, "metrics-server", "helm"],
   },
 ];
+
+/** The longest that a test waits for a condition without naming a time of its own, in milliseconds. */
+const MOST_PATIENCE_MS = 60_000;
+
+/**
+ * What `test/support/eventually.ts` is told: how long its waits may take in this tier, in milliseconds. Half of a test's time:
+ * a machine that is slow for a few seconds fails nothing, and a wait for what never comes still says what it waited for.
+ */
+export const patienceOf = ({ timeoutMs }: Tier): number => Math.min(timeoutMs / 2, MOST_PATIENCE_MS);
 
 /** The tiers of `npm run test:fast`. */
 export const FAST_TIERS: readonly string[] = ["unit", "contract"];

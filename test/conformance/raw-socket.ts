@@ -35,7 +35,7 @@ export function fragments(payload: string | Uint8Array, size: number, between: r
   ]);
 }
 
-const WAIT = { intervalMs: 1, timeoutMs: 5000 };
+const WAIT = { intervalMs: 1 };
 
 export class RawSocket implements AsyncDisposable {
   readonly seen: SeenFrame[] = [];

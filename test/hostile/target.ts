@@ -8,7 +8,7 @@ import type { RunningServer } from "@nexus/server/server.ts";
 import { Value } from "@sinclair/typebox/value";
 import { RawSocket } from "../conformance/raw-socket.ts";
 import { apiKey, clusterEntry, secretIssuer, tenantEntry } from "../support/bundle-entries.ts";
-import { eventually } from "../support/eventually.ts";
+import { eventually, PATIENCE_MS } from "../support/eventually.ts";
 import { startRealServer } from "../support/real-server.ts";
 import { TOKEN_SECRET, token } from "../support/rest.ts";
 import { WsClient } from "../support/ws-client.ts";
@@ -131,11 +131,11 @@ export class Stranger implements AsyncDisposable {
   }
 
   /** The status of the answer, once its head is in. */
-  status(timeoutMs = 5000): Promise<string> {
+  status(timeoutMs = PATIENCE_MS): Promise<string> {
     return eventually("an answer", () => /^HTTP\/1\.1 (\d{3})/.exec(this.heard)?.[1], { intervalMs: 2, timeoutMs });
   }
 
-  ended(timeoutMs = 5000): Promise<true> {
+  ended(timeoutMs = PATIENCE_MS): Promise<true> {
     return eventually("the connection to be cut", () => this.isEnded || undefined, { timeoutMs }) as Promise<true>; // only true is an answer
   }
 

@@ -1,6 +1,12 @@
 // Why: tests wait for a condition, never for time. One place decides how a wait polls, how it gives up, and what it
 // then says. It must never swallow the reason a probe failed: that is what the reader of a red test needs.
 
+/**
+ * How long a condition is waited for where a test names no time: `npm test` says half of what a test of the tier may take, so
+ * that a wait ends, and says for what, before its test does. Nothing that succeeds gets slower.
+ */
+export const PATIENCE_MS = Number(process.env.NEXUS_TEST_PATIENCE_MS ?? 10_000);
+
 /** Deadline and polling step of one wait, both in milliseconds. */
 export type EventuallyOptions = { readonly timeoutMs?: number; readonly intervalMs?: number };
 
@@ -8,14 +14,14 @@ export type EventuallyOptions = { readonly timeoutMs?: number; readonly interval
  * Calls `probe` until it answers something truthy, and returns that answer. A probe that throws is asked again, so an
  * assertion may be the probe (`() => expect(x).toBe(1)` needs a `return true` after it).
  * @param what the awaited condition as a phrase, e.g. "the pod is Ready"; it becomes the error text
- * @throws Error after `timeoutMs` (default 10 000), naming `what`, the last falsy answer or the last error (as `cause`)
+ * @throws Error after `timeoutMs` (default {@link PATIENCE_MS}), naming `what`, the last falsy answer or the last error (as `cause`)
  */
 export async function eventually<T>(
   what: string,
   probe: () => T | Promise<T>,
   options: EventuallyOptions = {},
 ): Promise<Exclude<T, undefined | null | false | 0 | "">> {
-  const { timeoutMs = 10_000, intervalMs = 50 } = options;
+  const { timeoutMs = PATIENCE_MS, intervalMs = 50 } = options;
   const startedMs = performance.now();
   let last: Outcome = { kind: "silent" };
   for (let attempts = 1; ; attempts++) {

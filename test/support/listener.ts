@@ -1,5 +1,6 @@
 // Why: a WebSocket client that keeps every frame until a test asks for it, so that no test loses a frame to a race.
 // It speaks no dialect by itself: what is sent is what the test says.
+import { PATIENCE_MS } from "./eventually.ts";
 
 export type Frame = Record<string, unknown> & { readonly type: string };
 export type Closed = { readonly code: number; readonly reason: string /** `performance.now()` of the close. */; readonly at: number };
@@ -40,7 +41,7 @@ export class Listener implements AsyncDisposable {
   }
 
   /** The oldest frame of this type that no one has taken yet. @throws Error after `timeoutMs` */
-  next(type: string, timeoutMs = 5000): Promise<Frame> {
+  next(type: string, timeoutMs = PATIENCE_MS): Promise<Frame> {
     const at = this.#kept.findIndex((frame) => frame.type === type);
     const [kept] = at < 0 ? [] : this.#kept.splice(at, 1);
     if (kept) return Promise.resolve(kept);
@@ -61,7 +62,7 @@ export class Listener implements AsyncDisposable {
   }
 
   /** How the connection ended. @throws Error after `timeoutMs` */
-  async closed(timeoutMs = 5000): Promise<Closed> {
+  async closed(timeoutMs = PATIENCE_MS): Promise<Closed> {
     const late = AbortSignal.timeout(timeoutMs);
     const timedOut = new Promise<never>((_, reject) => {
       late.onabort = () => reject(new Error(`still open after ${timeoutMs} ms`));

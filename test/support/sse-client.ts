@@ -1,6 +1,6 @@
 // Why: an SSE client that shows a test everything: status, headers, each event with its id and retry, and the stream's end.
 // It parses by WHATWG HTML section 9.2.6 and keeps every event until the test takes it.
-import { eventually } from "./eventually.ts";
+import { eventually, PATIENCE_MS } from "./eventually.ts";
 
 export type SseEvent = {
   readonly event: string;
@@ -37,7 +37,7 @@ export class SseClient implements AsyncDisposable {
   }
 
   /** Takes the oldest event of a type, waiting for it. */
-  next(event: string, timeoutMs = 5000): Promise<SseEvent> {
+  next(event: string, timeoutMs = PATIENCE_MS): Promise<SseEvent> {
     return eventually(
       `an SSE event ${event}`,
       () => {
@@ -48,7 +48,7 @@ export class SseClient implements AsyncDisposable {
     );
   }
 
-  ending(timeoutMs = 5000): Promise<true> {
+  ending(timeoutMs = PATIENCE_MS): Promise<true> {
     return eventually("the stream to end", () => this.ended || undefined, { intervalMs: 2, timeoutMs }) as Promise<true>; // only true is an answer
   }
 

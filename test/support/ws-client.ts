@@ -2,7 +2,7 @@
 // no library would send, and lose no frame to a race: every frame waits until the test takes it.
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { eventually } from "./eventually.ts";
+import { eventually, PATIENCE_MS } from "./eventually.ts";
 
 export type WireFrame = Record<string, unknown> & { readonly type: string };
 export type HandshakeAnswer = { readonly status: number; readonly headers: ReadonlyMap<string, string>; readonly body: string };
@@ -52,7 +52,9 @@ export class WsClient implements AsyncDisposable {
       received = Buffer.concat([received, chunk]);
     };
     socket.on("data", collect);
-    const answer = await eventually("the handshake's answer", () => parseAnswer(received), { intervalMs: 2 });
+    const whole = () => parseAnswer(received) ?? (socket.destroyed ? "lost" : undefined);
+    const answer = await eventually("the handshake's answer", whole, { intervalMs: 2 });
+    if (answer === "lost") throw new Error(`the connection to ${hostname}:${port} ended before the handshake was answered`);
     socket.off("data", collect);
     if (answer.status !== 101) socket.destroy();
     return new WsClient(socket, answer, answer.status === 101 ? answer.rest : Buffer.alloc(0));
@@ -78,7 +80,7 @@ export class WsClient implements AsyncDisposable {
   }
 
   /** Takes the oldest frame of a type, waiting for it. */
-  next(type: string, timeoutMs = 5000): Promise<WireFrame> {
+  next(type: string, timeoutMs = PATIENCE_MS): Promise<WireFrame> {
     return eventually(
       `a ${type} frame`,
       () => {
@@ -95,7 +97,7 @@ export class WsClient implements AsyncDisposable {
     return this.next(answer);
   }
 
-  ending(timeoutMs = 5000): Promise<{ readonly code: number; readonly reason: string }> {
+  ending(timeoutMs = PATIENCE_MS): Promise<{ readonly code: number; readonly reason: string }> {
     return eventually("the connection to end", () => this.closed, { intervalMs: 2, timeoutMs });
   }
 

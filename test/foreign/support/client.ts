@@ -57,7 +57,7 @@ export class ForeignClient implements AsyncDisposable {
   }
 }
 
-const WAIT = { intervalMs: 2, timeoutMs: 10_000 };
+const WAIT = { intervalMs: 2 };
 
 export class ForeignSocket {
   readonly events: ClientEvent[] = [];

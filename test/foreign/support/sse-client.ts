@@ -18,7 +18,7 @@ export type SseClient = AsyncDisposable & {
   open(url: string, headers?: Readonly<Record<string, string>>): SseStream;
 };
 
-const WAIT = { intervalMs: 5, timeoutMs: 10_000 };
+const WAIT = { intervalMs: 5 };
 
 export class SseStream {
   readonly told: SseTold[] = [];
