@@ -81,7 +81,7 @@ describe("how it runs", () => {
     ada.client.on("shutdown", ({ reconnectAfterSeconds }) => shutdown.resolve(reconnectAfterSeconds));
     const { code, ms } = await dev.end(signal);
     expect(code).toBe(0);
-    expect(ms).toBeLessThan(1500);
+    expect(ms).toBeLessThan(4000); // who is asked to let people go over seconds takes longer: see below
     expect(await shutdown.promise).toBe(1);
   });
 

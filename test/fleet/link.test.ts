@@ -100,13 +100,16 @@ describe("a link to one Redis", () => {
     await eventually("the loss is seen", async () => (await outcomeOf(link.run(COUNT, [KEY], []))) === "broker_unavailable");
     const startedAt = performance.now();
     for (let i = 0; i < 100; i++) expect(await outcomeOf(link.run(COUNT, [KEY], []))).toBe("broker_unavailable");
-    expect(performance.now() - startedAt).toBeLessThan(1000);
-    await eventually("the connection is given up", () => !link.health().connected);
-    expect(link.health()).toMatchObject({ status: "circuit_open", breaker: "open" });
+    expect(performance.now() - startedAt).toBeLessThan(2000); // the time limit of a single one
+    await eventually("the connection is given up, the circuit open", async () => {
+      await outcomeOf(link.run(COUNT, [KEY], [])); // after a second or two one is let through, and opens it again
+      return !link.health().connected && link.health().breaker === "open";
+    });
+    expect(link.health().status).toBe("circuit_open");
     expect(link.calls().rejected).toBeGreaterThan(90);
     expect(await outcomeOf(link.primaries().then(([primary]) => primary && link.dial(primary)))).toBe("broker_unavailable");
     await redis.restart();
-    await eventually("the link is back", async () => (await outcomeOf(link.run(COUNT, [KEY], []))) === "ok", { timeoutMs: 5000 });
+    await eventually("the link is back", async () => (await outcomeOf(link.run(COUNT, [KEY], []))) === "ok");
     expect(link.health()).toMatchObject({ status: "healthy", breaker: "closed", failures: 0, reconnections: 1 });
     expect(link.health().reconnectionAttempts).toBeGreaterThan(0);
     expect(lines.filter(({ event }) => event === "redis.disconnected")).toHaveLength(1);
@@ -135,12 +138,12 @@ describe("a link to one Redis", () => {
   test("a connection that went silent is replaced by one that works", async () => {
     await using redis = await startRedis();
     await using proxy = await startTcpProxy(redis);
-    await using opened = await openTestLink({ addresses: [`127.0.0.1:${proxy.port}`], commandTimeoutMs: 300 });
+    await using opened = await openTestLink({ addresses: [`127.0.0.1:${proxy.port}`], commandTimeoutMs: 1000 });
     const { link } = opened;
     await link.run(COUNT, [KEY], []);
     proxy.stall();
     expect(await outcomeOf(link.run(COUNT, [KEY], []))).toBe("broker_unavailable");
-    await eventually("calls come through again", async () => (await outcomeOf(link.run(COUNT, [KEY], []))) === "ok", { timeoutMs: 5000 });
+    await eventually("calls come through again", async () => (await outcomeOf(link.run(COUNT, [KEY], []))) === "ok");
     expect(link.health().reconnections).toBe(1);
   });
 
@@ -161,7 +164,8 @@ describe("a link to one Redis", () => {
     expect(counted).toBeGreaterThanOrEqual(total.ok);
     expect(counted).toBeLessThanOrEqual(total.sent);
     expect(total.ok).toBeGreaterThanOrEqual(250); // the five rounds nobody cut
-    expect(await redisInfo(redis, "clients", "connected_clients")).toBe("2"); // this question, and one
+    const connected = () => redisInfo(redis, "clients", "connected_clients");
+    await eventually("those that were cut are gone", async () => (await connected()) === "2"); // this question, and one
   });
 
   test("a dialled connection is its own, and ends by itself with Redis", async () => {
