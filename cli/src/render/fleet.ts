@@ -5,6 +5,7 @@ import { childNames } from "@nexus/operator/desired/names.ts";
 import type { RenderContext } from "@nexus/operator/desired/pod-template.ts";
 import { createAuthority, issueLeaf } from "@nexus/operator/kube/certificates.ts";
 import { systemClock } from "@nexus/operator/loop/clock.ts";
+import { Renderings } from "@nexus/operator/loop/fleet/renderings.ts";
 import type { FleetDeps } from "@nexus/operator/loop/fleet/work.ts";
 import { reconcileFleet } from "@nexus/operator/loop/fleet-pass.ts";
 import { KINDS, type Kind } from "@nexus/operator/loop/kinds.ts";
@@ -70,6 +71,7 @@ function fleetDeps(cluster: NexusCluster, memory: MemoryCluster, { context, isSe
     scaling: new Scaling(systemClock, nobodyAnswers()),
     capabilities: { has: isServed, look: () => undefined },
     newest: new NewestObjects(systemClock),
+    renderings: new Renderings(),
     events: { record: () => undefined, flush: async () => undefined },
     certificates: { createAuthority, issueLeaf, needsRenewal: () => false, isPair: () => true, isIssuedBy: () => true },
     context,

@@ -50,6 +50,7 @@ export class ClusterPass {
   forget(clusterKey: string): void {
     this.#connectionsAt.delete(clusterKey);
     this.#deps.scaling.forget(clusterKey);
+    this.#deps.renderings.forget(clusterKey);
   }
 
   /** Rejects with `KubeError`. */

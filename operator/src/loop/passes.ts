@@ -5,6 +5,7 @@ import { AttachedPass, type AttachedPassDeps } from "./attached-pass.ts";
 import type { BootState } from "./boot.ts";
 import { ClusterPass, type ClusterPassDeps } from "./cluster-pass.ts";
 import { ConfigPass, type ConfigPassDeps } from "./config-pass.ts";
+import { Renderings } from "./fleet/renderings.ts";
 import type { Outcome } from "./workers.ts";
 
 export interface Passes {
@@ -19,11 +20,16 @@ export interface Passes {
   stop(): void;
 }
 
-export type PassDeps = Omit<ClusterPassDeps, "boot" | "config"> & ConfigPassDeps & AttachedPassDeps;
+export type PassDeps = Omit<ClusterPassDeps, "boot" | "config" | "renderings"> & ConfigPassDeps & AttachedPassDeps;
 
 export function createPasses(deps: PassDeps): Passes {
   const config = new ConfigPass(deps);
-  const clusters = new ClusterPass({ ...deps, boot: (key) => config.boot(key), config: (key) => config.found(key) });
+  const clusters = new ClusterPass({
+    ...deps,
+    renderings: new Renderings(),
+    boot: (key) => config.boot(key),
+    config: (key) => config.found(key),
+  });
   const attached = new AttachedPass(deps);
   return {
     async config(key) {

@@ -4,14 +4,17 @@ import { dashboardsConfigMap } from "../../desired/monitoring/dashboards.ts";
 import { podMonitor } from "../../desired/monitoring/pod-monitor.ts";
 import { prometheusRule } from "../../desired/monitoring/prometheus-rule.ts";
 import { childNames } from "../../desired/names.ts";
-import type { KubeObject } from "../../plan/object.ts";
 import { type MonitoringPart, type MonitoringSeen, monitoringSeen } from "../../status/monitoring.ts";
 import { KINDS, type Kind, OPTIONAL_KINDS } from "../kinds.ts";
 import { isNamespaceTerminating, KubeError } from "../kube-error.ts";
+import type { ChildOutcome } from "../ports.ts";
+import type { Render } from "./renderings.ts";
 import type { FleetWork } from "./work.ts";
 
 /** What a person has to mend is looked at again so late. */
 const AGAIN_MS = 60_000;
+
+const SPARE = { isSpare: true } as const;
 
 type State = MonitoringPart["state"];
 type Wish = { readonly kind: Kind; readonly name: string; readonly isWanted: boolean; readonly isServed: boolean };
@@ -28,21 +31,24 @@ export async function reconcileMonitoring(work: FleetWork): Promise<MonitoringSe
   const rules = { kind: PrometheusRule, name: server, isWanted: monitoring.rules === "Auto", isServed: serves(PrometheusRule) };
   const isShown = monitoring.dashboard === "Auto" && monitor.isWanted;
   const boards = { kind: KINDS.ConfigMap, name: dashboards, isWanted: isShown, isServed: monitor.isServed };
+  const kept = (kind: Kind, render: Render) => () =>
+    work.leanChild(kind, deps.renderings.of(kind, { cluster, context: deps.context }, render), SPARE);
+  const scrape = () => work.child(PodMonitor, podMonitor(cluster, deps.context), SPARE);
   return monitoringSeen([
-    { what: "PodMonitor", state: await bring(work, monitor, () => podMonitor(cluster, deps.context)) },
-    { what: "PrometheusRule", state: await bring(work, rules, () => prometheusRule(cluster, deps.context)) },
-    { what: "dashboards", state: await bring(work, boards, () => dashboardsConfigMap(cluster, deps.context)) },
+    { what: "PodMonitor", state: await bring(work, monitor, scrape) },
+    { what: "PrometheusRule", state: await bring(work, rules, kept(PrometheusRule, prometheusRule)) },
+    { what: "dashboards", state: await bring(work, boards, kept(KINDS.ConfigMap, dashboardsConfigMap)) },
   ]);
 }
 
 /** What there is of a kind that is not served (any more) stays as it is. */
-async function bring(work: FleetWork, wish: Wish, render: () => KubeObject): Promise<State> {
+async function bring(work: FleetWork, wish: Wish, apply: () => Promise<ChildOutcome>): Promise<State> {
   try {
     if (!wish.isWanted) {
       await work.remove(wish.kind, wish.name);
       return { kind: "disabled" };
     }
-    return wish.isServed ? await make(work, wish.kind, render()) : { kind: "absent" };
+    return wish.isServed ? stateOf(await apply(), work, wish.name) : { kind: "absent" };
   } catch (error) {
     if (!isRefusal(error)) throw error;
     work.again(AGAIN_MS);
@@ -50,8 +56,7 @@ async function bring(work: FleetWork, wish: Wish, render: () => KubeObject): Pro
   }
 }
 
-async function make(work: FleetWork, kind: Kind, desired: KubeObject): Promise<State> {
-  const outcome = await work.child(kind, desired, { isSpare: true });
+function stateOf(outcome: ChildOutcome, work: FleetWork, name: string): State {
   switch (outcome.kind) {
     case "inSync":
     case "created":
@@ -60,7 +65,7 @@ async function make(work: FleetWork, kind: Kind, desired: KubeObject): Promise<S
       return { kind: "there" };
     case "terminating":
     case "stale":
-      return { kind: "waits", message: `${desired.metadata.name} is being deleted or changed by others` };
+      return { kind: "waits", message: `${name} is being deleted or changed by others` };
     case "nameConflict":
       work.again(AGAIN_MS);
       return { kind: "refused", reason: "NameConflict", message: outcome.message };

@@ -6,7 +6,6 @@ import { type Component, childLabels, MANAGER, ownedBy } from "../../desired/nam
 import type { RenderContext } from "../../desired/pod-template.ts";
 import type { KubeObject } from "../../plan/object.ts";
 import { foreignReason, type Identity } from "../../plan/ownership.ts";
-import { rendered } from "../../plan/rendered.ts";
 import type { CertificateMaker } from "../admin-authority.ts";
 import type { SecretHead } from "../generated-secrets.ts";
 import { KINDS, type Kind } from "../kinds.ts";
@@ -18,6 +17,7 @@ import type { Scaling } from "../scaling/memory.ts";
 import type { Schemas } from "../scaling/ports.ts";
 import type { SecretSource } from "../secret-source.ts";
 import type { Views } from "../views.ts";
+import type { LeanDesired, Renderings } from "./renderings.ts";
 
 export type FleetDeps = {
   readonly api: KubeApi;
@@ -29,6 +29,7 @@ export type FleetDeps = {
   readonly schemas: Schemas;
   readonly scaling: Scaling;
   readonly newest: NewestObjects;
+  readonly renderings: Renderings;
   readonly events: EventRecorder;
   readonly certificates: CertificateMaker;
   readonly context: RenderContext;
@@ -64,6 +65,8 @@ export type FleetWork = {
   readonly notes: Notes;
   /** Brings one child to its rendering with at most one write; notes conflicts, drift and contests. Rejects with `KubeError`. */
   child(kind: Kind, desired: KubeObject, options?: ChildOptions): Promise<ChildOutcome>;
+  /** As `child`, for an object of which a watch keeps no content: it is rendered whole only when it is not as it should be. */
+  leanChild(kind: Kind, desired: LeanDesired, options?: ChildOptions): Promise<ChildOutcome>;
   /** Our child of this kind and name, as young as we know it; undefined when there is none (or it is somebody else's). */
   ours(kind: Kind, name: string): KubeObject | undefined;
   /** Deletes our child of this kind and name. True once it is gone (somebody else's object of that name counts as gone). Rejects with `KubeError`. */
@@ -96,6 +99,16 @@ export function fleetWork(cluster: NexusCluster, deps: FleetDeps): FleetWork {
   const isOurs = (live: KubeObject) =>
     (["server", "redis"] as const).some((component) => foreignReason(live, identity(component)) === undefined);
 
+  const child: FleetWork["child"] = async (kind, desired, { manager = MANAGER, digestAt, component = "server", isSpare = false } = {}) => {
+    const live = isLean(desired) ? undefined : deps.newest.get(storeOf(kind), desired);
+    const request = { kind, desired, live, manager, identity: identity(component), ...(digestAt ? { digestAt } : {}) };
+    const outcome = await deps.applier.apply(request);
+    if (outcome.kind === "created" || outcome.kind === "applied") deps.newest.put(isLean(outcome.live) ? lean(outcome.live) : outcome.live);
+    if (outcome.kind === "stale" || outcome.kind === "terminating") deps.newest.forget(desired);
+    note(outcome, { what: `${kind.kind} ${desired.metadata.name}`, notes, again, warn, isSpare });
+    return outcome;
+  };
+
   return {
     cluster,
     namespace,
@@ -103,18 +116,11 @@ export function fleetWork(cluster: NexusCluster, deps: FleetDeps): FleetWork {
     notes,
     again,
     warn,
-    async child(kind, desired, { manager = MANAGER, digestAt, component = "server", isSpare = false } = {}) {
-      const stored = deps.newest.get(storeOf(kind), desired);
-      if (stored && isLean(desired) && isOurs(stored) && isAsRendered(rendered(desired, "metadata").object, stored))
-        return { kind: "inSync", live: stored, foreign: [] };
-      const live = isLean(desired) ? undefined : stored;
-      const request = { kind, desired, live, manager, identity: identity(component), ...(digestAt ? { digestAt } : {}) };
-      const outcome = await deps.applier.apply(request);
-      if (outcome.kind === "created" || outcome.kind === "applied")
-        deps.newest.put(isLean(outcome.live) ? lean(outcome.live) : outcome.live);
-      if (outcome.kind === "stale" || outcome.kind === "terminating") deps.newest.forget(desired);
-      note(outcome, { what: `${kind.kind} ${desired.metadata.name}`, notes, again, warn, isSpare });
-      return outcome;
+    child,
+    async leanChild(kind, { head, whole }, options) {
+      const stored = deps.newest.get(storeOf(kind), head);
+      if (stored && isOurs(stored) && isAsRendered(head, stored)) return { kind: "inSync", live: stored, foreign: [] };
+      return await child(kind, whole(), options);
     },
     ours(kind, name) {
       const live = find(kind, name);
