@@ -160,7 +160,7 @@ describe.skipIf(reason !== undefined)("a node", () => {
     await cluster.kubectl(["delete", victim]);
     expect((await log).stdout).toBe("listening on 8080\nasked to end\n");
     expect(await names()).not.toContain(victim);
-    const { code } = await cluster.kubectl(["rollout", "status", "deployment/hello", "--timeout=30s"]);
+    const { code } = await cluster.kubectl(["rollout", "status", "deployment/hello", "--timeout=60s"]);
     expect(code).toBe(0);
   }, 60_000);
 

@@ -72,7 +72,7 @@ export async function startNodeStage(): Promise<NodeStage> {
     return stdout;
   };
   await kubectl("apply", "-f", join(root, "crds"));
-  await kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s");
+  await kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s");
   await kubectl("apply", "-k", join(root, "operator/deploy"));
   await kubectl("rollout", "status", "-n", OPERATOR_NAMESPACE, "deployment/nexus-operator", "--timeout=90s");
   const owned = stack.move();

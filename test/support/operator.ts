@@ -5,7 +5,7 @@ import { type RunningOperator, startOperator } from "@nexus/operator/main.ts";
 import { parseOptions } from "@nexus/operator/options.ts";
 import { type AuditEvent, isWrite } from "./cluster/audit.ts";
 import { type ControlPlane, startControlPlane } from "./cluster/control-plane.ts";
-import { eventually } from "./eventually.ts";
+import { eventually, PATIENCE_MS } from "./eventually.ts";
 
 const root = join(import.meta.dir, "../..");
 const NAMESPACE = "nexus-system";
@@ -89,7 +89,7 @@ export async function startStage({ bare = false }: { readonly bare?: boolean } =
     kubectl,
     get,
     condition,
-    until: (resource, namespace, want, timeoutMs = 20_000) =>
+    until: (resource, namespace, want, timeoutMs = PATIENCE_MS) =>
       eventually(
         `${resource} has ${JSON.stringify(want)}`,
         async () => {
@@ -125,7 +125,7 @@ async function install(kubectl: Stage["kubectl"]): Promise<void> {
   await kubectl("apply", "-f", join(root, "crds"));
   const manifests = ["namespace", "rbac", "admission-policy"].flatMap((name) => ["-f", join(root, `operator/deploy/${name}.yaml`)]);
   await kubectl("apply", ...manifests);
-  await kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s");
+  await kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s");
 }
 
 /** A copy of a kubeconfig that leads to another address of the same API server. */

@@ -55,7 +55,7 @@ describe.skipIf(reason !== undefined)("the chart on an API server", () => {
   test("helm install of the previous chart: nothing is warned of, its pods pass the Restricted profile", async () => {
     const { code, stderr } = await helm.run("install", "nexus", PREVIOUS, "--namespace", RELEASE);
     expect({ code, warnings: stderr.split("\n").filter((line) => /warn/i.test(line)) }).toEqual({ code: 0, warnings: [] });
-    await stage.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s");
+    await stage.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s");
     await eventually("both pods were let in", async () => {
       const names = await stage.kubectl("get", "pods", "-n", RELEASE, "-l", "app.kubernetes.io/name=nexus-operator", "-o", "name");
       return names.trim().split("\n").length === 2;
@@ -101,7 +101,7 @@ describe.skipIf(reason !== undefined)("the chart on an API server", () => {
 
   test("where prometheus-operator is served the release brings PodMonitor and rules, and the operator may watch its kinds", async () => {
     await stage.plane.apply(MONITORING_CRDS);
-    await stage.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s");
+    await stage.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s");
     const { code, stderr } = await helm.run("upgrade", "nexus", CHART, "--namespace", RELEASE);
     expect({ code, unknown: stderr.split("\n").filter((line) => /unknown field/i.test(line)) }).toEqual({ code: 0, unknown: [] });
     const made = await stage.kubectl("get", "podmonitors,prometheusrules", "-n", RELEASE, "-o", "name");

@@ -31,7 +31,7 @@ if (reason === undefined) {
   beforeAll(async () => {
     stage = await startStage();
     await stage.plane.apply(MONITORING_CRDS); // a rendering is for a cluster that has the kinds of prometheus-operator
-    await stage.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s");
+    await stage.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s");
     operator = await stage.operator();
   }, 300_000);
   afterAll(async () => {

@@ -43,7 +43,7 @@ describe.skipIf(reason !== undefined)("the CRDs on a real API server", () => {
     cluster = await startControlPlane({ controllerManager: false });
     const applied = await cluster.kubectl(["apply", "-f", join(import.meta.dir, "../../../crds")]);
     expect(applied).toMatchObject({ code: 0 });
-    await cluster.kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
+    await cluster.kubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]);
   }, 900_000);
 
   afterAll(() => cluster?.[Symbol.asyncDispose]());

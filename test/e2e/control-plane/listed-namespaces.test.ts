@@ -31,7 +31,7 @@ describe.skipIf(reason !== undefined)("an operator of two namespaces", () => {
     await stage.kubectl("label", "namespace", "two", "team=web");
     const values = ["--set", "watch.scope=ListedNamespaces", "--set", `watch.namespaces={${LISTED}}`];
     await helm.text("install", "nexus", CHART, "--namespace", RELEASE, ...values);
-    await stage.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s");
+    await stage.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s");
     account = await stage.plane.kubeconfigFor(`system:serviceaccount:${RELEASE}:nexus-operator`, [], "token");
     kubelet = fakeKubelet(stage, "one", "live");
   }, 400_000);

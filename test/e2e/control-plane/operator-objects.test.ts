@@ -288,6 +288,6 @@ test("deleting the namespace finishes, in any order, and nothing is asked for ag
   await stage.until("template/hello", "going", { type: "Ready", status: "True" });
   await stage.kubectl("delete", "nexuscluster/live", "-n", "going");
   await stage.until("tenant/acme", "going", { type: "Accepted", status: "False", reason: "ReferenceNotPermitted" });
-  await stage.kubectl("delete", "namespace", "going", "--timeout=30s");
+  await stage.kubectl("delete", "namespace", "going", "--timeout=60s");
   expect((await stage.plane.kubectl(["get", "namespace", "going"])).stderr).toContain("NotFound");
 });

@@ -27,7 +27,7 @@ let api: KubeApi;
 beforeAll(async () => {
   stage = await startStage();
   await stage.plane.apply([...OPTIONAL_CRDS, ...MONITORING_CRDS]);
-  await stage.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s");
+  await stage.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s");
   const transport = createTransport({ access: await kubeconfigAccess(stage.plane.adminKubeconfig), userAgent: "test" });
   api = createKubeApi({ transport, fence: { writeBudgetMs: () => 10_000 } });
 });

@@ -35,9 +35,9 @@ const use = (provider: string) => stage.plane.apply(cluster(NS, "live", { redis:
 beforeAll(async () => {
   stage = await startStage();
   await stage.plane.apply([SCALED_OBJECT_CRD, TRIGGER_AUTHENTICATION_CRD]);
-  await stage.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s");
+  await stage.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s");
   metrics = await servePodMetrics(stage.plane, ["nexus_sessions"], () => sessions);
-  await stage.kubectl("wait", "--for=condition=Available", "apiservice/v1beta1.custom.metrics.k8s.io", "--timeout=30s");
+  await stage.kubectl("wait", "--for=condition=Available", "apiservice/v1beta1.custom.metrics.k8s.io", "--timeout=60s");
   operator = await stage.operator({ "--scaling-seconds": "1" });
   await stage.plane.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: NS } });
   await use("Nexus");
@@ -179,7 +179,7 @@ test("what KEDA's release does not know is not asked of it, and without KEDA the
   expect(await isReady(7)).toBe(true);
   await operator[Symbol.asyncDispose]();
   await stage.plane.apply(OLD_SCALED_OBJECT_CRD);
-  await stage.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s");
+  await stage.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s");
   operator = await stage.operator({ "--scaling-seconds": "1" });
   const old = await eventually("a ScaledObject again", () => stage.get(`scaledobject/${NAME}`, NS), { timeoutMs: 60_000 });
   expect(old.spec?.fallback).toBeUndefined();

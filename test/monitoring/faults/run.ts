@@ -24,7 +24,7 @@ export async function provoke(faults: readonly Fault[], promised: (alert: string
   await using stack = new AsyncDisposableStack();
   const stage = stack.use(await startStage());
   await stage.plane.apply(MONITORING_CRDS);
-  await stage.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s");
+  await stage.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s");
   const other = await otherRelease(stage, "other-release");
   const operator = stack.use(await runOperator(stage, "nexus-system"));
   const rival = stack.use(await runOperator(stage, other.namespace, { "--namespace": other.namespace, "--id": "other" }));

@@ -37,7 +37,7 @@ async function withoutTemplates(place: Place): Promise<void> {
 }
 async function withTemplates(place: Place): Promise<void> {
   await place.stage.kubectl("apply", "-f", join(root, "crds/nexus.dev_templates.yaml"));
-  await place.stage.kubectl("wait", "--for=condition=Established", "crd/templates.nexus.dev", "--timeout=30s");
+  await place.stage.kubectl("wait", "--for=condition=Established", "crd/templates.nexus.dev", "--timeout=60s");
 }
 
 export const OUTAGE: readonly Scenario[] = [
