@@ -27,5 +27,5 @@ test("one that another process was given is passed over, although nobody listens
   const { value } = await child.stdout.getReader().read();
   const theirs = Number(new TextDecoder().decode(value));
   expect(theirs).toBeGreaterThanOrEqual(20_000);
-  expect(await freePortFrom(theirs)).toBe(theirs + 1);
+  expect(await freePortFrom(theirs)).not.toBe(theirs); // which one it is, others who look at the same time decide
 });
