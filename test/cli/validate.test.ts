@@ -1,7 +1,7 @@
 // Why: `nexus validate` gives the verdict an API server gives, for every case of the list the real API server is tested with,
 // and says where, which field and what would be right, in every format.
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkObject } from "@nexus/cli/files/check.ts";
@@ -94,6 +94,35 @@ describe("references between files", () => {
   });
 });
 
+describe("folders of test data", () => {
+  const wrong = tenant("acme", "  suspend: true\n");
+  function withTestData() {
+    const files = folder({ "cluster.yaml": cluster() });
+    const cases = join(files.path, "argo", "testdata");
+    mkdirSync(cases, { recursive: true });
+    for (const name of ["new.yaml", "degraded.yaml"]) writeFileSync(join(cases, name), wrong);
+    return { ...files, cases };
+  }
+
+  test("are left out below a folder, which is said, and read when given by name", async () => {
+    using files = withTestData();
+    const around = await nexus(["validate", "-o", "json", files.path]);
+    expect([around.code, JSON.parse(around.out)]).toMatchObject([0, { valid: true, objects: 1, files: 1, leftOut: [files.cases] }]);
+    const both = await nexus(["validate", "-o", "json", files.path, `${files.cases}/`]);
+    expect([both.code, JSON.parse(both.out)]).toMatchObject([1, { valid: false, objects: 3, files: 3, leftOut: [] }]);
+  });
+
+  test("are named by a command that goes on with the rest", async () => {
+    using files = withTestData();
+    const { code, out, err } = await nexus(["rules", files.path]);
+    expect({ code, err }).toEqual({
+      code: 0,
+      err: `nexus: not read, as it is test data: ${files.cases}; give such a folder by name to have it read\n`,
+    });
+    expect(out).toContain("alert: NexusFleetDown");
+  });
+});
+
 describe("formats", () => {
   const bad = "apiVersion: nexus.dev/v1alpha1\nkind: Tenant\nmetadata: {name: a}\nspec:\n  clusterRef: {name: c}\n  suspend: true\n";
 
@@ -104,6 +133,7 @@ describe("formats", () => {
       valid: false,
       objects: 1,
       files: 1,
+      leftOut: [],
       findings: [
         { severity: "error", file: "-", line: 6, column: 3, field: "spec.suspend", message: "no such field; did you mean suspended?" },
       ],

@@ -4,8 +4,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { clusterDashboardFiles, fixedDashboardFiles } from "@nexus/operator/desired/monitoring/dashboards/sets.ts";
 import { command, UsageError } from "../command.ts";
-import { problemText } from "../files/load.ts";
-import { readFileSet } from "../files/set.ts";
+import { readFileSet, remarks } from "../files/set.ts";
 
 export const dashboards = command(
   {
@@ -27,7 +26,7 @@ export const dashboards = command(
     const folder = args.get("--folder");
     if (folder === undefined) throw new UsageError("--folder: say where to write");
     const set = await readFileSet(args.words, { namespace: args.get("--namespace") ?? "default", input: io.input });
-    for (const problem of set.problems) io.err(problemText(problem));
+    for (const remark of remarks(set)) io.err(remark);
     if (set.problems.length > 0) return 1;
     const clusters = set.placed.flatMap(({ resource }) => (resource.kind === "NexusCluster" ? [resource] : []));
     if (clusters.length === 0 && args.words.length > 0) throw new UsageError("PATH: no NexusCluster in these files");

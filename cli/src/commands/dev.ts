@@ -12,7 +12,7 @@ import { Platform } from "../dev/platform.ts";
 import { CONFIG_OPTIONS, type DevSettings, readSettings } from "../dev/settings.ts";
 import { readyLine, summary } from "../dev/summary.ts";
 import { fingerprint, watchFiles } from "../dev/watch.ts";
-import { findFiles, problemText } from "../files/load.ts";
+import { findFiles, leftOutText, problemText } from "../files/load.ts";
 import type { Io } from "../io.ts";
 
 export const dev = command(
@@ -33,17 +33,19 @@ export const dev = command(
     const settings = readSettings(args, io.env);
     const output = args.get("--output") ?? "text";
     if (output !== "text" && output !== "json") throw new UsageError("--output: must be text or json");
-    const paths = await pathsOf(args);
+    const paths = await pathsOf(args, io);
     return await serve(settings, { io, paths, output, state: args.get("--state") ?? args.get("--data") });
   },
 );
 
-async function pathsOf(args: Arguments): Promise<readonly string[]> {
+async function pathsOf(args: Arguments, io: Io): Promise<readonly string[]> {
   // A compiled binary has no sources beside it.
   const example = resolve(import.meta.dir, "../../../examples/quickstart");
   const paths = args.words.length > 0 ? args.words : [existsSync(example) ? example : "."];
-  const { missing } = await findFiles(paths);
+  const { missing, leftOut } = await findFiles(paths);
   if (missing.length > 0) throw new UsageError(...missing.map((path) => `${path}: no such file or folder`));
+  const left = leftOutText(leftOut);
+  if (left !== undefined) io.err(left);
   return paths;
 }
 

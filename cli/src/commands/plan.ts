@@ -1,8 +1,7 @@
 // Why: before anything is applied, a person or a pipeline knows what it would change and whether pods are replaced. It must never
 // write: every request is a read or a dry run.
 import { command, oneOf, UsageError } from "../command.ts";
-import { problemText } from "../files/load.ts";
-import { readFileSet } from "../files/set.ts";
+import { readFileSet, remarks } from "../files/set.ts";
 import { KUBE_OPTIONS, withCluster } from "../kube/connect.ts";
 import { operatorContext } from "../plan/operator-context.ts";
 import { changesAnything, planResource, planText, type ResourcePlan } from "../plan/plan.ts";
@@ -29,7 +28,7 @@ export const plan = command(
     const format = oneOf(args, "--output", ["text", "json"], "text");
     return await withCluster(args, io, async (connection) => {
       const set = await readFileSet(args.words, { namespace: connection.namespace, input: io.input });
-      for (const problem of set.problems) io.err(problemText(problem));
+      for (const remark of remarks(set)) io.err(remark);
       if (set.problems.length > 0) return 1;
       const { context, note } = await operatorContext(connection, args);
       if (note !== undefined && set.placed.some(({ resource }) => resource.kind === "NexusCluster")) io.err(`nexus: ${note}`);

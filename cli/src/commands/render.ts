@@ -2,8 +2,7 @@
 // scanned. It must never ask a cluster, and never show a Secret's content.
 import { DEFAULT_IMAGE } from "@nexus/operator/options.ts";
 import { command, UsageError } from "../command.ts";
-import { problemText } from "../files/load.ts";
-import { readFileSet } from "../files/set.ts";
+import { readFileSet, remarks } from "../files/set.ts";
 import { writeYaml } from "../files/write.ts";
 import { renderObjects } from "../render/objects.ts";
 import { OPERATOR_LABELS } from "../render/operator-labels.ts";
@@ -31,7 +30,7 @@ export const render = command(
   async (args, io) => {
     if (args.words.length === 0) throw new UsageError("PATH: at least one file or folder");
     const set = await readFileSet(args.words, { namespace: args.get("--namespace") ?? "default", input: io.input });
-    for (const problem of set.problems) io.err(problemText(problem));
+    for (const remark of remarks(set)) io.err(remark);
     if (set.problems.length > 0) return 1;
     const redisImage = args.get("--redis-image");
     const runbookBaseURL = args.get("--runbook-base-url");

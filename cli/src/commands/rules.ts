@@ -5,8 +5,7 @@ import type { RuleGroup } from "@nexus/operator/desired/monitoring/rules/model.t
 import { operatorRules } from "@nexus/operator/desired/monitoring/rules/operator.ts";
 import { renderGroups } from "@nexus/operator/desired/monitoring/rules/render.ts";
 import { command, UsageError } from "../command.ts";
-import { problemText } from "../files/load.ts";
-import { readFileSet } from "../files/set.ts";
+import { readFileSet, remarks } from "../files/set.ts";
 import { writeYaml } from "../files/write.ts";
 
 /** A rule file has no two groups of one name. */
@@ -30,7 +29,7 @@ export const rules = command(
     const job = args.get("--operator-job");
     if (args.words.length === 0 && job === undefined) throw new UsageError("PATH: at least one file or folder, or --operator-job");
     const set = await readFileSet(args.words, { namespace: args.get("--namespace") ?? "default", input: io.input });
-    for (const problem of set.problems) io.err(problemText(problem));
+    for (const remark of remarks(set)) io.err(remark);
     if (set.problems.length > 0) return 1;
     const clusters = set.placed.flatMap(({ resource }) => (resource.kind === "NexusCluster" ? [resource] : []));
     if (clusters.length === 0 && job === undefined) throw new UsageError("PATH: no NexusCluster in these files");

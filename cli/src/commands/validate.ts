@@ -8,7 +8,7 @@ export const validate = command(
   {
     line: "validate PATH… [flags]",
     about:
-      "Checks NexusCluster, Tenant and Template objects in YAML or JSON files, without a cluster: fields, types, bounds, the rules between\nfields, references between the objects, ids, and that Liquid templates compile. A PATH is a file, a folder, or - for standard input.\nWhat needs the cluster is the API server's and the operator's to say: ids that may not change, Secrets.\nEnds with 0 when nothing is wrong, 1 when something is, 2 when called wrongly.",
+      "Checks NexusCluster, Tenant and Template objects in YAML or JSON files, without a cluster: fields, types, bounds, the rules between\nfields, references between the objects, ids, and that Liquid templates compile. A PATH is a file, a folder, or - for standard input. Folders named\ntestdata are read only when given by name.\nWhat needs the cluster is the API server's and the operator's to say: ids that may not change, Secrets.\nEnds with 0 when nothing is wrong, 1 when something is, 2 when called wrongly.",
     options: [
       { name: "--output", short: "-o", value: "FORMAT", about: "text (default), json, or github: annotations of a pull request." },
       { name: "--namespace", short: "-n", value: "NAME", about: "Where objects belong that name no namespace (default)." },
@@ -26,7 +26,7 @@ export const validate = command(
       ...set.problems.map((problem) => ({ severity: "error" as const, ...problem })),
       ...set.warnings.map((problem) => ({ severity: warned, ...problem })),
     ];
-    const totals = { objects: set.ours, files: set.fileCount, others: set.others.length };
+    const totals = { objects: set.ours, files: set.fileCount, others: set.others.length, leftOut: set.leftOut };
     if (format === "json") io.out(jsonReport(findings, totals));
     else {
       for (const finding of findings) format === "github" ? io.out(githubLine(finding)) : io.err(textLine(finding));

@@ -1,7 +1,7 @@
 // Why: `validate`, `render` and `plan` start from the same thing: every object of ours in some files, checked alone and together.
 import { isOurs, type Resource } from "@nexus/protocol/resources/schema.ts";
 import { checkObject, duplicates } from "./check.ts";
-import { type LoadedObject, loadFiles, type Problem } from "./load.ts";
+import { type LoadedObject, leftOutText, loadFiles, type Problem, problemText } from "./load.ts";
 import { judgeReferences, type NamespaceLabels, type Placed } from "./references.ts";
 
 export type FileSet = {
@@ -10,6 +10,8 @@ export type FileSet = {
   readonly problems: readonly Problem[];
   readonly warnings: readonly Problem[];
   readonly fileCount: number;
+  /** Folders of test data below the given ones. */
+  readonly leftOut: readonly string[];
   /** Objects of ours, good or not, and of other kinds. */
   readonly ours: number;
   readonly others: readonly LoadedObject[];
@@ -44,9 +46,16 @@ export async function readFileSet(paths: readonly string[], { namespace, input }
     problems: [...loaded.problems, ...checked.flatMap((one) => (one.ok ? [] : one.problems)), ...twice, ...problems],
     warnings,
     fileCount: loaded.files.length,
+    leftOut: loaded.leftOut,
     ours: ours.length,
     others,
   };
+}
+
+/** What a command that goes on with the good objects has to say first, a line each. */
+export function remarks({ problems, leftOut }: FileSet): readonly string[] {
+  const left = leftOutText(leftOut);
+  return [...problems.map(problemText), ...(left === undefined ? [] : [left])];
 }
 
 const inNamespace = <R extends Resource>(resource: R, namespace: string): R => ({
