@@ -156,9 +156,9 @@ describe.skipIf(reason !== undefined)("a node", () => {
   test("ends a deleted pod with SIGTERM and replaces it", async () => {
     const names = async () => (await cluster.kubectl(["get", "pods", "-l", "app=hello", "-o", "name"])).stdout.trim().split("\n");
     const [victim = ""] = await names();
-    const log = cluster.kubectl(["logs", "--follow", victim]);
+    const log = await cluster.request(`/api/v1/namespaces/default/${victim.replace("pod/", "pods/")}/log?follow=true`);
     await cluster.kubectl(["delete", victim]);
-    expect((await log).stdout).toBe("listening on 8080\nasked to end\n");
+    expect(await log.text()).toBe("listening on 8080\nasked to end\n");
     expect(await names()).not.toContain(victim);
     const { code } = await cluster.kubectl(["rollout", "status", "deployment/hello", "--timeout=60s"]);
     expect(code).toBe(0);

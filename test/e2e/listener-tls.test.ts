@@ -47,7 +47,7 @@ describe.skipIf(reason !== undefined)("a fleet with a certificate of its own", (
 
     const at = `${fleet.url}/ws?token=${fleet.boot.tokenOf("ann")}`;
     const connect = () => WsClient.connect(at, { protocols: [SUBPROTOCOL], tls: { ca: authority.certPem, servername: PUBLIC_NAME } });
-    await using socket = await connect();
+    await using socket = await eventually("the Service leads to the new pods alone", connect);
     await socket.next("connected");
     const pods = await staying();
     await writeSecret();

@@ -45,9 +45,9 @@ const condition = async (object: string, type: string) =>
 const waitReady = () =>
   Promise.all(OBJECTS.map((object) => kubectl("wait", "-n", NAMESPACE, "--for=condition=Ready", object, "--timeout=60s")));
 
-async function connect(user: string): Promise<Listener> {
-  return await Listener.open(`${api.socketUrl}/ws?token=${await mintToken(api.jwtSecret, user)}`);
-}
+/** A Service leads to a pod that is Ready a moment later than the pod is. */
+const connect = (user: string): Promise<Listener> =>
+  eventually(`${user} connects`, async () => await Listener.open(`${api.socketUrl}/ws?token=${await mintToken(api.jwtSecret, user)}`));
 
 const orderShipped = (order: string, user: string) => ({
   target_user_id: user,
@@ -165,8 +165,7 @@ describe.skipIf(reason !== undefined)("the quickstart on a real node", () => {
       "-p",
       '{"spec":{"limits":{"upgradesPerMinutePerAddress":0}}}',
     );
-    const open = (user: string) => eventually(`${user} connects`, () => connect(user).catch(() => undefined));
-    const listeners = await Promise.all(Array.from({ length: 50 }, (_, i) => open(`load-${i}`)));
+    const listeners = await Promise.all(Array.from({ length: 50 }, (_, i) => connect(`load-${i}`)));
     const [before = ""] = await pods();
     const load = startLoad();
     await kubectl("delete", "pod", "-n", NAMESPACE, before, "--wait=false");

@@ -42,8 +42,8 @@ export type NodeStage = AsyncDisposable & {
   patch(fleet: KubeFleet, spec: Readonly<Record<string, unknown>>): Promise<void>;
   /** Resolves once the cluster's condition is True for its newest generation. */
   untilReady(fleet: KubeFleet, timeoutMs?: number): Promise<void>;
-  /** Kills a random operator pod without grace; answers its name. */
-  killOperator(): Promise<string>;
+  /** Kills a random operator pod without grace; answers its name, or undefined while there is none. */
+  killOperator(): Promise<string | undefined>;
 };
 
 type Listed = { readonly items: readonly Pod[] };
@@ -127,7 +127,8 @@ export async function startNodeStage(): Promise<NodeStage> {
     async killOperator() {
       const { items } = await get<Listed>("pods", "-n", OPERATOR_NAMESPACE, "-l", "app.kubernetes.io/name=nexus-operator");
       const running = items.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
-      const { name } = running[Math.floor(Math.random() * running.length)]?.metadata ?? { name: "" };
+      const name = running[Math.floor(Math.random() * running.length)]?.metadata.name;
+      if (name === undefined) return undefined;
       await kubectl("delete", "pod", "-n", OPERATOR_NAMESPACE, name, "--grace-period=0", "--force", "--ignore-not-found");
       return name;
     },

@@ -129,13 +129,13 @@ export const ADMISSIONS: Provocations<AdmissionCode> = {
       });
     }),
     event: onPod({}, async (pod) => {
-      await using stream = await pod.stream("ann", "", { exp: Math.floor(Date.now() / 1000) + 2 });
+      await using stream = await pod.stream("ann", "", { exp: Math.floor(Date.now() / 1000) + 3 });
       const event = await stream.next("error");
       await stream.ending();
       return event;
     }),
     close: onPod({}, async (pod) => {
-      await using client = await pod.seated("ann", { exp: Math.floor(Date.now() / 1000) + 2 });
+      await using client = await pod.seated("ann", { exp: Math.floor(Date.now() / 1000) + 3 });
       return await client.ending();
     }),
   },

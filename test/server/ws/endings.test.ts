@@ -24,7 +24,7 @@ test("a session that answers nothing for staleSeconds is closed with 4003", asyn
 
 test("a token that runs out ends the live session with 4502", async () => {
   await using server = startServer();
-  await using client = await server.connect("ann", { claims: { exp: Math.floor(Date.now() / 1000) + 2 } });
+  await using client = await server.connect("ann", { claims: { exp: Math.floor(Date.now() / 1000) + 3 } });
   await client.next("connected");
   expect(await client.ending()).toMatchObject({ code: 4502, reason: "Token expired" });
 });

@@ -77,6 +77,7 @@ const kubelet = (directory: string, { nodeAddress, cgroup }: NodeAddresses, { pk
   imageGCHighThresholdPercent: 100, // images cannot be pulled again
   evictionHard: { "memory.available": "100Mi", "nodefs.available": "1%", "nodefs.inodesFree": "1%", "imagefs.available": "1%" },
   nodeStatusUpdateFrequency: "4s",
+  syncFrequency: "10s", // default 1 min: how long a Secret that changed takes to reach a file of a pod
 });
 
 const kubeProxy = ({ nodeAddress, podRange }: NodeAddresses, { componentKubeconfig }: Credentials) => ({
