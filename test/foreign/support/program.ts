@@ -15,7 +15,7 @@ export function startProgram(argv: readonly string[]): ForeignClient {
     },
     async () => {
       await child.stdin.end();
-      const stop = setTimeout(() => child.kill("SIGKILL"), 3000);
+      const stop = setTimeout(() => child.kill("SIGKILL"), 10_000);
       const code = await child.exited;
       clearTimeout(stop);
       await reading;
