@@ -9,7 +9,7 @@ import type { RunningOperator } from "@nexus/operator/main.ts";
 import { compare } from "@nexus/operator/plan/compare.ts";
 import type { KubeObject, Manifest } from "@nexus/operator/plan/object.ts";
 import { stringify } from "yaml";
-import { type Finished, nexus } from "../../cli/dev-process.ts";
+import { type Finished, nexus, Running } from "../../cli/dev-process.ts";
 import { isWrite } from "../../support/cluster/audit.ts";
 import { ensureBinaries } from "../../support/cluster/binaries.ts";
 import { unavailableTier } from "../../support/cluster/tiers.ts";
@@ -104,6 +104,12 @@ test.skipIf(reason !== undefined)("status shows one cluster with what belongs to
   const json = await cli(["status", "-A", "-o", "json"]);
   expect(JSON.parse(json.out)).toContainEqual(expect.objectContaining({ kind: "Tenant", namespace: ns, name: "acme", ready: "True" }));
   expect(await cli(["status", "none", "-n", ns])).toMatchObject({ code: 1, err: "nexus: NexusCluster look/none does not exist\n" });
+  await using watching = new Running(["status", "live", "-n", ns, "--watch"], { KUBECONFIG: stage.plane.adminKubeconfig });
+  await watching.says("out", `Template ${ns}/bad  Ready=False  InvalidSpec`);
+  await stage.plane.apply(template(ns, "bad"));
+  await watching.says("out", `Template ${ns}/bad  Ready=True`);
+  expect(watching.out).not.toContain(`Template ${ns}/hello`);
+  expect((await watching.end("SIGINT")).code).toBe(0);
 });
 
 test.skipIf(reason !== undefined)("render prints what the operator then makes, without a secret", async () => {
