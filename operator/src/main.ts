@@ -118,10 +118,13 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
     onSlowPath: metrics.slowPath,
   });
   const { leadership } = elector;
-  const { views } = watches;
 
   const stopCollecting = keepSmall({ clock, residentBytes: () => process.memoryUsage.rss(), collect: () => Bun.gc(true) });
   let isLeading = false;
+  let hasLooked = false;
+  void capabilities.looked.then(() => {
+    hasLooked = true;
+  });
   metrics.observe({
     isLeading: () => isLeading,
     workers: options.workers,
@@ -137,7 +140,7 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
     port: options.port,
     metrics,
     isLeading: () => isLeading,
-    isSynced: () => views.clusters.hasSynced() && views.tenants.hasSynced() && views.templates.hasSynced(),
+    missing: () => [...watches.missing(), ...(hasLooked ? [] : ["discovery has not answered yet"])],
     stuck: () =>
       stuck({
         underWay: queue.underWay(),

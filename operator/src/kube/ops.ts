@@ -8,15 +8,15 @@ export type OpsOptions = {
   readonly metrics: Pick<OperatorMetrics, "text" | "contentType">;
   /** What stands still and only a restart can mend, in words; empty while all goes on. */
   readonly stuck: () => readonly string[];
-  /** Whether every kind was listed once. */
-  readonly isSynced: () => boolean;
+  /** What keeps it from leading or standing by, in words: there is something it has not seen yet. Empty from then on. */
+  readonly missing: () => readonly string[];
   readonly isLeading: () => boolean;
 };
 
 export type Listening = { readonly port: number; stop(): Promise<void> };
 
 /** @throws Error when the port is taken */
-export function startOps({ port, metrics, stuck, isSynced, isLeading }: OpsOptions): Listening {
+export function startOps({ port, metrics, stuck, missing, isLeading }: OpsOptions): Listening {
   const http = Bun.serve({
     port,
     routes: {
@@ -25,7 +25,10 @@ export function startOps({ port, metrics, stuck, isSynced, isLeading }: OpsOptio
         const why = stuck();
         return why.length === 0 ? new Response("ok\n") : text(503, why.join("\n"));
       },
-      "/readyz": () => (isSynced() ? text(200, `ok\n${isLeading() ? "leading" : "standby"}`) : text(503, "watches have no first list yet")),
+      "/readyz": () => {
+        const why = missing();
+        return why.length === 0 ? text(200, `ok\n${isLeading() ? "leading" : "standby"}`) : text(503, why.join("\n"));
+      },
     },
     fetch: () => text(404, "not found"),
   });

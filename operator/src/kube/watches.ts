@@ -50,6 +50,8 @@ export type WatchesOptions = {
 export type Watches = {
   readonly views: Views;
   readonly synced: Promise<boolean>;
+  /** What `synced` waits for, a sentence each: a kind that was never listed whole, and why when that is known. */
+  missing(): readonly string[];
   /** When each kind was heard of last, wall clock in milliseconds: of all that watch it, the one that heard nothing for longest. */
   heardMs(): ReadonlyMap<string, number>;
   /** How many objects of each kind are kept. */
@@ -108,6 +110,12 @@ const isReady = (conditions: readonly Condition[] = []): boolean =>
 /** Starts every reflector at once. */
 export function startWatches({ transport, scope, handlers, bodies, onError, metrics, silenceMs }: WatchesOptions): Watches {
   const running = new Map<Reflector<never>, Kind>();
+  /** Of lists and watches that failed last. */
+  const failures = new Map<Kind, string>();
+  const failed = (kind: Kind) => (error: KubeError, retryInMs: number) => {
+    failures.set(kind, error.message);
+    onError(kind, error, retryInMs);
+  };
   const start = <T>({ tally, ...options }: StartOptions<T>, labelSelector?: string): Reflector<T> => {
     const places: readonly Scope[] = scope.namespaces.length === 0 ? [{}] : scope.namespaces.map((namespace) => ({ namespace }));
     const store = new MemoryStore<T>(options.indexers, places.length, tally);
@@ -115,7 +123,7 @@ export function startWatches({ transport, scope, handlers, bodies, onError, metr
       startReflector<T>({
         ...options,
         ...{ transport, store, scope: { ...place, ...(labelSelector === undefined ? {} : { labelSelector }) } },
-        onError: (error, retryInMs) => onError(options.kind, error, retryInMs),
+        onError: failed(options.kind),
         ...(metrics ? { metrics } : {}),
         ...(silenceMs === undefined ? {} : { silenceMs }),
       }),
@@ -153,7 +161,7 @@ export function startWatches({ transport, scope, handlers, bodies, onError, metr
     const kind = KINDS.Namespace;
     if (scope.namespaces.length === 0) return startStore<KubeObject>({ kind, transform: stripManagedFields, onEvent });
     const listed = { transport, names: scope.namespaces, onEvent };
-    return keep(kind, readListedNamespaces({ ...listed, onError: (error, retryInMs) => onError(kind, error, retryInMs) })).store;
+    return keep(kind, readListedNamespaces({ ...listed, onError: failed(kind) })).store;
   };
   const childStore = (kind: Kind): Store<KubeObject> => children.get(kind) ?? NOTHING;
   const views: Views = {
@@ -208,12 +216,21 @@ export function startWatches({ transport, scope, handlers, bodies, onError, metr
       `${WATCH_LABEL}=true`,
     ),
   };
+  // Kinds that somebody may install or not are added later, and nothing waits for them.
+  const needed = [...running];
   return {
     views,
     scopes: scopesOf(scope),
     watchChildren,
     unwatchChildren,
-    synced: Promise.all([...running.keys()].map((reflector) => reflector.synced)).then((all) => all.every(Boolean)),
+    synced: Promise.all(needed.map(([reflector]) => reflector.synced)).then((all) => all.every(Boolean)),
+    missing: () => [
+      ...new Set(
+        needed
+          .filter(([{ store }]) => !store.hasSynced())
+          .map(([, kind]) => ["no list of every", kind.kind, failures.has(kind) ? `yet: ${failures.get(kind)}` : "yet"].join(" ")),
+      ),
+    ],
     heardMs: () => {
       const heard = new Map<string, number>();
       for (const [reflector, { kind }] of running)

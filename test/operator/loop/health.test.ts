@@ -30,11 +30,12 @@ test("a pass that never ends is told by name, through the port that the kubelet 
     },
     onFailure: () => undefined,
   });
+  let missing = ["no list of every Secret yet: not allowed", "discovery has not answered yet"];
   const ops = startOps({
     port: 0,
     metrics: createOperatorMetrics("test"),
     stuck: () => stuck({ ...well, underWay: queue.underWay() }),
-    isSynced: () => false,
+    missing: () => missing,
     isLeading: () => false,
   });
   const ask = async (path: string) => {
@@ -50,7 +51,9 @@ test("a pass that never ends is told by name, through the port that the kubelet 
   release();
   await clock.advance(1);
   expect((await ask("/healthz")).status).toBe(200);
-  expect((await ask("/readyz")).status).toBe(503);
+  expect(await ask("/readyz")).toEqual({ status: 503, text: `${missing.join("\n")}\n` });
+  missing = [];
+  expect(await ask("/readyz")).toEqual({ status: 200, text: "ok\nstandby\n" });
   expect((await ask("/other")).status).toBe(404);
   await queue.shutDown();
   await running;
