@@ -5,7 +5,7 @@ import { systemClock } from "@nexus/server/adapters/clock.ts";
 import { openLink } from "@nexus/server/adapters/redis/open-link.ts";
 import { StreamTriggers } from "@nexus/server/adapters/redis/trigger-stream.ts";
 import type { TriggerTake } from "@nexus/server/adapters/redis/trigger-use.ts";
-import type { TriggerOutcome } from "@nexus/server/core/trigger.ts";
+import type { Trigger, TriggerOutcome } from "@nexus/server/core/trigger.ts";
 import { eventually } from "../support/eventually.ts";
 import { startRedis } from "../support/redis/server.ts";
 
@@ -24,14 +24,14 @@ const LATER: TriggerOutcome = { kind: "later", code: "rate_limited", retryAfterS
 const RETRY_MS = 800;
 let streams = 0;
 
-type Taken = { readonly body: string; readonly key: string | undefined };
+type Taken = { readonly body: string; readonly key: string | undefined; readonly remote: Trigger["remote"] };
 
 /** A consumer of `key`; `answer` says what becomes of each body. */
 function consumer(key: string, answer: (body: string, tries: number) => TriggerOutcome | Promise<TriggerOutcome>, change = {}) {
   const taken: Taken[] = [];
   const counts = new Map<string, number>();
-  const take: TriggerTake = async (_form, { body, idempotencyKey }) => {
-    taken.push({ body, key: idempotencyKey });
+  const take: TriggerTake = async (_form, { body, idempotencyKey, remote }) => {
+    taken.push({ body, key: idempotencyKey, remote });
     return await answer(body, taken.filter((one) => one.body === body).length);
   };
   const triggers = new StreamTriggers({
@@ -65,6 +65,23 @@ test("what was added before anybody came is published once, and the stream is em
   const bodies = [...one.taken, ...other.taken].map(({ body }) => body);
   expect([bodies.length, new Set(bodies).size]).toEqual([500, 500]);
   expect(new Set([...one.taken, ...other.taken].map(({ key: name }) => name)).size).toBe(500);
+});
+
+test("fields beside the body are the trace it belongs to, and no other", async () => {
+  const key = fresh();
+  const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  await link.call("XADD", key, "*", "traceparent", traceparent, "body", "both", "tracestate", "a=1", "body", "second");
+  await link.call("XADD", key, "*", "tracestate", "a=1", "body", "state alone");
+  await link.call("XADD", key, "*", "note", "traceparent", "body", "a value is no name");
+  await using one = consumer(key, () => PUBLISHED);
+  await eventually("all are done", () => isDone(key));
+  expect(new Map(one.taken.map(({ body, remote }) => [body, remote]))).toEqual(
+    new Map([
+      ["both", { traceparent, tracestate: "a=1" }],
+      ["state alone", undefined],
+      ["a value is no name", undefined],
+    ]),
+  );
 });
 
 test("what is refused for ever is a dead letter with its reason, at once", async () => {

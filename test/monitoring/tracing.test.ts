@@ -161,7 +161,8 @@ describe.skipIf(missing !== undefined)("a trace that the publisher began", () =>
 
   test("comes with triggers, by PUBLISH and by XADD", async () => {
     await using kim = await listen(nodeAt(1), "kim");
-    const [byPublish, byStream] = [newTraceId(), newTraceId()];
+    const [byPublish, byStream, byFields] = [newTraceId(), newTraceId(), newTraceId()];
+    const [outside, inner] = [newTraceId(), newTraceId()];
     const body = (traceId: string) =>
       JSON.stringify({
         ...{ type: "user", target: "kim", event: { event_type: "test", payload: traceId } },
@@ -172,7 +173,12 @@ describe.skipIf(missing !== undefined)("a trace that the publisher began", () =>
       async () => Number(await redisCommand(redis, ["PUBLISH", "notification:user:kim", body(byPublish)])) === 1,
     );
     await redisCommand(redis, ["XADD", "nexus:triggers", "*", "body", body(byStream)]);
-    for (const traceId of [byPublish, byStream]) {
+    const plain = JSON.stringify({ type: "user", target: "kim", event: { event_type: "test", payload: 1 } });
+    const fields = ["traceparent", `00-${byFields}-${CALLER}-01`, "tracestate", "vendor=1", "other", "x"];
+    await redisCommand(redis, ["XADD", "nexus:triggers", "*", ...fields, "body", plain]);
+    // What is in the body is nearer to what is published.
+    await redisCommand(redis, ["XADD", "nexus:triggers", "*", "body", body(inner), "traceparent", `00-${outside}-${CALLER}-01`]);
+    for (const traceId of [byPublish, byStream, byFields, inner]) {
       const spans = await traceOf(traceId, 4);
       expect(only(spans, "publish inbox").parentSpanId).toBe(CALLER);
       expect(only(spans, "deliver inbox").resource["service.instance.id"]).toBe(nodeNames()[1] as string);

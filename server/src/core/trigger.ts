@@ -11,8 +11,16 @@ import { parseJson } from "./json-body.ts";
 import type { Log, Tenants } from "./ports.ts";
 import type { Publisher } from "./publish.ts";
 
-/** `source`: what the content's own overrides, for example `redis:notification:broadcast`. `idempotencyKey`: visible ASCII, at most 255. */
-export type Trigger = { readonly body: string; readonly source: string; readonly idempotencyKey?: string };
+/**
+ * `source`: what the content's own overrides, for example `redis:notification:broadcast`. `idempotencyKey`: visible ASCII, at most 255.
+ * `remote`: the trace that came beside the body; one inside it is nearer to what is published, and wins.
+ */
+export type Trigger = {
+  readonly body: string;
+  readonly source: string;
+  readonly idempotencyKey?: string;
+  readonly remote?: RemoteParent | undefined;
+};
 
 /**
  * `published`: stored and announced, now or by an earlier try with the same key. `invalid`: can never be read.
@@ -35,7 +43,7 @@ export type TriggerSinkDeps = {
 const checker = TypeCompiler.Compile(TriggerBody);
 
 export function createTriggerSink({ tenants, publisher, log }: TriggerSinkDeps): TriggerSink {
-  return async ({ body, source, idempotencyKey }) => {
+  return async ({ body, source, idempotencyKey, remote }) => {
     const { limits, tenancy } = tenants.cluster();
     if (Buffer.byteLength(body) > limits.batchBytes) return { kind: "invalid", code: "payload_too_large" };
     const parsed = parseJson(body);
@@ -46,7 +54,7 @@ export function createTriggerSink({ tenants, publisher, log }: TriggerSinkDeps):
     if (!target) return { kind: "invalid", code: "validation_error" };
     const tenant = tenancy === "Single" ? DEFAULT_TENANT : (value.tenant_id ?? DEFAULT_TENANT);
     const keyed = idempotencyKey === undefined ? { tenant } : { tenant, idempotencyKey, fingerprint: sha256(body) };
-    const input = { ...keyed, content: contentOf(value), source, remote: remoteOf(value) };
+    const input = { ...keyed, content: contentOf(value), source, remote: remoteOf(value) ?? remote };
     try {
       const outcome =
         target.kind === "users" || target.kind === "channels"

@@ -1,5 +1,6 @@
 // Why: what is done to entries of the trigger stream, each step so that a node may die before or after it: an entry is
 // away only when it was published or lies among the dead letters. It must never acknowledge before that.
+import type { RemoteParent } from "@nexus/tracing/context.ts";
 import type { RedisLink, Reply, Script } from "./link.ts";
 
 export const GROUP = "nexus";
@@ -47,8 +48,8 @@ end
 return gone`,
 };
 
-/** `body` undefined: the entry has no such field. */
-export type TriggerEntry = { readonly id: string; readonly body: string | undefined };
+/** `body` undefined: the entry has no such field. `remote`: the trace of its fields `traceparent` and `tracestate`, unread. */
+export type TriggerEntry = { readonly id: string; readonly body: string | undefined; readonly remote?: RemoteParent };
 export type DeadLetter = { readonly id: string; readonly reason: string; readonly attempts: number; readonly body: string };
 
 /** Every call rejects with `Failure` `broker_unavailable` while Redis is away. */
@@ -130,10 +131,16 @@ export class TriggerEntries {
 export function entriesOf(list: unknown): readonly TriggerEntry[] {
   return rows(list).flatMap(([id, fields]) => {
     if (typeof id !== "string" || !Array.isArray(fields)) return [];
-    const at = fields.findIndex((field, index) => index % 2 === 0 && field === "body");
-    const body: unknown = at < 0 ? undefined : fields[at + 1];
-    return [{ id, body: typeof body === "string" ? body : undefined }];
+    const [body, traceparent, tracestate] = ["body", "traceparent", "tracestate"].map((name) => textOf(fields, name));
+    return [{ id, body, ...(traceparent === undefined ? {} : { remote: { traceparent, tracestate } }) }];
   });
+}
+
+/** Of a flat list of names and values, the value after the first such name. */
+function textOf(fields: readonly unknown[], name: string): string | undefined {
+  const at = fields.findIndex((field, index) => index % 2 === 0 && field === name);
+  const value = at < 0 ? undefined : fields[at + 1];
+  return typeof value === "string" ? value : undefined;
 }
 
 function rows(list: unknown): readonly (readonly Reply[])[] {

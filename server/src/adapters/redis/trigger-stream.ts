@@ -163,7 +163,8 @@ export class StreamTriggers {
       count("stream", "invalid");
       return await this.#bury(entry, "no_body", attempts);
     }
-    const outcome = await take("stream", { body: entry.body, source: this.#source, idempotencyKey: this.#keyPrefix + entry.id });
+    const { body, remote } = entry;
+    const outcome = await take("stream", { body, remote, source: this.#source, idempotencyKey: this.#keyPrefix + entry.id });
     if (outcome.kind === "published") {
       count("stream", "published");
       return this.#acknowledge(entry.id);
