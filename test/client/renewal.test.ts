@@ -192,4 +192,4 @@ test("with a real server a session outlives its first token", async () => {
   await server.publish({ kind: "user", user: "ann" });
   await eventually("ann still hears", () => ann.events.notification.length === 1);
   expect(ann.states()).toEqual(["connecting", "connected"]);
-}, 20_000);
+}, 30_000);

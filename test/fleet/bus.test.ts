@@ -61,7 +61,7 @@ test("20,000 streams are asked for in a few hundred commands, and left in as man
   expect((await callsOf("sunsubscribe")) - left).toBeLessThanOrEqual(256);
   expect(ground.bus.counts()).toMatchObject({ streams: 0, interruptions: 0, dead: 0 });
   console.log(`20,000 listens: ${asked} SSUBSCRIBE commands, ${Math.round(tookMs)} ms`);
-}, 30_000);
+}, 60_000);
 
 test("a connection that is reset is dialled again; every stream is told once, and flows", async () => {
   await using ground = await proxied();
@@ -79,7 +79,7 @@ test("a connection that is reset is dialled again; every stream is told once, an
   for (const { listener } of all.slice(0, 20)) await hears(listener, "after");
   expect(idsOf(first.listener)).toEqual(["before", "after"]);
   expect(all.every(({ listener }) => listener.gaps.join() === "reconnected")).toBe(true);
-}, 20_000);
+}, 60_000);
 
 test("no more than a few hundred streams are told in one turn of the loop", async () => {
   await using ground = await proxied();
@@ -100,7 +100,7 @@ test("no more than a few hundred streams are told in one turn of the loop", asyn
   });
   expect(told).toBe(5000);
   expect(Math.max(...perTurn)).toBeLessThanOrEqual(512);
-}, 20_000);
+}, 60_000);
 
 test("a half-open connection is noticed by probes within three of them, though nothing closed it", async () => {
   await using ground = await proxied();
@@ -118,7 +118,7 @@ test("a half-open connection is noticed by probes within three of them, though n
   await ground.say(one.stream, "after");
   await hears(one.listener, "after");
   expect(idsOf(one.listener)).toEqual(["after"]);
-}, 20_000);
+}, 60_000);
 
 test("a connection that is silent from the start is given up, and dialled again", async () => {
   await using ground = await proxied({ listenTimeoutMs: 500 });
@@ -142,7 +142,7 @@ test("CLIENT KILL TYPE pubsub costs a gap, not the streams", async () => {
   await eventually("all are told", () => all.every(({ listener }) => listener.gaps.length === 1));
   for (const { stream } of all) await ground.say(stream, "after");
   for (const { listener } of all) await hears(listener, "after");
-}, 20_000);
+}, 60_000);
 
 test("a connection to a server that does not hear us is given up at once", async () => {
   await using wrong = await startRedis();
@@ -161,7 +161,7 @@ test("a connection to a server that does not hear us is given up at once", async
     return one.listener.heard.length > 0;
   });
   expect(one.listener.gaps.length).toBeGreaterThan(0);
-}, 20_000);
+}, 60_000);
 
 test("while Redis is away listening fails in time and leaving does not; what flowed before comes back", async () => {
   const settings = { port: await freePort() };
@@ -191,7 +191,7 @@ test("while Redis is away listening fails in time and leaving does not; what flo
   await hears(kept, "after");
   expect(patient.gaps).toEqual([]);
   expect(second.port).toBe(first.port);
-}, 30_000);
+}, 60_000);
 
 test("a listen that waits during a short outage resolves when it is over", async () => {
   await using ground = await proxied({ listenTimeoutMs: 5000 });
@@ -205,7 +205,7 @@ test("a listen that waits during a short outage resolves when it is over", async
   await ground.say(inbox("waits"), "after");
   await hears(listener, "after");
   expect(listener.gaps).toEqual([]);
-}, 20_000);
+}, 60_000);
 
 test("an announcement nobody can read is counted and told as a gap; the next ones flow", async () => {
   await using ground = await busGround({ addresses: [redis.address] });

@@ -88,4 +88,4 @@ test("a session that does nothing is there for many leases, and what is kept of 
   await fleet.nodes[0]?.crash();
   const hashes = async () => (await fleet.nodes[1]?.link.call("KEYS", `${fleet.prefix}:*:u:*`)) ?? expect.unreachable();
   await eventually("the hash is gone", async () => Bun.deepEquals(await hashes(), []));
-}, 40_000);
+}, 60_000);

@@ -106,7 +106,7 @@ test("a clock that is off, a layout that is too far, a wrong topology, nobody th
   expect(troubles(await look({ redisUrl: `redis://${nobody}` }))).toMatchObject([
     { outcome: "fail", fix: expect.stringContaining("start Redis") },
   ]);
-}, 30_000);
+}, 60_000);
 
 test("Sentinel and Cluster: the primaries are looked at, and what is missing of them", async () => {
   await using sentinel = await startSentinelRedis();

@@ -58,7 +58,7 @@ test("a subscription that cannot be had is told, though every command is answere
   expect(await askAt(server.url)).toMatchObject({ status: 200, body: { redis: { status: "healthy", connected: true } } });
   await redisCommand(redis, ["ACL", "SETUSER", "default", "+ssubscribe"]);
   await eventually("it hears again", async () => (await askAt(server.url)).body.status === "healthy");
-}, 30_000);
+}, 60_000);
 
 test("a server whose Redis is not there yet lives, is not ready, and says what it waits for to nobody without a key", async () => {
   const [opsPort, redisPort] = [await freePort(), await freePort()];
@@ -72,4 +72,4 @@ test("a server whose Redis is not there yet lives, is not ready, and says what i
   await using server = await starting;
   expect((await probe("/ready")).status).toBe(200);
   expect((await askAt(server.url)).status).toBe(200);
-}, 30_000);
+}, 60_000);

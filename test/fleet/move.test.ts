@@ -26,7 +26,7 @@ beforeAll(async () => {
   await lead(first.address, "one");
   const env = { NEXUS_ENGINE: "redis", NEXUS_REDIS_CONNECTION_FILE: file, NEXUS_REDIS_REREAD_SECONDS: "1" };
   servers = await Promise.all(["here", "there"].map((node) => startTwoTenants({ ...env, NEXUS_NODE: node })));
-}, 30_000);
+}, 60_000);
 afterAll(async () => {
   for (const server of servers) await server[Symbol.asyncDispose]();
   await Promise.all([first[Symbol.asyncDispose](), second[Symbol.asyncDispose]()]);

@@ -21,7 +21,7 @@ beforeAll(async () => {
   const env = { NEXUS_ENGINE: "redis", NEXUS_REDIS_ADDRESSES: redis.address, NEXUS_INBOX: "postgres", NEXUS_POSTGRES_URL_FILE: urlFile };
   const start = (node: string) => startTwoTenants({ ...env, NEXUS_NODE: node, NEXUS_POSTGRES_POOL_SIZE: "4" });
   servers = await Promise.all([start("here"), start("there")]); // both migrate
-}, 30_000);
+}, 60_000);
 afterAll(async () => {
   for (const server of servers) await server[Symbol.asyncDispose]();
   await Promise.all([redis[Symbol.asyncDispose](), postgres[Symbol.asyncDispose]()]);
@@ -45,7 +45,7 @@ test("who was away gets what was sent through the other server, and who is there
     queue: { backend: "postgres" },
     postgres: { status: "healthy", connected: true, pool_size: 4 },
   });
-}, 30_000);
+}, 60_000);
 
 test("while PostgreSQL is away, users cannot be sent to, channels can, and /health says so", async () => {
   const [here, there] = both();
@@ -63,4 +63,4 @@ test("while PostgreSQL is away, users cannot be sent to, channels can, and /heal
   await eventually("users can be sent to", async () => (await send(here, "bob", "back")).status === 200);
   expect(await bob.next("notification")).toMatchObject({ payload: { text: "back" } });
   await eventually("it is told", async () => (await health(here)).status === "healthy");
-}, 30_000);
+}, 60_000);

@@ -223,5 +223,5 @@ describe("a start that fails", () => {
     await reading;
     expect(lines.map(({ event }) => event)).toContain("server.start_failed");
     expect(spawned.filter(isRunning)).toEqual([]);
-  }, 30_000);
+  }, 60_000);
 });

@@ -64,4 +64,4 @@ test("peers that vanish without a word are closed with 4003 and give everything 
   await bystander.next("notification");
   await Promise.all([bystander, ...clients].map((client) => client[Symbol.asyncDispose]()));
   await target.deserted();
-}, 30_000);
+}, 60_000);

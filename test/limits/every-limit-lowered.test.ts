@@ -19,7 +19,7 @@ test("a silence that began under a longer staleSeconds is judged from the push o
   await pod.push({ delivery: { heartbeatSeconds: 1, staleSeconds: 2 } });
   for (let beats = 0; beats < 2; beats++) await first.next("heartbeat");
   await first.ask(PING, "pong");
-}, 15_000);
+}, 30_000);
 
 test("fewer sessions, for the node, a tenant and a user: those that are there stay, the next is refused", async () => {
   await using pod = await startPod();
@@ -105,4 +105,4 @@ test("drainSeconds of the last push counts for the drain that comes", async () =
     expect(await client.next("shutdown", 10_000)).toMatchObject({ reconnect_after_seconds: 1 });
     expect(await client.ending()).toMatchObject({ code: 4000 });
   }
-}, 20_000);
+}, 30_000);

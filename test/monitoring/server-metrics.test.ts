@@ -135,7 +135,7 @@ describe.skipIf(missing !== undefined).each([...ENGINES])("a server on $name", (
     if (has.includes("redis")) expect(shown.value("nexus_redis_call_duration_seconds_count")).toBeGreaterThan(3);
     if (has.includes("postgres")) expect(shown.value("nexus_postgres_calls_total", { outcome: "ok" })).toBeGreaterThan(0);
     expect(await checkMetrics(text)).toEqual({ isOk: true, output: "" });
-  }, 30_000);
+  }, 60_000);
 });
 
 test("the reference has a line for every metric, and no line for any other", () => {

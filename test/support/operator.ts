@@ -170,6 +170,10 @@ function startProcess({ kubeconfig, flags }: { readonly kubeconfig: string; read
 export const textOf = ({ verb, objectRef: ref, responseStatus }: AuditEvent): string =>
   `${verb} ${ref?.resource}${ref?.subresource ? `/${ref.subresource}` : ""} ${ref?.namespace}/${ref?.name} ${responseStatus?.code}`;
 
+/** What was written in this namespace: a fleet of another test may be due for the copy its pods boot from, up to a minute later. */
+export const within = (namespace: string, writes: readonly AuditEvent[]): readonly AuditEvent[] =>
+  writes.filter(({ objectRef }) => objectRef?.namespace === namespace);
+
 /** Waits until the operators wrote nothing for `quietMs`; answers all writes so far. */
 export async function settled(stage: Stage, quietMs = 3_000): Promise<readonly AuditEvent[]> {
   let count = -1;

@@ -121,12 +121,12 @@ describe.skipIf(reason !== undefined)("the chart on an API server", () => {
   test("nexus operator check says that all is well while somebody leads, and what is wrong otherwise", async () => {
     const check = async () => {
       const lines: string[] = [];
-      const flags = [`--lease-namespace=${RELEASE}`, "--lease-seconds=3", "--renew-seconds=2", "--retry-seconds=1"];
+      const flags = [`--lease-namespace=${RELEASE}`, "--lease-seconds=5", "--renew-seconds=4", "--retry-seconds=1"];
       const code = await runCheck(flags, { KUBECONFIG: account }, (line) => lines.push(line));
       return { code, lines };
     };
     {
-      await using _operator = await stage.operator({ "--lease-seconds": "3", "--renew-seconds": "2", "--retry-seconds": "1" });
+      await using _operator = await stage.operator({ "--lease-seconds": "5", "--renew-seconds": "4", "--retry-seconds": "1" });
       await eventually(
         "it is well",
         async () => {
@@ -134,7 +134,7 @@ describe.skipIf(reason !== undefined)("the chart on an API server", () => {
           if (code !== 0) throw new Error(lines.join("\n"));
           return lines.every((line) => line.startsWith("ok  "));
         },
-        { timeoutMs: 30_000 },
+        { timeoutMs: 60_000 },
       );
     }
     expect(await check()).toEqual({ code: 1, lines: expect.arrayContaining([expect.stringMatching(/^FAILED.*nobody (holds|renewed)/)]) });

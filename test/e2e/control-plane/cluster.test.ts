@@ -119,7 +119,7 @@ describe.skipIf(reason !== undefined)("a control plane", () => {
     await expect(cluster.request("/readyz")).rejects.toThrow();
     await cluster.start("apiserver");
     expect((await cluster.request("/api/v1/namespaces/default/configmaps/round-0")).status).toBe(200);
-  }, 30_000);
+  }, 60_000);
 });
 
 /** The scheduler is in no KUBEBUILDER_ASSETS: without Go there may be a control plane, but none. */
@@ -155,7 +155,7 @@ describe.skipIf(reason !== undefined)("the end of a control plane", () => {
     await cluster[Symbol.asyncDispose]();
     expect(processes.filter((known) => known && isRunning(known))).toEqual([]);
     expect(existsSync(cluster.directory)).toBe(false);
-  }, 30_000);
+  }, 60_000);
 
   test("comes with the test process when that is killed, and the next run removes its folder", async () => {
     const script = `

@@ -6,7 +6,7 @@ import { createAuthority } from "../../support/cluster/pki.ts";
 import { eventually } from "../../support/eventually.ts";
 import { fakeKubelet } from "../../support/fake-kubelet.ts";
 import { CERTIFICATE_CRD, HTTP_ROUTE_CRD } from "../../support/kube/optional-crds.ts";
-import { type Seen, type Stage, settled, startStage, textOf } from "../../support/operator.ts";
+import { type Seen, type Stage, settled, startStage, textOf, within } from "../../support/operator.ts";
 import { cluster } from "../../support/resources.ts";
 
 setDefaultTimeout(60_000);
@@ -97,7 +97,7 @@ test("node ports and addresses that others fill in are theirs: nothing is put ba
   await untilEndpoints(ns, ["http://203.0.113.7:8081", "http://lb.example.com:8081", inside]);
   const before = (await settled(stage)).length;
   await stage.kubectl("annotate", "nexuscluster/live", "-n", ns, "touched=1");
-  expect((await settled(stage)).slice(before).map(textOf)).toEqual([]);
+  expect(within(ns, (await settled(stage)).slice(before)).map(textOf)).toEqual([]);
   expect(await nodePort()).toBe(port);
   await patchSpec(ns, { exposure: { service: { type: "ClusterIP", annotations: null } } });
   await eventually("no node port is left", async () => (await nodePort()) === "", { timeoutMs: 20_000 });

@@ -5,7 +5,7 @@ import type { RenderedGroup } from "@nexus/operator/desired/monitoring/rules/ren
 import type { RunningOperator } from "@nexus/operator/main.ts";
 import { eventually } from "../../support/eventually.ts";
 import { MONITORING_CRDS } from "../../support/kube/monitoring-crds.ts";
-import { type Seen, type Stage, settled, startStage, textOf } from "../../support/operator.ts";
+import { type Seen, type Stage, settled, startStage, textOf, within } from "../../support/operator.ts";
 import { cluster } from "../../support/resources.ts";
 
 setDefaultTimeout(90_000);
@@ -108,7 +108,7 @@ test("a rule that somebody bends is put back, one that is deleted comes again, a
   await settled(stage);
   const writes = (await stage.writes()).length;
   await patch(RULES, ns, { spec: { groups: [...groupsOf(made), added] } });
-  expect((await settled(stage)).slice(writes).map(textOf)).toEqual([]);
+  expect(within(ns, (await settled(stage)).slice(writes)).map(textOf)).toEqual([]);
   expect(groupsOf(await stage.get(RULES, ns)).map(({ name }) => name)).toContain("of-the-team");
 });
 

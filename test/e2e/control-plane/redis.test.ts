@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { RunningOperator } from "@nexus/operator/main.ts";
 import { eventually } from "../../support/eventually.ts";
 import { type FakeKubelet, fakeKubelet } from "../../support/fake-kubelet.ts";
-import { type Stage, settled, startStage, textOf } from "../../support/operator.ts";
+import { type Stage, settled, startStage, textOf, within } from "../../support/operator.ts";
 import { cluster } from "../../support/resources.ts";
 
 setDefaultTimeout(60_000);
@@ -75,7 +75,7 @@ async function runManaged(name: string, storageClassName: string): Promise<FakeK
   return kubelet;
 }
 const claim = async (of: string) => (await stage.get("pvc/data-live-redis-0", of))?.spec?.resources;
-const writesIn = async (of: string) => (await settled(stage)).filter(({ objectRef }) => objectRef?.namespace === of).map(textOf);
+const writesIn = async (of: string) => within(of, await settled(stage)).map(textOf);
 
 test("a managed Redis is made whole, is Ready with its pods, and is left alone after that", async () => {
   const ns = await namespace("managed");

@@ -115,5 +115,5 @@ describe.each(ENGINES)("on the %s engine", (engine) => {
     const given = [...answers.filter(({ status }) => status === 200), await ask(rest, "send-to-users", { body, key: "slow" })];
     expect(waiting.length + given.length).toBe(answers.length + 1);
     expect(new Set(given.map((answer) => answer.body.notification_id)).size).toBe(1);
-  }, 20_000);
+  }, 30_000);
 });

@@ -13,14 +13,14 @@ test("an idle session gets heartbeats and pings, and stays while it answers the 
   for (let i = 0; i < 4; i++) expect(await client.next("heartbeat")).toEqual({ type: "heartbeat" });
   expect(client.pings).toBeGreaterThanOrEqual(3);
   expect(client.closed).toBeUndefined();
-}, 10_000);
+}, 30_000);
 
 test("a session that answers nothing for staleSeconds is closed with 4003", async () => {
   await using server = startServer({ delivery: { heartbeatSeconds: 1, staleSeconds: 2 } });
   await using client = await server.connect("ann");
   client.answersPings = false;
   expect(await client.ending(6000)).toMatchObject({ code: 4003 });
-}, 10_000);
+}, 30_000);
 
 test("a token that runs out ends the live session with 4502", async () => {
   await using server = startServer();

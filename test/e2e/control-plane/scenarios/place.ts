@@ -18,7 +18,7 @@ import type { Condition, OperatorProcess, Stage } from "../../../support/operato
 import { cluster } from "../../../support/resources.ts";
 
 /** A machine that builds and tests at once is slow; an operator that does not do it at all is found out all the same. */
-export const PATIENCE = { timeoutMs: 45_000, intervalMs: 100 } as const;
+export const PATIENCE = { timeoutMs: 90_000, intervalMs: 100 } as const;
 const OPERATOR_ACCOUNT = { name: "nexus-operator", namespace: "nexus-system" };
 const USER = "system:serviceaccount:nexus-system:nexus-operator";
 

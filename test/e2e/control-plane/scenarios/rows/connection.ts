@@ -18,7 +18,7 @@ import type { Scenario } from "../scenario.ts";
 
 const { Namespace, Template } = KINDS;
 /** A Lease that changes hands in seconds, on a machine that is busy for seconds. */
-const SHORT = { "--lease-seconds": "8", "--renew-seconds": "6", "--retry-seconds": "1" };
+const SHORT = { "--lease-seconds": "12", "--renew-seconds": "9", "--retry-seconds": "1" };
 
 async function detour(place: Place): Promise<{ readonly proxy: TcpProxy; readonly server: string }> {
   const { hostname, port } = new URL(place.stage.plane.server);

@@ -66,7 +66,7 @@ export const OUTAGE: readonly Scenario[] = [
     symptom: 'etcd was restarted node by node: "leader election lost", and the operator failed',
     answer: "losing the lead is a restart by design; a start without API server waits, and a restart writes nothing",
     async run(place) {
-      const short = { "--lease-seconds": "4", "--renew-seconds": "3", "--retry-seconds": "1" };
+      const short = { "--lease-seconds": "10", "--renew-seconds": "8", "--retry-seconds": "1" };
       const first = await place.operator(short);
       const kubelet = await fleetThatSays(place, "before");
       const before = (await place.quiet(7_000)).length;
