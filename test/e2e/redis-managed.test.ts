@@ -77,7 +77,7 @@ async function redisIsBack(before: string): Promise<void> {
       const { metadata, status } = await redisPod();
       return metadata.uid !== before && status.containerStatuses?.[0]?.ready;
     },
-    { timeoutMs: 60_000, intervalMs: 250 },
+    { timeoutMs: 120_000, intervalMs: 250 },
   );
 }
 
