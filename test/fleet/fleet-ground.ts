@@ -21,7 +21,7 @@ let fleets = 0;
 export async function redisFleet(
   redis: RedisServer,
   count: number,
-  { leaseMs = 1_500, wrap }: GroundOptions = {},
+  { leaseMs = 2_500, wrap }: GroundOptions = {},
 ): Promise<RedisFleetSubject> {
   const prefix = `fleet-${process.pid}-${++fleets}`;
   const nodes = await Promise.all(
