@@ -27,14 +27,16 @@ describe("Sentinel", () => {
     const diedAt = performance.now();
     const dead = await redis.killPrimary();
     await eventually("calls fail loudly", async () => (await bump(link, 2)) === "broker_unavailable");
-    const now = await redis.failedOver(dead);
+    await redis.failedOver(dead);
     await eventually("the link follows", async () => (await bump(link, 2)) === "ok");
     console.info(`sentinel failover, kill to first write: ${Math.round(performance.now() - diedAt)} ms`);
-    const [after] = await link.primaries();
-    expect(after?.port).toBe(now.port);
-    expect(await link.call("GET", keyIn(1))).toBe("1");
-    expect(link.health()).toMatchObject({ status: "healthy", breaker: "closed" });
-    if (!after) throw new Error("no primary");
+    // On a machine that stands still for a second the Sentinels fail over once more, and the link with them.
+    await eventually("what was answered is there", async () => (await link.call("GET", keyIn(1))) === "1");
+    const after = await eventually("the link has the place that the Sentinels name", async () => {
+      const [found] = await link.primaries();
+      return found?.port === (await redis.primary()).port && found;
+    });
+    await eventually("it is well", () => link.health().status === "healthy" && link.health().breaker === "closed");
     const own = await link.dial(after);
     expect(await own.ping()).toBe("PONG");
     own.disconnect();
