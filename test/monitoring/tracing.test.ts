@@ -159,6 +159,27 @@ describe.skipIf(missing !== undefined)("a trace that the publisher began", () =>
     expect(only(spans, "ack inbox").parentSpanId).toBe(delivered.spanId);
   });
 
+  test("comes back with a cumulative ACK on another node than the delivery, once", async () => {
+    const traceId = newTraceId();
+    const there = await listen(nodeAt(1), "mover");
+    const id = await publish("send", { target_user_id: "mover" }, { traceparent: `00-${traceId}-${CALLER}-01` });
+    const { offset } = await received(there, id);
+    await traceOf(traceId, 4);
+    await there[Symbol.asyncDispose]();
+    await using here = await listen(nodeAt(0), "mover");
+    const { streams } = here.frames.find(({ type }) => type === "connected") ?? expect.unreachable();
+    const { epoch } =
+      (streams as readonly { readonly stream: string; readonly epoch: string }[]).find(({ stream }) => stream === "user") ??
+      expect.unreachable();
+    for (const ack of ["one", "again"]) {
+      here.send({ type: "Ack", id: ack, payload: { up_to: { epoch, offset } } });
+      await eventually("acknowledged", () => here.frames.some((one) => one.type === "acked" && one.id === ack));
+    }
+    const spans = await traceOf(traceId, 5);
+    expect(only(spans, "ack inbox", nodeNames()[0]).parentSpanId).toBe(only(spans, "publish inbox").spanId);
+    expect(spans.length).toBe(5);
+  });
+
   test("comes with triggers, by PUBLISH and by XADD", async () => {
     await using kim = await listen(nodeAt(1), "kim");
     const [byPublish, byStream, byFields] = [newTraceId(), newTraceId(), newTraceId()];

@@ -61,10 +61,18 @@ export async function acknowledge(
   return undefined;
 }
 
-/** The place of a cumulative ACK says nothing of when each was seen: its spans have no length. */
+/**
+ * The place of a cumulative ACK says nothing of when each was seen: its spans have no length. It covers what earlier ones covered, and
+ * says nothing new of those.
+ */
 function traceAcks(traces: DeliveryTraces, { tenant, user }: Session, entries: Page["entries"]): void {
-  const followed = entries.filter(({ entry }) => entry.notification.trace !== undefined);
-  for (const { entry } of followed.slice(0, MAX_ACK_SPANS)) traces.ack(tenant, user, entry.notification.id)?.end();
+  let spans = 0;
+  for (const { entry } of entries) {
+    if (entry.notification.trace === undefined) continue;
+    const span = traces.ack(tenant, user, entry.notification.id, entry);
+    span?.end();
+    if (span && ++spans >= MAX_ACK_SPANS) return;
+  }
 }
 
 /** Whether it went to something this session listens to beside its inbox. */

@@ -25,11 +25,17 @@ export const MAX_ACK_SPANS = 16;
 /** One user's sessions are recorded one by one up to so many. */
 const MAX_SESSION_SPANS = 16;
 
+/** `type`: what messaging conventions call such an operation. */
+type Step = { readonly name: string; readonly type: "process" | "settle" };
+const ACK: Step = { name: "ack", type: "settle" };
+
 type Delivered = { readonly context: SpanContext; readonly kind: StreamId["kind"]; readonly atMs: number };
 
 export class DeliveryTraces {
   readonly #tracer: Tracer;
   readonly #delivered = new Map<string, Delivered>();
+  /** What has its span of an ACK, by user. */
+  readonly #acknowledged = new Set<string>();
 
   constructor(tracer: Tracer) {
     this.#tracer = tracer;
@@ -41,7 +47,7 @@ export class DeliveryTraces {
 
   /** An announced entry is about to be handed to the sessions of this node. Undefined: it carries nothing anybody can read. */
   fanOut(entry: Entry): FanOutTrace | undefined {
-    const span = this.#follow(entry, { name: "fan_out", operation: "fan_out" });
+    const span = this.#follow(entry, { name: "fan_out", type: "process" });
     if (!span) return undefined;
     return {
       delivery: this.#delivery(entry, span.context, "live"),
@@ -53,15 +59,33 @@ export class DeliveryTraces {
   catchUp(entry: Entry): DeliveryTrace | undefined {
     const context = entry.notification.trace === undefined ? undefined : carried(entry.notification.trace);
     if (!context) return undefined;
-    const isFresh = this.#tracer.now() - entry.notification.occurredAt < SAME_TRACE_MS;
+    const isFresh = this.#isFresh(entry);
     return this.#delivery(entry, isFresh ? context : undefined, "catch_up", isFresh ? [] : [context]);
   }
 
-  /** A user acknowledged it. Ends with what the ACK came to; undefined: nothing of it is known here. */
-  ack(tenant: string, user: string, notificationId: string): Span | undefined {
-    const delivered = this.#delivered.get(keyOf(tenant, user, notificationId)) ?? this.#delivered.get(keyOf(tenant, "", notificationId));
-    if (!delivered) return undefined;
-    const { context, kind, atMs } = delivered;
+  /**
+   * A user acknowledged it. Ends with what the ACK came to; undefined: it has been, or nothing of it is known here. A young `entry`,
+   * where it is at hand, carries the trace also to a node that did not deliver it.
+   */
+  ack(tenant: string, user: string, notificationId: string, entry?: Entry): Span | undefined {
+    const key = keyOf(tenant, user, notificationId);
+    if (this.#acknowledged.has(key)) return undefined;
+    const delivered = this.#delivered.get(key) ?? this.#delivered.get(keyOf(tenant, "", notificationId));
+    const span = delivered
+      ? this.#settled(delivered, { tenant, notificationId })
+      : entry && this.#isFresh(entry)
+        ? this.#follow(entry, ACK)
+        : undefined;
+    if (!span) return undefined;
+    this.#acknowledged.add(key);
+    forgetOldest(this.#acknowledged);
+    return span;
+  }
+
+  #settled(
+    { context, kind, atMs }: Delivered,
+    { tenant, notificationId }: { readonly tenant: string; readonly notificationId: string },
+  ): Span {
     const begin: Begin = {
       name: `ack ${kind}`,
       kind: "consumer",
@@ -71,12 +95,16 @@ export class DeliveryTraces {
     return this.#tracer.apart({ ...begin, links: [context] });
   }
 
-  #follow(entry: Entry, { name, operation }: { readonly name: string; readonly operation: string }): Span | undefined {
-    const { trace, occurredAt } = entry.notification;
+  #isFresh({ notification }: Entry): boolean {
+    return this.#tracer.now() - notification.occurredAt < SAME_TRACE_MS;
+  }
+
+  #follow(entry: Entry, { name, type }: Step): Span | undefined {
+    const { trace } = entry.notification;
     const context = trace === undefined ? undefined : carried(trace);
     if (!context) return undefined;
-    const begin: Begin = { name: `${name} ${entry.stream.kind}`, kind: "consumer", attributes: factsOf(entry, operation) };
-    if (this.#tracer.now() - occurredAt < SAME_TRACE_MS) return this.#tracer.child(context, begin);
+    const begin: Begin = { name: `${name} ${entry.stream.kind}`, kind: "consumer", attributes: factsOf(entry, name, type) };
+    if (this.#isFresh(entry)) return this.#tracer.child(context, begin);
     return this.#tracer.apart({ ...begin, links: [context] });
   }
 
@@ -86,7 +114,7 @@ export class DeliveryTraces {
     const begin: Begin = {
       name: `deliver ${kind}`,
       kind: "consumer",
-      attributes: { ...factsOf(entry, "deliver"), "nexus.delivery": how },
+      attributes: { ...factsOf(entry, "deliver", "process"), "nexus.delivery": how },
       startMs: this.#tracer.now(),
       links,
     };
@@ -99,11 +127,16 @@ export class DeliveryTraces {
     const key = keyOf(tenant, user, notification.id);
     this.#delivered.delete(key); // the youngest are last
     this.#delivered.set(key, { context, kind, atMs: this.#tracer.now() });
-    if (this.#delivered.size <= REMEMBERED) return;
-    for (const oldest of this.#delivered.keys()) {
-      this.#delivered.delete(oldest);
-      return;
-    }
+    forgetOldest(this.#delivered);
+  }
+}
+
+/** Sets and maps list their members from the oldest on. */
+function forgetOldest(remembered: Pick<Set<string>, "size" | "keys" | "delete">): void {
+  if (remembered.size <= REMEMBERED) return;
+  for (const oldest of remembered.keys()) {
+    remembered.delete(oldest);
+    return;
   }
 }
 
@@ -161,7 +194,7 @@ class AllWrites implements DeliveryTrace {
 /** No tenant id holds a line break, and no notification id. Without a user: what went to many at once. */
 const keyOf = (tenant: string, user: string, notificationId: string): string => `${tenant}\n${notificationId}\n${user}`;
 
-const factsOf = ({ stream: { tenant, kind }, notification: { id } }: Entry, operation: string): Attributes => ({
-  ...spanFacts(operation, "process", { tenant, kind }),
+const factsOf = ({ stream: { tenant, kind }, notification: { id } }: Entry, operation: string, type: Step["type"]): Attributes => ({
+  ...spanFacts(operation, type, { tenant, kind }),
   "messaging.message.id": id,
 });

@@ -141,6 +141,30 @@ describe("an ACK", () => {
     expect(traces.ack("acme", "jane", "n2")).toBeUndefined();
   });
 
+  test("on a node that delivered nothing follows the publish, where the entry is at hand and young", () => {
+    const { traces, ended, entry, pass } = stage();
+    expect(traces.ack("acme", "jane", "n1")).toBeUndefined();
+    traces.ack("acme", "jane", "n1", entry(INBOX))?.end();
+    expect(ended).toMatchObject([
+      { name: "ack inbox", parentSpanId: PUBLISH, context: { traceId: TRACE }, attributes: { "messaging.operation.type": "settle" } },
+    ]);
+    pass(6 * MINUTE);
+    expect(traces.ack("acme", "jane", "n2", entry(INBOX, "n2"))).toBeUndefined();
+    expect(traces.ack("acme", "jane", "n3", entry(INBOX, "n3", "nothing"))).toBeUndefined();
+  });
+
+  test("is told once for each user, however often a later one covers it", () => {
+    const { traces, ended, entry } = stage();
+    const fan = traces.fanOut(entry(CHANNEL));
+    fan?.delivery.written(JANE);
+    fan?.delivery.passed();
+    for (let again = 0; again < 3; again++) {
+      traces.ack("acme", "jane", "n1", entry(CHANNEL))?.end();
+      traces.ack("acme", "bob", "n1")?.end();
+    }
+    expect(namesOf(ended)).toEqual(["deliver channel", "ack channel", "ack channel"]);
+  });
+
   test("of the oldest deliveries is forgotten first", () => {
     const { traces, entry } = stage();
     for (let index = 0; index < 8200; index++) traces.fanOut(entry(INBOX, `n${index}`))?.delivery.written(JANE);
