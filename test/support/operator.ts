@@ -64,7 +64,7 @@ export async function startStage({ bare = false }: { readonly bare?: boolean } =
     return stdout;
   };
   try {
-    if (!bare) await install(kubectl);
+    if (!bare) await install(plane, kubectl);
   } catch (error) {
     await plane[Symbol.asyncDispose]();
     throw error;
@@ -120,12 +120,30 @@ export async function startStage({ bare = false }: { readonly bare?: boolean } =
   };
 }
 
-/** CRDs and rights; test/chart proves that they are the chart's own. */
-async function install(kubectl: Stage["kubectl"]): Promise<void> {
+/** CRDs and rights, in force; test/chart proves that they are the chart's own. */
+async function install(plane: ControlPlane, kubectl: Stage["kubectl"]): Promise<void> {
   await kubectl("apply", "-f", join(root, "crds"));
   const manifests = ["namespace", "rbac", "admission-policy"].flatMap((name) => ["-f", join(root, `operator/deploy/${name}.yaml`)]);
   await kubectl("apply", ...manifests);
   await kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s");
+  // The API server reads its rules behind their writes: an operator that is quicker is denied what it was granted.
+  const mayBoth = async () => {
+    const rules = [
+      { group: "nexus.dev", resource: "nexusclusters", verb: "list" },
+      { group: "coordination.k8s.io", resource: "leases", verb: "create", namespace: NAMESPACE },
+    ];
+    return (await Promise.all(rules.map((rule) => may(plane, rule)))).every(Boolean);
+  };
+  await eventually("the operator's rights are in force", mayBoth);
+}
+
+/** Whether the operator's account may do this. */
+async function may(plane: ControlPlane, resourceAttributes: Readonly<Record<string, string>>): Promise<boolean> {
+  const path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+  const body = JSON.stringify({ spec: { user: USER, groups: ["system:serviceaccounts"], resourceAttributes } });
+  const answer = await plane.request(path, { method: "POST", body });
+  if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+  return ((await answer.json()) as { status: { allowed: boolean } }).status.allowed; // authorization.k8s.io/v1
 }
 
 /** A copy of a kubeconfig that leads to another address of the same API server. */
