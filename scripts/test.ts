@@ -7,6 +7,7 @@ import { Glob } from "bun";
 import { ensurePackages } from "../test/support/apt.ts";
 import { ensureBinaries, unavailableBinaries } from "../test/support/cluster/binaries.ts";
 import { unavailableTier } from "../test/support/cluster/tiers.ts";
+import { fetchDefinitions, unavailableDefinitions } from "../test/support/kube/published-crds.ts";
 import { runChecks } from "./check.ts";
 import { checkRights, partOfRights, RIGHTS_TIERS } from "./tiers/rights.ts";
 import { runShown } from "./tiers/run.ts";
@@ -29,7 +30,7 @@ function planOf(argv: readonly string[]): Plan {
     process.stderr.write(`--tier: no tier "${unknown[0]}"; one of ${TIERS.map((tier) => tier.name).join(", ")}\n`);
     process.exit(2);
   }
-  const all = named.length > 0 ? named : TIERS.map((tier) => tier.name);
+  const all = named.length > 0 ? named : TIERS.filter((tier) => !tier.isOnDemand).map((tier) => tier.name);
   const wanted = argv.includes("--fast") ? FAST_TIERS : argv.includes("--nightly") ? NIGHTLY_TIERS : all;
   return { tiers: TIERS.filter((tier) => wanted.includes(tier.name)), checks: named.length === 0 };
 }
@@ -65,10 +66,9 @@ async function runTier(tier: Tier): Promise<Tally> {
 
 /** What cannot be compiled is left to the tests: they skip with the reason, or fail with the compiler's words. */
 async function buildTools({ tools = [] }: Tier): Promise<void> {
-  if (unavailableBinaries(tools) !== undefined) return;
-  await ensureBinaries(tools).catch((error: unknown) =>
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`),
-  );
+  const say = (error: unknown) => process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  if (unavailableBinaries(tools) === undefined) await ensureBinaries(tools).catch(say);
+  if (tools.includes("kube-apiserver") && unavailableDefinitions() === undefined) await fetchDefinitions().catch(say);
 }
 
 const plan = planOf(process.argv.slice(2));

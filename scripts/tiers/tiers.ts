@@ -16,6 +16,8 @@ export type Tier = {
   readonly packages: readonly string[];
   /** Programs that are compiled before the tier starts where Go is there, so that no test's time is a compiler's. */
   readonly tools?: readonly ToolName[];
+  /** Not part of `npm test`: it runs by name and every night. */
+  readonly isOnDemand?: boolean;
 };
 
 const BROWSER = ["chromium"];
@@ -98,6 +100,16 @@ export const TIERS: readonly Tier[] = [
     tools: [...CONTROL_PLANE_TOOLS, "otelcol", "grafana-dashboard"],
   },
   {
+    name: "prometheus-operator",
+    about: "the real prometheus-operator reads what we make for it",
+    paths: ["test/prometheus-operator"],
+    timeoutMs: 120_000,
+    parallel: 1,
+    packages: ["prometheus"],
+    tools: [...CONTROL_PLANE_TOOLS, "helm", "prometheus-operator"],
+    isOnDemand: true,
+  },
+  {
     name: "foreign",
     about: "clients that others wrote: Node, Python, a browser, curl",
     paths: ["test/foreign"],
@@ -144,5 +156,5 @@ export const patienceOf = ({ timeoutMs }: Tier): number => Math.min(timeoutMs / 
 
 /** The tiers of `npm run test:fast`. */
 export const FAST_TIERS: readonly string[] = ["unit", "contract"];
-/** The tiers of `npm run test:nightly`: those with property tests. */
-export const NIGHTLY_TIERS: readonly string[] = [...FAST_TIERS, "hostile", "endurance"];
+/** The tiers of `npm run test:nightly`: those with property tests, and what is too dear for every run. */
+export const NIGHTLY_TIERS: readonly string[] = [...FAST_TIERS, "hostile", "endurance", "prometheus-operator"];

@@ -10,7 +10,7 @@ import { rightsOf } from "../../support/cluster/rights-log.ts";
 import { eventually } from "../../support/eventually.ts";
 import { type FakeKubelet, fakeKubelet } from "../../support/fake-kubelet.ts";
 import { CHART, type Helm, openHelm } from "../../support/helm.ts";
-import { MONITORING_CRDS } from "../../support/kube/monitoring-crds.ts";
+import { installPublished, MONITORING } from "../../support/kube/published-crds.ts";
 import { type Seen, type Stage, startStage } from "../../support/operator.ts";
 import { cluster, template, tenant } from "../../support/resources.ts";
 
@@ -100,8 +100,7 @@ describe.skipIf(reason !== undefined)("the chart on an API server", () => {
   });
 
   test("where prometheus-operator is served the release brings PodMonitor and rules, and the operator may watch its kinds", async () => {
-    await stage.plane.apply(MONITORING_CRDS);
-    await stage.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s");
+    await installPublished(stage.plane, "newest", MONITORING);
     const { code, stderr } = await helm.run("upgrade", "nexus", CHART, "--namespace", RELEASE);
     expect({ code, unknown: stderr.split("\n").filter((line) => /unknown field/i.test(line)) }).toEqual({ code: 0, unknown: [] });
     const made = await stage.kubectl("get", "podmonitors,prometheusrules", "-n", RELEASE, "-o", "name");

@@ -15,7 +15,7 @@ import { ensureBinaries } from "../../support/cluster/binaries.ts";
 import { unavailableTier } from "../../support/cluster/tiers.ts";
 import { eventually } from "../../support/eventually.ts";
 import { fakeKubelet } from "../../support/fake-kubelet.ts";
-import { MONITORING_CRDS } from "../../support/kube/monitoring-crds.ts";
+import { installPublished, MONITORING } from "../../support/kube/published-crds.ts";
 import { type Stage, settled, startStage } from "../../support/operator.ts";
 import { cluster, template, tenant } from "../../support/resources.ts";
 
@@ -30,8 +30,7 @@ const IMAGE = ["--server-image", "nexus.dev/nexus:test"];
 if (reason === undefined) {
   beforeAll(async () => {
     stage = await startStage();
-    await stage.plane.apply(MONITORING_CRDS); // a rendering is for a cluster that has the kinds of prometheus-operator
-    await stage.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s");
+    await installPublished(stage.plane, "newest", MONITORING); // a rendering is for a cluster that has the kinds of prometheus-operator
     operator = await stage.operator();
   }, 300_000);
   afterAll(async () => {

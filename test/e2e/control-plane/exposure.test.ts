@@ -5,7 +5,7 @@ import type { RunningOperator } from "@nexus/operator/main.ts";
 import { createAuthority } from "../../support/cluster/pki.ts";
 import { eventually } from "../../support/eventually.ts";
 import { fakeKubelet } from "../../support/fake-kubelet.ts";
-import { CERTIFICATE_CRD, HTTP_ROUTE_CRD } from "../../support/kube/optional-crds.ts";
+import { CERTIFICATE, installPublished, ROUTE } from "../../support/kube/published-crds.ts";
 import { type Seen, type Stage, settled, startStage, textOf, within } from "../../support/operator.ts";
 import { cluster } from "../../support/resources.ts";
 
@@ -109,7 +109,7 @@ test("a route waits for its kind by name, comes within seconds of the kind, tell
   const stalled = await stage.until("nexuscluster/live", ns, { type: "Stalled", status: "True", reason: "KindNotServed" });
   expect(stalled.message).toContain("HTTPRoute (gateway.networking.k8s.io/v1)");
   await child("deployment/live-server", ns); // the rest is there
-  await stage.plane.apply(HTTP_ROUTE_CRD);
+  await installPublished(stage.plane, "newest", [ROUTE]);
   const route = await child("httproute/live-server", ns);
   expect(route.spec).toMatchObject({ hostnames: gateway.hostnames, rules: [{ timeouts: { request: "0s" } }] });
   await untilEndpoints(ns, ["push.example.com", `http://live-server.${ns}.svc:8081`]);
@@ -149,7 +149,7 @@ test("a fleet that serves is not rolled onto a certificate that is not there", a
 test("cert-manager is asked by a Certificate, and its Secret is waited for without calling it an error", async () => {
   const ns = await fleet("tls-issuer", { tls: { issuerRef: { name: "ca" } } });
   await stage.until("nexuscluster/live", ns, { type: "Stalled", reason: "KindNotServed" });
-  await stage.plane.apply(CERTIFICATE_CRD);
+  await installPublished(stage.plane, "newest", [CERTIFICATE]);
   const certificate = await child("certificate/live-listener-tls", ns);
   expect(certificate.spec).toMatchObject({
     secretName: "live-listener-tls",

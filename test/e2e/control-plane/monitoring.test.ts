@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { RenderedGroup } from "@nexus/operator/desired/monitoring/rules/render.ts";
 import type { RunningOperator } from "@nexus/operator/main.ts";
 import { eventually } from "../../support/eventually.ts";
-import { MONITORING_CRDS } from "../../support/kube/monitoring-crds.ts";
+import { installPublished, MONITORING } from "../../support/kube/published-crds.ts";
 import { type Seen, type Stage, settled, startStage, textOf, within } from "../../support/operator.ts";
 import { cluster } from "../../support/resources.ts";
 
@@ -47,7 +47,7 @@ test("without the kinds nothing is asked for, and it is said; they are used from
   const ns = await fleet("early");
   const absent = await ready(ns, { status: "True", reason: "KindsAbsent" });
   expect(absent.message).toContain("PodMonitor");
-  await stage.plane.apply(MONITORING_CRDS);
+  await installPublished(stage.plane, "newest", MONITORING);
   await fleet("impatient", { exposure: { gateway: { parentRefs: [{ name: "g" }], hostnames: ["a.example.com"] } } }); // what misses a kind has them looked for
   expect((await ready(ns, { status: "True", reason: "Reconciled" })).message).toBe("made: PodMonitor, PrometheusRule and dashboards");
   expect(groupsOf(await child(RULES, ns)).flatMap((group) => group.rules).length).toBeGreaterThan(0);

@@ -5,7 +5,7 @@ import type { RunningOperator } from "@nexus/operator/main.ts";
 import { type PodMetrics, servePodMetrics } from "../../support/cluster/pod-metrics.ts";
 import { eventually } from "../../support/eventually.ts";
 import { type FakeKubelet, fakeKubelet } from "../../support/fake-kubelet.ts";
-import { OLD_SCALED_OBJECT_CRD, SCALED_OBJECT_CRD, TRIGGER_AUTHENTICATION_CRD } from "../../support/kube/optional-crds.ts";
+import { installPublished, SCALED_OBJECT, TRIGGER_AUTHENTICATION } from "../../support/kube/published-crds.ts";
 import { type Stage, settled, startStage } from "../../support/operator.ts";
 import { cluster } from "../../support/resources.ts";
 
@@ -34,8 +34,7 @@ const use = (provider: string) => stage.plane.apply(cluster(NS, "live", { redis:
 
 beforeAll(async () => {
   stage = await startStage();
-  await stage.plane.apply([SCALED_OBJECT_CRD, TRIGGER_AUTHENTICATION_CRD]);
-  await stage.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s");
+  await installPublished(stage.plane, "newest", [SCALED_OBJECT, TRIGGER_AUTHENTICATION]);
   metrics = await servePodMetrics(stage.plane, ["nexus_sessions"], () => sessions);
   await stage.kubectl("wait", "--for=condition=Available", "apiservice/v1beta1.custom.metrics.k8s.io", "--timeout=60s");
   operator = await stage.operator({ "--scaling-seconds": "1" });
@@ -171,15 +170,14 @@ test("what KEDA's release does not know is not asked of it, and without KEDA the
   await use("Nexus");
   await eventually("it is gone", async () => !(await isThere(`scaledobject/${NAME}`)));
   await operator[Symbol.asyncDispose]();
-  await stage.kubectl("delete", "crd", SCALED_OBJECT_CRD.metadata.name);
+  await stage.kubectl("delete", "crd", SCALED_OBJECT);
   operator = await stage.operator({ "--scaling-seconds": "1" });
   await use("KEDA");
   const missing = await active({ status: "False", reason: "KindNotServed" });
   expect(missing.message).toContain("ScaledObject");
   expect(await isReady(7)).toBe(true);
   await operator[Symbol.asyncDispose]();
-  await stage.plane.apply(OLD_SCALED_OBJECT_CRD);
-  await stage.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s");
+  await installPublished(stage.plane, "oldest", [SCALED_OBJECT]);
   operator = await stage.operator({ "--scaling-seconds": "1" });
   const old = await eventually("a ScaledObject again", () => stage.get(`scaledobject/${NAME}`, NS), { timeoutMs: 60_000 });
   expect(old.spec?.fallback).toBeUndefined();

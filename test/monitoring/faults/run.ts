@@ -3,7 +3,7 @@
 import { operatorRules } from "@nexus/operator/desired/monitoring/rules/operator.ts";
 import { type RenderedGroup, renderGroups } from "@nexus/operator/desired/monitoring/rules/render.ts";
 import { eventually } from "../../support/eventually.ts";
-import { MONITORING_CRDS } from "../../support/kube/monitoring-crds.ts";
+import { installPublished, MONITORING } from "../../support/kube/published-crds.ts";
 import { type Fired, watchAlerts } from "../../support/monitoring/alert-log.ts";
 import { discover } from "../../support/monitoring/discovery.ts";
 import { startPrometheus } from "../../support/monitoring/prometheus.ts";
@@ -23,8 +23,7 @@ const QUIET_SCRAPES = 12;
 export async function provoke(faults: readonly Fault[], promised: (alert: string) => number): Promise<Report> {
   await using stack = new AsyncDisposableStack();
   const stage = stack.use(await startStage());
-  await stage.plane.apply(MONITORING_CRDS);
-  await stage.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s");
+  await installPublished(stage.plane, "newest", MONITORING);
   const other = await otherRelease(stage, "other-release");
   const operator = stack.use(await runOperator(stage, "nexus-system"));
   const rival = stack.use(await runOperator(stage, other.namespace, { "--namespace": other.namespace, "--id": "other" }));

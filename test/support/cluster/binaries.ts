@@ -4,6 +4,7 @@ import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync
 import { arch, platform } from "node:os";
 import { join } from "node:path";
 import { cachePath, withLock } from "../../../scripts/host/cache.ts";
+import { goEnvironment, goProblem, moduleVersion } from "./go-modules.ts";
 import { TOOL_MODULES, TOOLS, type Tool, type ToolName } from "./tools.ts";
 
 export type Binaries<Name extends ToolName> = Readonly<Record<Name, string>>;
@@ -28,7 +29,7 @@ export async function ensureBinaries<Name extends ToolName>(names: readonly Name
 export function unavailableBinaries(names: readonly ToolName[]): string | undefined {
   const missing = names.filter((name) => !isExecutable(binaryPath(name)));
   if (missing.length === 0) return undefined;
-  const problem = goProblem(missing);
+  const problem = goProblem(modulesOf(missing));
   return problem && `${missing.join(", ")} not in the cache or KUBEBUILDER_ASSETS, and ${problem}`;
 }
 
@@ -46,7 +47,7 @@ function binaryPath(name: ToolName): string {
 const BUILD_FLAGS = ["-trimpath", "-buildvcs=false", "-mod=readonly"];
 
 async function buildAll(names: readonly ToolName[]): Promise<void> {
-  const problem = goProblem(names);
+  const problem = goProblem(modulesOf(names));
   if (problem) throw new Error(`cannot build ${names.join(", ")}: ${problem}`);
   const waiting = () => say("another process is building the Kubernetes programs, waiting for it");
   await withLock(cachePath("kubernetes-bin", "build.lock"), () => buildMissing(names), waiting);
@@ -72,7 +73,7 @@ async function build(name: ToolName): Promise<void> {
   const ldflags = ["-s", "-w", ...versionFlags(tool)].join(" ");
   const go = Bun.spawn(["go", "build", ...BUILD_FLAGS, "-ldflags", ldflags, "-o", unfinished, tool.package], {
     cwd: join(TOOL_MODULES, tool.module),
-    env: { ...process.env, CGO_ENABLED: "0", GOFLAGS: "", GOTOOLCHAIN: "local", GOWORK: "off" },
+    env: goEnvironment(),
     stdout: "pipe",
     stderr: "pipe",
   });
@@ -93,32 +94,7 @@ function versionFlags(tool: Tool): string[] {
   return [`${at}Version=${version}`, `${at}Major=${major}`, `${at}Minor=${minor}`];
 }
 
-function moduleVersion(module: string, required: string): string {
-  const text = readFileSync(join(TOOL_MODULES, module, "go.mod"), "utf8");
-  const line = text.split("\n").find((candidate) =>
-    candidate
-      .replace(/^require/, "")
-      .trim()
-      .startsWith(`${required} v`),
-  );
-  const version = line && /\sv\d+\.\d+\.\d+\S*/.exec(line)?.[0].trim();
-  if (!version) throw new Error(`test/tools/${module}/go.mod does not require ${required}`);
-  return version;
-}
-
-/** What is wrong with the Go installation for these programs, as the end of a sentence; undefined when nothing is. */
-function goProblem(names: readonly ToolName[]): string | undefined {
-  const wanted = [...new Set(names.map((name) => TOOLS[name].module))].map(goDirective).sort(Bun.semver.order).at(-1);
-  if (!wanted || !Bun.which("go")) return `Go is not on PATH (install Go ${wanted} or newer, or set KUBEBUILDER_ASSETS)`;
-  const { stdout } = Bun.spawnSync(["go", "env", "GOVERSION"], { env: { ...process.env, GOTOOLCHAIN: "local" } });
-  const found = /\d+(\.\d+)*/.exec(stdout.toString())?.[0] ?? "0";
-  const padded = [...found.split("."), "0", "0"].slice(0, 3).join(".");
-  return Bun.semver.order(padded, wanted) < 0 ? `Go ${found} is too old (Go ${wanted} or newer is needed; none is downloaded)` : undefined;
-}
-
-function goDirective(module: string): string {
-  return /^go (\S+)$/m.exec(readFileSync(join(TOOL_MODULES, module, "go.mod"), "utf8"))?.[1] ?? "0.0.0";
-}
+const modulesOf = (names: readonly ToolName[]) => names.map((name) => TOOLS[name].module);
 
 function isExecutable(path: string): boolean {
   if (!existsSync(path)) return false;

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { platform } from "node:os";
 import { run } from "../../../scripts/host/command.ts";
 import { ensurePackages } from "../apt.ts";
+import { unavailableDefinitions } from "../kube/published-crds.ts";
 import { unavailableBinaries } from "./binaries.ts";
 import { CONTROL_PLANE_TOOLS, NODE_TOOLS } from "./tools.ts";
 
@@ -29,10 +30,10 @@ export async function unavailableTier(name: string): Promise<string | undefined>
   return undefined;
 }
 
-/** Why no control plane can be started here, or undefined. */
+/** Why no control plane that knows the kinds of others can be started here, or undefined. */
 export async function unavailableControlPlane(): Promise<string | undefined> {
   if (platform() === "win32") return "the Kubernetes control plane does not run on Windows";
-  return unavailableBinaries(CONTROL_PLANE_TOOLS);
+  return unavailableBinaries(CONTROL_PLANE_TOOLS) ?? unavailableDefinitions();
 }
 
 /** Why no node with pods can be started here, or undefined. Installs missing Debian packages when it may. */

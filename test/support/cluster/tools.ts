@@ -30,6 +30,7 @@ export const TOOLS = {
   pause: { module: "pause", package: "." },
   helm: { module: "helm", package: "helm.sh/helm/v4/cmd/helm" },
   otelcol: { module: "otelcol", package: "." },
+  "prometheus-operator": { module: "prometheus-operator", package: "github.com/prometheus-operator/prometheus-operator/cmd/operator" },
 } as const satisfies Record<string, Tool>;
 
 export type ToolName = keyof typeof TOOLS;

@@ -46,7 +46,8 @@ async function writeRules(folder: string, groups: readonly RenderedGroup[]): Pro
   return file;
 }
 
-async function withFolder<T>(act: (folder: string) => Promise<T>): Promise<T> {
+/** A folder that is gone when `act` is done. */
+export async function withFolder<T>(act: (folder: string) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), "nexus-promtool-"));
   try {
     return await act(folder);
