@@ -11,7 +11,7 @@ import { unavailableControlPlane } from "../support/cluster/tiers.ts";
 import { eventually } from "../support/eventually.ts";
 import { openHelm, WITH_PROMETHEUS } from "../support/helm.ts";
 import { installPublished } from "../support/kube/published-crds.ts";
-import type { Relabeling } from "../support/monitoring/prometheus-files.ts";
+import { type Pod, type PodMonitor, targetsOf } from "../support/monitoring/discovery.ts";
 import {
   configurationOf,
   type PrometheusOperator,
@@ -20,6 +20,7 @@ import {
   startPrometheusOperator,
 } from "../support/monitoring/prometheus-operator.ts";
 import { promtool, withFolder } from "../support/monitoring/promtool.ts";
+import { relabeled, withoutKubernetes } from "../support/monitoring/relabeled.ts";
 import { type Stage, settled, startStage, textOf } from "../support/operator.ts";
 import { cluster } from "../support/resources.ts";
 
@@ -32,6 +33,8 @@ if (missing !== undefined) process.stderr.write(`skipped: ${missing}\n`);
 const SELECTED = { release: "people" };
 const FLEET = { namespace: "shop", name: "live-server" };
 const RELEASE = { namespace: "nexus-system", name: "nexus-operator" };
+
+const running = (pod: Pod, podIP: string): Pod => ({ ...pod, status: { phase: "Running", podIP } });
 
 /** Takes what has the label, from everywhere. `version`: that of the promtool that judges (Debian 12's). */
 const PROMETHEUS = {
@@ -59,6 +62,7 @@ describe.skipIf(missing !== undefined)("prometheus-operator", () => {
     await stage.plane.apply([PROMETHEUS, ...rendered.filter(({ apiVersion }) => apiVersion.startsWith("monitoring."))]);
     nexus = await stage.operator();
     await stage.plane.apply(cluster("shop", "live", { monitoring: { labels: SELECTED } }));
+    await stage.plane.apply(cluster("shop", "other", { monitoring: { podMonitor: "Disabled", rules: "Disabled" } }));
     theirs = await startPrometheusOperator(stage);
   }, 400_000);
   afterAll(async () => {
@@ -77,6 +81,17 @@ describe.skipIf(missing !== undefined)("prometheus-operator", () => {
       },
       { timeoutMs: 30_000 },
     );
+  const configuration = () =>
+    eventually("both jobs", async () => {
+      const made = await configurationOf(stage, "monitoring", "people");
+      return made?.scrape_configs.length === 2 ? made : undefined;
+    });
+  /** One pod of `live`, one of `other`, as if they ran. */
+  const podsOfFleets = async (): Promise<readonly [Pod, Pod] | undefined> => {
+    const { items } = JSON.parse(await stage.kubectl("get", "pods", "-n", "shop", "-o", "json")) as { readonly items: readonly Pod[] }; // kubectl's list
+    const [live, other] = ["live", "other"].map((name) => items.find(({ metadata }) => metadata.name.startsWith(`${name}-server-`)));
+    return live && other && [running(live, "10.0.0.1"), running(other, "10.0.0.2")];
+  };
   const groupsOf = async ({ namespace, name }: { readonly namespace: string; readonly name: string }) =>
     ((await stage.get(`prometheusrule/${name}`, namespace))?.spec?.groups ?? []) as readonly RenderedGroup[]; // ours
 
@@ -94,28 +109,40 @@ describe.skipIf(missing !== undefined)("prometheus-operator", () => {
   });
 
   test("writes a configuration that promtool takes, with a job for the fleet and one for the operator", async () => {
-    const made = await eventually("the configuration", () => configurationOf(stage, "monitoring", "people"));
+    const { scrape_configs: jobs, ...rest } = await configuration();
+    expect(jobs.map(({ job_name }) => job_name).sort()).toEqual([
+      "podMonitor/nexus-system/nexus-operator/0",
+      "podMonitor/shop/live-server/0",
+    ]);
     await withFolder(async (folder) => {
-      await Bun.write(join(folder, "prometheus.yaml"), made.text);
-      expect(await promtool(["check", "config", join(folder, "prometheus.yaml")])).toMatchObject({ isOk: true });
+      const file = join(folder, "prometheus.json");
+      await Bun.write(file, withoutKubernetes({ scrape_configs: jobs, ...rest }));
+      expect(await promtool(["check", "config", file])).toMatchObject({ isOk: true });
     });
-    const jobs = new Map(made.parsed.scrape_configs.map((job) => [job.job_name, job]));
-    expect([...jobs.keys()].sort()).toEqual(["podMonitor/nexus-system/nexus-operator/0", "podMonitor/shop/live-server/0"]);
+  });
 
-    const fleet = jobs.get("podMonitor/shop/live-server/0");
+  test("its jobs keep the pods they are for, of all others none, and give series the names that rules and panels select by", async () => {
+    const { scrape_configs: jobs } = await configuration();
+    const fleet = jobs.find(({ job_name }) => job_name === "podMonitor/shop/live-server/0");
     expect(fleet).toMatchObject({ scrape_interval: "30s", metrics_path: "/metrics" });
     expect(fleet?.kubernetes_sd_configs).toMatchObject([{ role: "pod", namespaces: { names: ["shop"] } }]);
-    const relabelings = fleet?.relabel_configs ?? [];
-    // The names by which every rule and panel selects, and the labels of the pods that are kept.
-    expect(relabelings).toContainEqual({ target_label: "nexus_cluster", replacement: "live", action: "replace" });
-    expect(sourceOf(relabelings, "namespace")).toEqual(["__meta_kubernetes_namespace"]);
-    expect(sourceOf(relabelings, "pod")).toEqual(["__meta_kubernetes_pod_name"]);
-    const kept = relabelings.filter(({ action }) => action === "keep").flatMap(({ source_labels }) => source_labels ?? []);
-    expect(kept).toContain("__meta_kubernetes_pod_label_app_kubernetes_io_instance");
-    expect(kept).toContain("__meta_kubernetes_pod_container_port_name");
+    const pods = await eventually("a pod of each fleet", podsOfFleets);
+    const found = fleet && (await relabeled(fleet, pods));
+    const [live] = pods;
+    const named = { nexus_cluster: "live", namespace: "shop", pod: live.metadata.name, container: "server", endpoint: "ops" };
+    const kept = [...(found ?? [])].filter(([, labels]) => labels !== undefined);
+    expect(kept).toEqual([["10.0.0.1:9090", { ...named, job: "shop/live-server" }]]);
+    expect(found?.size).toBeGreaterThan(3); // its other ports, and those of the other fleet
+    // And those tests that have no prometheus-operator read a PodMonitor as it does.
+    const monitor = (await stage.get("podmonitor/live-server", "shop")) as unknown as PodMonitor; // ours, as it is served
+    const [ours] = targetsOf(monitor, pods);
+    expect(ours).toMatchObject({ address: "10.0.0.1:9090", labels: { ...named, job: "shop/live-server" } });
 
-    const release = jobs.get("podMonitor/nexus-system/nexus-operator/0")?.relabel_configs ?? [];
-    expect(release).toContainEqual(expect.objectContaining({ target_label: "job", replacement: "nexus-system/nexus-operator" })); // its rules select by it
+    // The chart's rules select the operator by its job.
+    const release = jobs.find(({ job_name }) => job_name === "podMonitor/nexus-system/nexus-operator/0");
+    expect(release?.relabel_configs).toContainEqual(
+      expect.objectContaining({ target_label: "job", replacement: "nexus-system/nexus-operator" }),
+    );
   });
 
   test("writes rule files that promtool takes, with every rule as it was made", async () => {
@@ -149,10 +176,6 @@ describe.skipIf(missing !== undefined)("prometheus-operator", () => {
     const metadata = { name: "wrong", namespace: "shop", labels: SELECTED };
     const spec = { groups: [{ name: "wrong", rules: [{ alert: "Wrong", expr: "sum(" }] }] };
     await stage.plane.apply({ apiVersion: "monitoring.coreos.com/v1", kind: "PrometheusRule", metadata, spec });
-    await counted("PrometheusRule", { selected: 2, rejected: 1 });
+    await counted("PrometheusRule", { selected: 3, rejected: 1 });
   });
 });
-
-/** Where the label `target` comes from. */
-const sourceOf = (relabelings: readonly Relabeling[], target: string) =>
-  relabelings.find(({ target_label }) => target_label === target)?.source_labels;

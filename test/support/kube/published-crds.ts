@@ -83,7 +83,7 @@ export async function installPublished(api: ClusterApi, release: Release, names:
     if (!answer.ok) throw new Error(`${name} of ${release}: ${answer.status} ${await answer.text()}`);
   }
   for (const { name } of texts)
-    await eventually(`${name} is served`, async () => isEstablished(await (await api.request(path(name))).json()), { timeoutMs: 30_000 });
+    await eventually(`${name} is served`, async () => isEstablished(await (await api.request(path(name))).json()), { timeoutMs: 60_000 });
 }
 
 function isEstablished(definition: unknown): boolean {

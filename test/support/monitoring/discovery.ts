@@ -4,7 +4,7 @@ import type { RenderedGroup } from "@nexus/operator/desired/monitoring/rules/ren
 import type { Stage } from "../operator.ts";
 import type { Target } from "./prometheus.ts";
 
-type Labels = Readonly<Record<string, string>>;
+export type Labels = Readonly<Record<string, string>>;
 type Head = { readonly name: string; readonly namespace: string; readonly labels?: Labels };
 type Relabeling = {
   readonly action?: string;
@@ -12,7 +12,7 @@ type Relabeling = {
   readonly replacement?: string;
   readonly sourceLabels?: unknown;
 };
-type PodMonitor = {
+export type PodMonitor = {
   readonly metadata: Head;
   readonly spec: {
     readonly selector: { readonly matchLabels?: Labels };
@@ -23,7 +23,8 @@ type PodMonitor = {
     }[];
   };
 };
-type Pod = {
+/** A pod as the API server has it. */
+export type Pod = {
   readonly metadata: Head;
   readonly spec: {
     readonly containers: readonly {

@@ -23,7 +23,7 @@ export const READ_BY_IT: readonly DefinitionName[] = [
 ];
 
 export type PrometheusOperator = AsyncDisposable & {
-  /** How many objects of a kind it took and refused for all Prometheuses, by its own metric. */
+  /** How many objects of a kind all Prometheuses select, and how many of those it refuses, by its own metric. */
   counts(resource: "PodMonitor" | "PrometheusRule"): Promise<{ readonly selected: number; readonly rejected: number }>;
   /** Its log so far. */
   log(): Promise<string>;
@@ -69,17 +69,14 @@ export async function startPrometheusOperator(stage: Stage): Promise<PrometheusO
   };
 }
 
-/** The configuration it wrote for the Prometheus `name`; undefined before it did. */
-export async function configurationOf(
-  stage: Stage,
-  namespace: string,
-  name: string,
-): Promise<{ text: string; parsed: ScrapeConfiguration } | undefined> {
+/** The configuration that it wrote for the Prometheus `name`; undefined before it did. */
+export async function configurationOf(stage: Stage, namespace: string, name: string): Promise<ScrapeConfiguration | undefined> {
   const secret = await stage.get(`secret/prometheus-${name}`, namespace);
   const packed = secret?.data?.["prometheus.yaml.gz"];
   if (packed === undefined) return undefined;
   const text = new TextDecoder().decode(Bun.gunzipSync(Buffer.from(packed, "base64")));
-  return { text, parsed: parse(text) as ScrapeConfiguration }; // Prometheus' own format; promtool judges it
+  // The reloader beside a Prometheus fills in which of its shards it is; there is one.
+  return parse(text.replaceAll("$(SHARD)", "0")) as ScrapeConfiguration; // Prometheus' own format; promtool judges it
 }
 
 /** The rule files it wrote for the Prometheus `name`, by file name. */
