@@ -5,7 +5,6 @@ import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { keyOfObject, namespaceOf } from "../desired/acceptance.ts";
 import { childLabels, ownedBy } from "../desired/names.ts";
 import type { KubeObject } from "../plan/object.ts";
-import { ACKNOWLEDGE_MS } from "../status/synced.ts";
 import { BootCopy, type BootState } from "./boot.ts";
 import type { Urgency } from "./boot-pace.ts";
 import { urgencyOf } from "./boot-urgency.ts";
@@ -14,6 +13,7 @@ import type { ConfigFound } from "./cluster-pass.ts";
 import { type ContentReader, readContent } from "./config/content.ts";
 import { Draft, type Wake } from "./config/draft.ts";
 import type { Configurations } from "./configuration.ts";
+import { EarlyWords } from "./early-words.ts";
 import { isPaused } from "./paused.ts";
 import type { ChildApplier, KubeApi, Leadership } from "./ports.ts";
 import type { Pusher } from "./pusher.ts";
@@ -65,9 +65,11 @@ type Course = {
 export class ConfigPass {
   readonly #deps: ConfigPassDeps;
   readonly #courses = new Map<string, Course>();
+  readonly #early: EarlyWords;
 
   constructor(deps: ConfigPassDeps) {
     this.#deps = deps;
+    this.#early = new EarlyWords(deps.clock);
   }
 
   /** Undefined before the first pass. */
@@ -154,7 +156,7 @@ export class ConfigPass {
       course.timers.delete(cancel);
       for (const wake of unanswered) wakeObject(wake, false);
     };
-    const cancel = clock.after(ACKNOWLEDGE_MS, wakeAll);
+    const cancel = clock.after(this.#early.waitMs(unanswered.length), wakeAll);
     course.timers.add(cancel);
   }
 

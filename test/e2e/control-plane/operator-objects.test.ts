@@ -66,6 +66,19 @@ test("a template waits for its tenant, the tenant for its cluster; in any order 
   expect((await stage.get("tenant/acme", ns))?.status?.tenantId).toBe("acme");
 });
 
+test("where no pod is ready a template is told so within seconds, and is Ready when one has it", async () => {
+  const ns = await namespace("empty");
+  await stage.plane.apply([cluster(ns), tenant(ns), template(ns)]);
+  await stage.until("template/hello", ns, { type: "Synced", status: "False", reason: "NoReadyPods" }, 10_000);
+  await stage.until("tenant/acme", ns, { type: "Synced", status: "False", reason: "NoReadyPods" }, 10_000);
+  await stage.plane.apply(template(ns, "hello", { payload: { text: "edited" } }));
+  const told = async () => (await stage.condition("template/hello", ns, "Synced"))?.observedGeneration === 2;
+  await eventually("the edit is told too", told, { timeoutMs: 10_000 });
+  await using kubelet = fakeKubelet(stage, ns, "live");
+  await kubelet.runPods(1);
+  await stage.until("template/hello", ns, { type: "Ready", status: "True" });
+});
+
 test("an edit of a template reaches the pod, and Synced is about the new generation", async () => {
   await using kubelet = await fleet("edit");
   await stage.plane.apply([tenant("edit"), template("edit")]);
