@@ -38,7 +38,7 @@ export function moduleSum(folder: string, required: string): string {
 /** What is wrong with the Go installation for these folders, as the end of a sentence; undefined when nothing is. */
 export function goProblem(folders: readonly string[]): string | undefined {
   const wanted = [...new Set(folders)].map(goDirective).sort(Bun.semver.order).at(-1);
-  if (!wanted || !Bun.which("go")) return `Go is not on PATH (install Go ${wanted} or newer, or set KUBEBUILDER_ASSETS)`;
+  if (!wanted || !Bun.which("go")) return `Go is not on PATH (install Go ${wanted} or newer)`;
   const { stdout } = Bun.spawnSync(["go", "env", "GOVERSION"], { env: { ...process.env, GOTOOLCHAIN: "local" } });
   const found = /\d+(\.\d+)*/.exec(stdout.toString())?.[0] ?? "0";
   const padded = [...found.split("."), "0", "0"].slice(0, 3).join(".");
