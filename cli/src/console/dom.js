@@ -13,6 +13,12 @@ export function make(name, properties = {}, ...children) {
 
 export const clock = (date = new Date()) => `${date.toLocaleTimeString("en-GB")}.${String(date.getMilliseconds()).padStart(3, "0")}`;
 
+/** fetch, whose failure says what a reader can do about it: browsers only say "Failed to fetch". */
+export const ask = (path, init) =>
+  fetch(path, init).catch((cause) => {
+    throw new Error("Nexus does not answer; is it still running in its terminal?", { cause });
+  });
+
 /** Shows text in an element that is hidden while there is none. */
 export function say(element, text = "") {
   element.textContent = text;

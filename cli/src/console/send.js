@@ -1,5 +1,5 @@
 // Why: the sending half of the console: what a backend would do over REST, as a form. Its refusals are the server's words.
-import { at, fill, make, say } from "./dom.js";
+import { ask, at, fill, make, say } from "./dom.js";
 
 let tenants = [];
 const tenant = () => tenants.find(({ id }) => id === at("tenant").value);
@@ -77,13 +77,16 @@ function json(input) {
   try {
     input.removeAttribute("aria-invalid");
     return JSON.parse(input.value);
-  } catch {
+  } catch (cause) {
     if (input.dataset.type === "any") return input.value;
     input.setAttribute("aria-invalid", "true");
     input.focus();
-    throw new Error(`${input.name || "The payload"} is not JSON: text needs quotes`);
+    throw new Error(`${input.name || "The payload"} is not JSON: ${whyNot(input.value, cause)}`, { cause });
   }
 }
+
+/** Who typed a bare word wants to know about quotes; who opened a brace, where it broke. */
+const whyNot = (text, cause) => (/^\s*["[{]/.test(text) ? cause.message : "text needs quotes");
 
 function request() {
   const [target, name, priority, locale] = [chosen("target"), at("target-name").value, at("priority").value, at("locale").value];
@@ -97,7 +100,7 @@ function request() {
 
 async function send() {
   const { operation, body } = request();
-  const answer = await fetch(`/api/v1/notifications/${operation}`, {
+  const answer = await ask(`/api/v1/notifications/${operation}`, {
     method: "POST",
     headers: { "content-type": "application/json", "x-api-key": tenant()?.api_key ?? "" },
     body: JSON.stringify(body),

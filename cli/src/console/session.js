@@ -1,6 +1,6 @@
 // Why: the listening half of the console: one client of the SDK at a time, and everything it tells made visible.
 import { NexusClient } from "../../../client/src/client.ts";
-import { at, clock, make, prepend, say } from "./dom.js";
+import { ask, at, clock, make, prepend, say } from "./dom.js";
 
 const MOST_NOTIFICATIONS = 100;
 const MOST_FRAMES = 200;
@@ -20,7 +20,7 @@ export const isOpen = () => client !== undefined && client.state !== "closed";
 
 /** A token of the moment, from the process that knows the secret. */
 async function tokenOf(tenant, user) {
-  const answer = await fetch("/console/token", { method: "POST", body: JSON.stringify({ tenant, user }) });
+  const answer = await ask("/console/token", { method: "POST", body: JSON.stringify({ tenant, user }) });
   const body = await answer.json();
   if (!answer.ok) throw new Error(body.message);
   return body.token;
@@ -39,7 +39,9 @@ export function connect(tenant, user) {
   listen("subscribed", showPlace);
   listen("unsubscribed", ({ channel, error }) => lose(channel, error.message));
   listen("shutdown", ({ reconnectAfterSeconds: seconds }) => note(`the server goes away; back in ${seconds} s`));
-  listen("error", ({ code, message, cause }) => say(at("alert"), `${code}: ${message}${cause ? ` (${cause.message})` : ""}`));
+  listen("error", ({ code, message, cause }) =>
+    say(at("alert"), code === "TOKEN_PROVIDER" && cause ? cause.message : `${code}: ${message}`),
+  );
   for (const { dataset } of [...at("channels").children]) join(dataset.name);
   mine.connect().catch(() => undefined); // showState has said why
 }
