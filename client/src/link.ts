@@ -226,7 +226,9 @@ export class Link {
     }
     if (this.#overBecause) return;
     if (end.own && end.code === OWN_CLOSE.dialect) return this.finish(new NexusError("PROTOCOL", end.reason), end);
-    if (end.own || end.phase === "handshake" || isRetryableClose(end.code)) return this.#planRetry(end);
+    // Why it could not be opened no runtime tells: browsers must not, the others say as many different things.
+    if (end.phase === "handshake" && !end.own) return this.#planRetry({ code: end.code, reason: "no connection could be opened" });
+    if (end.own || isRetryableClose(end.code)) return this.#planRetry(end);
     if (end.code === 4501 || end.code === 4502) return this.#tokenRefused(token, end);
     // A session of ours that nobody has seen die may still hold the place: this user was let in before.
     if (end.code === CONNECTION_LIMIT && end.phase === "open" && this.#wasConnected) {

@@ -17,6 +17,9 @@ describe("wrong calls", () => {
     [["send", "--url", "http://x", "--key", "k"], "exactly one of them"],
     [["send", "--url", "http://x", "--key", "k", "--user", "a", "--event", "e", "--payload", "{"], "--payload: must be JSON"],
     [["send", "--url", "http://x", "--key", "k", "--user", "a", "--template", "t", "--var", "x"], "--var: must be"],
+    [["send", "--url", "127.0.0.1:8081", "--key", "k", "--user", "a", "--event", "e", "--payload", "1"], "--url: must be an address"],
+    [["init", "--cluster", "a".repeat(41)], "--cluster: must be at most 40"],
+    [["init", "--cluster", "1st"], "begin with a letter"],
     [["listen", "--url", "nowhere", "--token", "t"], "--url: must be an address"],
     [["listen", "--url", "http://x", "--token", "t", "--output", "xml"], "--output: must be text or json"],
     [["validate"], "PATH: at least one file or folder"],
@@ -97,6 +100,9 @@ test("validate names file, line, field and what would be right; other objects ar
   } finally {
     rmSync(folder, { recursive: true });
   }
+  const nothing = await nexus(["validate", "docs/adr"]);
+  expect(nothing).toMatchObject({ code: 0, err: "docs/adr: warning: no NexusCluster, Tenant or Template in it\n" });
+  expect((await nexus(["validate", "--strict", "docs/adr"])).code).toBe(1);
   const fine = await nexus(["validate", "examples/quickstart"]);
   expect({ code: fine.code, err: fine.err }).toEqual({ code: 0, err: "" });
 });
@@ -128,7 +134,9 @@ test("send and listen meet: a template with variables, direct content, a channel
   ]);
   const refused = await nexus(["send", "--user", "ada", "--template", "nope"], env);
   expect(refused.code).toBe(1);
-  expect(refused.err).toContain("the server answered 400");
+  expect(refused.err).toContain(
+    "the server answered 400: unknown_template: The tenant has no such template (/template_id: names no template of the tenant) [request ",
+  );
   const stranger = await nexus(["listen", "--token", "not.a.token"], env);
   expect(stranger.code).toBe(1);
   expect(stranger.err).toContain("the server refused the token");

@@ -88,6 +88,7 @@ describe("tokens", () => {
     using one = clientOf(server.url);
     await one.client.connect();
     expect(one.states().filter((state) => state === "disconnected").length).toBe(3);
+    expect(one.events.state.find(({ state }) => state === "disconnected")?.reason).toBe("no connection could be opened");
   });
 
   test("a provider that fails is told, and asked again", async () => {

@@ -2,7 +2,7 @@
 // file unless told to, and never write half of them.
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { DNS_LABEL_PATTERN } from "@nexus/protocol/resources/names.ts";
+import { CLUSTER_NAME_PATTERN, DNS_LABEL_PATTERN } from "@nexus/protocol/resources/names.ts";
 import type { Arguments } from "../args.ts";
 import { command, oneOf, UsageError } from "../command.ts";
 import { EXAMPLE_NAMES, STARTERS, starterFiles } from "../init/starters.ts";
@@ -32,7 +32,7 @@ export const init = command(
     const from = oneOf(args, "--from", STARTERS, "quickstart");
     const example = EXAMPLE_NAMES[from];
     const files = starterFiles(from, {
-      cluster: nameOf(args, "--cluster") ?? example.cluster,
+      cluster: clusterOf(args) ?? example.cluster,
       tenant: nameOf(args, "--tenant") ?? example.tenant,
       namespace: nameOf(args, "--namespace"),
     });
@@ -59,6 +59,13 @@ function nameOf(args: Arguments, flag: string): string | undefined {
   const name = args.get(flag);
   if (name === undefined || new RegExp(DNS_LABEL_PATTERN).test(name)) return name;
   throw new UsageError(`${flag}: must be lower-case letters, digits and "-", at most 63, as Kubernetes names are`);
+}
+
+/** Shorter than other names: those of its pods and Services begin with it. */
+function clusterOf(args: Arguments): string | undefined {
+  const name = args.get("--cluster");
+  if (name === undefined || new RegExp(CLUSTER_NAME_PATTERN).test(name)) return name;
+  throw new UsageError('--cluster: must be at most 40 lower-case letters, digits and "-", and begin with a letter');
 }
 
 const isThere = (path: string): Promise<boolean> =>

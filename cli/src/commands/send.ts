@@ -37,6 +37,7 @@ export const send = command(
   },
   async (args, io) => {
     const url = required(args, "--url", io, "NEXUS_URL");
+    if (!/^https?:\/\/[^/]/.test(url)) throw new UsageError("--url: must be an address such as http://127.0.0.1:8081");
     const key = required(args, "--key", io, "NEXUS_API_KEY");
     const { operation, target } = targetOf(args);
     const body = { ...target, ...contentOf(args) };
@@ -56,10 +57,37 @@ export const send = command(
     });
     const text = await answer.text();
     if (answer.ok) io.out(text);
-    else io.err(`nexus: the server answered ${answer.status}: ${text}`);
+    else io.err(`nexus: the server answered ${answer.status}: ${refusalOf(text)}`);
     return answer.ok ? 0 : 1;
   },
 );
+
+/** A problem (RFC 9457) as one line with its fields and the request's id; any other text as it came (a proxy's page). */
+function refusalOf(text: string): string {
+  const said = problemOf(text);
+  if (said?.code === undefined) return text;
+  const fields = (said.errors ?? []).map(({ pointer, detail }) => `${pointer}: ${detail}`).join("; ");
+  return `${said.code}: ${said.detail ?? said.title ?? ""}${fields === "" ? "" : ` (${fields})`} [request ${said.request_id ?? "unknown"}]`;
+}
+
+type Said = {
+  readonly code?: string;
+  readonly title?: string;
+  readonly detail?: string;
+  readonly request_id?: string;
+  readonly errors?: readonly { readonly pointer: string; readonly detail: string }[];
+};
+
+function problemOf(text: string): Said | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && "type" in value && String(value.type).startsWith("urn:nexus:problem:")
+      ? (value as Said) // the server's own shape, by its type
+      : undefined;
+  } catch {
+    return undefined; // shown as it came
+  }
+}
 
 function targetOf(args: Arguments): { readonly operation: string; readonly target: Readonly<Record<string, string>> } {
   const given = ["--user", "--channel", "--broadcast"].filter((name) => args.has(name));

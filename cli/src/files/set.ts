@@ -1,7 +1,7 @@
 // Why: `validate`, `render` and `plan` start from the same thing: every object of ours in some files, checked alone and together.
 import { isOurs, type Resource } from "@nexus/protocol/resources/schema.ts";
 import { checkObject, duplicates } from "./check.ts";
-import { type LoadedObject, leftOutText, loadFiles, type Problem, problemText } from "./load.ts";
+import { type Loaded, type LoadedObject, leftOutText, loadFiles, type Problem, problemText } from "./load.ts";
 import { judgeReferences, type NamespaceLabels, type Placed } from "./references.ts";
 
 export type FileSet = {
@@ -44,7 +44,7 @@ export async function readFileSet(paths: readonly string[], { namespace, input }
   return {
     placed,
     problems: [...loaded.problems, ...checked.flatMap((one) => (one.ok ? [] : one.problems)), ...twice, ...problems],
-    warnings,
+    warnings: [...emptiness(paths, loaded, ours.length), ...warnings],
     fileCount: loaded.files.length,
     leftOut: loaded.leftOut,
     ours: ours.length,
@@ -56,6 +56,12 @@ export async function readFileSet(paths: readonly string[], { namespace, input }
 export function remarks({ problems, leftOut }: FileSet): readonly string[] {
   const left = leftOutText(leftOut);
   return [...problems.map(problemText), ...(left === undefined ? [] : [left])];
+}
+
+/** A pipeline that judges the wrong folder must not look as one in which all is well. */
+function emptiness(paths: readonly string[], { problems }: Loaded, ours: number): readonly Problem[] {
+  if (paths.length === 0 || ours > 0 || problems.length > 0) return [];
+  return [{ file: paths.join(", "), message: "no NexusCluster, Tenant or Template in it" }];
 }
 
 const inNamespace = <R extends Resource>(resource: R, namespace: string): R => ({

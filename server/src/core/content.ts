@@ -23,7 +23,11 @@ export function resolveContent(content: Content, find: FindTemplate): ResolvedCo
   return content.template_id === undefined ? direct(content) : fromTemplate(content, content.template_id, find);
 }
 
-const unknown: Refusal = { code: "unknown_template", detail: "The tenant has no such template" };
+const unknown: Refusal = {
+  code: "unknown_template",
+  detail: "The tenant has no such template",
+  fields: [{ pointer: "/template_id", detail: "names no template of the tenant" }],
+};
 
 function fromTemplate(content: Content, id: string, find: FindTemplate): ReturnType<typeof resolveContent> {
   const input: RenderInput = { variables: content.variables, locale: content.locale };

@@ -70,6 +70,6 @@ export function parseJson(text: string, maxDepth = MAX_DEPTH): Read<unknown> {
     return { ok: true, value: JSON.parse(text) };
   } catch {
     // The parser's message quotes the body, so it is not passed on.
-    return { ok: false, refusal: { code: "invalid_json", detail: "The body is not JSON" } };
+    return { ok: false, refusal: { code: "invalid_json", detail: text.trim() === "" ? "The body is empty" : "The body is not JSON" } };
   }
 }

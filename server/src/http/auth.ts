@@ -29,7 +29,7 @@ export type Admission = { readonly caller?: Caller; readonly refusal?: Refusal }
 export function admitKey(deps: AuthDeps, request: Request, auth: OperationAuth): Admission {
   const key = request.headers.get("x-api-key");
   const holder = key === null || key.length > MAX_KEY ? undefined : deps.tenants.keyHolder(key);
-  if (!holder) return { refusal: failedAttempt(deps, request, key === null ? "X-API-Key is missing" : "The API key is not known") };
+  if (!holder) return { refusal: failedAttempt(deps, request, key === null ? missingKey(request) : "The API key is not known") };
   const rate = takeRate(deps, holder);
   const tenant = tenantFor(deps.tenants, holder, request.headers.get("x-tenant-id"));
   if (typeof tenant !== "string") return { caller: { tenant: holder.tenant ?? DEFAULT_TENANT, holder, rate }, refusal: tenant };
@@ -51,7 +51,7 @@ export type SessionAdmission = { readonly identity?: Identity; readonly refusal?
  */
 export async function admitSession(deps: AuthDeps, request: Request): Promise<SessionAdmission> {
   const token = new URL(request.url).searchParams.get("token") || bearerOf(request);
-  if (token === undefined) return { refusal: failedAttempt(deps, request, "A token is missing") };
+  if (token === undefined) return { refusal: failedAttempt(deps, request, "A token is missing: Authorization: Bearer, or ?token=") };
   const answer = await deps.verifier.verify(token);
   if (answer.kind === "refused") {
     const { kind: _, ...refusal } = answer;
@@ -67,6 +67,12 @@ export async function admitSession(deps: AuthDeps, request: Request): Promise<Se
 
 /** For operations without a key, and before a token is looked at: `rate_limited` when the address asks too often. */
 export const admitAddress = (deps: AuthDeps, request: Request): Refusal | undefined => countRequest(deps, deps.addressOf(request));
+
+/** Many services take keys in Authorization; here that header is people's. */
+const missingKey = (request: Request): string =>
+  request.headers.has("authorization")
+    ? "X-API-Key is missing; Authorization is for tokens of people, who cannot ask this"
+    : "X-API-Key is missing";
 
 const bearerOf = (request: Request): string | undefined => /^Bearer +(\S+)$/i.exec(request.headers.get("authorization") ?? "")?.[1];
 

@@ -91,7 +91,9 @@ export function createHttp(deps: HttpDeps): Http {
     const methods = methodsOf(pathname);
     if (methods.length === 0) {
       const extra = await deps.extra?.(request);
-      return extra ?? refuse({ code: "not_found", detail: "No such path" }, openHeaders(request, requestId));
+      return (
+        extra ?? refuse({ code: "not_found", detail: "No such path; GET /openapi.json has all there are" }, openHeaders(request, requestId))
+      );
     }
     if (request.method === "OPTIONS") return optionsResponse(methods, requestId);
     const headers = { ...openHeaders(request, requestId), allow: methods.join(", ") };

@@ -58,6 +58,13 @@ describe("requests without a key", () => {
     expect((await ask("203.0.113.8", "GET", "/health")).status).toBe(200);
   });
 
+  test("say which header a key goes into when it was put into the usual one", async () => {
+    await using real = await startRealServer({ entries: entries(), env: PROXIED });
+    const refused = await from(real)("203.0.113.7", "GET", CHANNELS, { authorization: `Bearer ${KEY}` });
+    expectProblem(refused, "unauthorized");
+    expect(refused.body.detail).toStartWith("X-API-Key is missing; Authorization is for tokens of people");
+  });
+
   test("of one IPv6 network count together; a key from there is not held up", async () => {
     await using real = await startRealServer({ entries: entries({ requestsPerSecond: 1, requestBurst: 2 }), env: PROXIED });
     const ask = from(real);

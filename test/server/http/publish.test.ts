@@ -72,7 +72,9 @@ describe("publishing", () => {
   test("a template wins over content", async () => {
     const body = { ...good, template_id: "welcome", variables: { name: "Ada" } };
     expect((await call(SEND, { body })).status).toBe(200);
-    expectProblem(await call(SEND, { body: { ...body, template_id: "none" } }), "unknown_template");
+    const unknown = await call(SEND, { body: { ...body, template_id: "none" } });
+    expectProblem(unknown, "unknown_template");
+    expect(unknown.body.errors).toEqual([{ pointer: "/template_id", detail: "names no template of the tenant" }]);
     const missing = await call(SEND, { body: { ...body, variables: {} } });
     expectProblem(missing, "validation_error");
     expect(missing.body.errors).toEqual([{ pointer: "/variables/name", detail: "is required by the template" }]);
@@ -126,7 +128,9 @@ describe("bodies", () => {
     );
     expectProblem(await call(SEND, { raw: "x".repeat(2049) }), "payload_too_large");
     expectProblem(await call(SEND, { raw: "{" }), "invalid_json");
-    expectProblem(await call(SEND, { raw: "" }), "invalid_json");
+    const empty = await call(SEND, { raw: "" });
+    expectProblem(empty, "invalid_json");
+    expect(empty.body.detail).toBe("The body is empty");
     expectProblem(await call(SEND, { raw: `${"[".repeat(65)}${"]".repeat(65)}` }), "validation_error");
     expectProblem(await call(SEND, { raw: "[]" }), "validation_error");
   });
