@@ -2,12 +2,14 @@
 // names, and that no reason is without advice.
 import { describe, expect, test } from "bun:test";
 import { ADVICE } from "@nexus/cli/explain/advice.ts";
+import { brokerWords } from "@nexus/cli/explain/cluster.ts";
 import { broken, chainText, fine, note } from "@nexus/cli/explain/links.ts";
 import { podComplaint, type SeenPod } from "@nexus/cli/explain/pods.ts";
 import { secretsIn } from "@nexus/cli/explain/secrets.ts";
 import { objectNamed } from "@nexus/cli/kube/objects.ts";
 import { ageOf, table } from "@nexus/cli/table.ts";
-import { CONDITION_REASONS } from "@nexus/protocol/resources/conditions.ts";
+import { CONDITION_REASONS, type ConditionReason } from "@nexus/protocol/resources/conditions.ts";
+import { checkResource } from "@nexus/protocol/resources/schema.ts";
 
 /** Nothing has to be done about these. */
 const WELL: readonly string[] = [
@@ -41,13 +43,14 @@ describe("the chain", () => {
         { ...broken("Tenant shop/acme", "SecretNotFound: missing", "Create the Secret."), follows: true },
         broken("Template shop/hello", "InvalidSpec: spec.payload", "Correct it."),
         note("NexusCluster shop/live", "Drift", "Remove them."),
+        note("NexusCluster shop/live", "Drift of another", "Remove them."),
       ],
       false,
     );
     expect(text).toContain("  BROKEN Secret shop/keys: does not exist");
     expect(text).toContain("First broken link: Secret shop/keys: does not exist\nWhat to do: Create it.");
     expect(text).toContain("Also: Template shop/hello: Correct it.");
-    expect(text).toContain("Also: NexusCluster shop/live: Remove them.");
+    expect(text.split("Also: NexusCluster shop/live: Remove them.")).toHaveLength(2);
     expect(text).not.toContain("Create the Secret.");
   });
 
@@ -95,6 +98,28 @@ test.each([
   const complaint = podComplaint(seen);
   expect(complaint?.says).toContain(says);
   expect(complaint?.todo).toMatch(/\.$/);
+});
+
+test("what the servers say of their broker is a link of its own, before the pods that wait for it", () => {
+  const metadata = { name: "live", namespace: "shop" };
+  const checked = checkResource({ apiVersion: "nexus.dev/v1alpha1", kind: "NexusCluster", metadata, spec: { redis: { mode: "None" } } });
+  if (!checked.ok || checked.resource.kind !== "NexusCluster") throw new Error("the cluster is wrong");
+  const said = (reason: ConditionReason) =>
+    [
+      {
+        type: "RedisReady",
+        status: "False",
+        reason,
+        message: "1/1 pods do not reach it: WRONGPASS",
+        observedGeneration: 1,
+        lastTransitionTime: "",
+      },
+    ] as const;
+  const cluster = checked.resource;
+  const links = brokerWords({ ...cluster, status: { conditions: [...said("RedisUnavailable")] } });
+  expect(links).toEqual([broken("Redis of shop/live", "1/1 pods do not reach it: WRONGPASS", ADVICE.RedisUnavailable ?? "")]);
+  expect(brokerWords({ ...cluster, status: { conditions: [...said("SecretNotFound")] } })).toEqual([]);
+  expect(brokerWords(cluster)).toEqual([]);
 });
 
 test("every Secret a spec names is found, wherever it stands", () => {

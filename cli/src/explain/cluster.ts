@@ -4,13 +4,14 @@ import { keyOfObject, namespaceOf } from "@nexus/operator/desired/acceptance.ts"
 import { childNames } from "@nexus/operator/desired/names.ts";
 import { KINDS, type Kind } from "@nexus/operator/loop/kinds.ts";
 import type { KubeObject } from "@nexus/operator/plan/object.ts";
+import type { ConditionReason } from "@nexus/protocol/resources/conditions.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import type { Connection } from "../kube/connect.ts";
 import { latestWarning } from "./events.ts";
 import { broken, fine, type Link, note } from "./links.ts";
-import { isPodReady, listPods, podLinks, restartNotes } from "./pods.ts";
+import { isPodReady, listPods, podLinks, restartNotes, WAIT_FOR_READY } from "./pods.ts";
 import { secretLinks, secretsIn } from "./secrets.ts";
-import { ownLinks } from "./spoken.ts";
+import { adviceFor, ownLinks } from "./spoken.ts";
 
 type Workload = KubeObject & {
   readonly spec?: { readonly replicas?: number };
@@ -33,13 +34,27 @@ const selector = (cluster: string, component: string): string =>
 export async function clusterLinks(connection: Connection, cluster: NexusCluster): Promise<readonly Link[]> {
   const namespace = namespaceOf(cluster);
   const { name } = cluster.metadata;
-  return [
+  const ground = [
     ...(await secretLinks(connection, namespace, secretsIn(cluster.spec, "spec"))),
     ...(cluster.spec.redis.mode === "Managed" ? await brokerLinks(connection, namespace, name) : []),
-    ...(await deploymentLinks(connection, namespace, name)),
-    ...(await scalerLinks(connection, cluster)),
-    ...(await ownLinks(connection, cluster)),
+    ...brokerWords(cluster),
   ];
+  const isGroundBroken = ground.some(({ state }) => state === "broken");
+  const servers = await deploymentLinks(connection, namespace, name);
+  return [
+    ...ground,
+    ...servers.map((link) => (isGroundBroken && link.todo === WAIT_FOR_READY ? { ...link, follows: true } : link)),
+    ...(await scalerLinks(connection, cluster)),
+    ...(await ownLinks(connection, cluster)).filter(({ says }) => !says.startsWith(`RedisReady is False, ${NOT_REACHED}:`)),
+  ];
+}
+
+const NOT_REACHED: ConditionReason = "RedisUnavailable";
+
+/** What the servers say of their broker comes before them: a pod that waits for it only says that it is not ready. */
+export function brokerWords(cluster: NexusCluster): readonly Link[] {
+  const said = cluster.status?.conditions?.find(({ type, reason }) => type === "RedisReady" && reason === NOT_REACHED);
+  return said ? [broken(`Redis of ${keyOfObject(cluster)}`, said.message, adviceFor(said.reason))] : [];
 }
 
 async function deploymentLinks(connection: Connection, namespace: string, cluster: string): Promise<readonly Link[]> {

@@ -43,6 +43,6 @@ export function chainText(about: string, links: readonly Link[], isReady: boolea
     "",
     ...end,
     ...causes,
-    ...others.map(({ object, todo }) => `Also: ${object}: ${todo}`),
+    ...new Set(others.map(({ object, todo }) => `Also: ${object}: ${todo}`)),
   ].join("\n");
 }

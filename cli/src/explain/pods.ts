@@ -45,6 +45,9 @@ const ADVICE_OF_WAITING: Readonly<Record<string, string>> = {
   CreateContainerConfigError: "Something the container's environment or volumes name is missing: the words above name it.",
 };
 
+/** Of a pod that says nothing itself: where something it needs is known to be missing, that is what has to be done. */
+export const WAIT_FOR_READY = "Wait a moment; when it stays, read its log: a server is ready once it has its configuration and its broker.";
+
 /** Why the pod is not ready, in words; undefined when it is. */
 export function podComplaint({ status, spec }: SeenPod): { readonly says: string; readonly todo: string } | undefined {
   const scheduled = status?.conditions?.find(({ type }) => type === "PodScheduled");
@@ -74,10 +77,7 @@ export function podComplaint({ status, spec }: SeenPod): { readonly says: string
     };
   if (spec?.nodeName === undefined)
     return { says: "waits for a node", todo: "Wait; when it stays, look at the nodes: no scheduler has placed it." };
-  return {
-    says: "runs and is not ready yet",
-    todo: "Wait a moment; when it stays, read its log: a server is ready once it has its configuration and its broker.",
-  };
+  return { says: "runs and is not ready yet", todo: WAIT_FOR_READY };
 }
 
 const firstLine = (text: string): string =>

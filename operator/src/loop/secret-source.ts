@@ -10,7 +10,7 @@ import type { KubeApi, Store } from "./ports.ts";
 /** `data` in base64, as it travels. */
 export type SecretObject = KubeObject & { readonly type?: string; readonly data?: Readonly<Record<string, string>> };
 
-/** How long a Secret that nobody watches is believed, and how long its absence. */
+/** How long a Secret that nobody watches is believed, and how long its absence, or one that does not serve. */
 export const SECRET_TTL_MS = 300_000;
 const ABSENCE_TTL_MS = 5_000;
 
@@ -63,6 +63,13 @@ export class SecretSource {
   invalidate(key: string): void {
     const cached = this.#cache.get(key);
     if (cached) this.#cache.set(key, { ...cached, untilMs: Number.NEGATIVE_INFINITY });
+  }
+
+  /** What it holds does not serve: it is believed no longer than an absence, because whoever mends it is waiting. */
+  doubt(key: string): void {
+    const cached = this.#cache.get(key);
+    const untilMs = this.#clock.monotonicMs() + ABSENCE_TTL_MS;
+    if (cached && cached.untilMs > untilMs) this.#cache.set(key, { ...cached, untilMs });
   }
 
   /** Resource versions of one cluster are one sequence: the newer of watch and cache wins. */

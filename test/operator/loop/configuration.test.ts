@@ -1,14 +1,16 @@
 // Why: a configuration is brought up to date by what changed. Everything that is not looked at must be right as it is, and nothing
 // that is only out of sight, unread or unfinished may be taken for gone.
 import { expect, test } from "bun:test";
+import { generateKeyPairSync } from "node:crypto";
 import { clusterKeyOf, keyOfObject, tenantKeyOf } from "@nexus/operator/desired/acceptance.ts";
 import { templateIdKey, tenantIdKey } from "@nexus/operator/desired/world.ts";
 import { MemoryStore } from "@nexus/operator/kube/store.ts";
 import { readContent } from "@nexus/operator/loop/config/content.ts";
 import { Draft } from "@nexus/operator/loop/config/draft.ts";
 import { Configurations } from "@nexus/operator/loop/configuration.ts";
+import type { ObjectRef } from "@nexus/operator/loop/ports.ts";
 import { BundleBook } from "@nexus/operator/loop/push-book.ts";
-import { SecretSource } from "@nexus/operator/loop/secret-source.ts";
+import { type SecretObject, SecretSource } from "@nexus/operator/loop/secret-source.ts";
 import { TemplateBodies } from "@nexus/operator/loop/template-bodies.ts";
 import { type TemplateIndex, TemplateIndexer } from "@nexus/operator/loop/template-index.ts";
 import { type Views, worldOf } from "@nexus/operator/loop/views.ts";
@@ -38,7 +40,10 @@ function world(book = new BundleBook()) {
   const templates = new MemoryStore<TemplateIndex>({ tenant: (one) => [tenantKeyOf(one)], id: (one) => [templateIdKey(one)] });
   const stored = new Map<string, Template>();
   const clock = new ManualClock();
-  const secrets = new SecretSource({ api: { get: async () => undefined }, stores: [], clock });
+  const kept = new Map<string, SecretObject>();
+  // The API server answers what the path names.
+  const get = async <T>({ namespace, name }: ObjectRef) => kept.get(`${namespace}/${name}`) as T | undefined;
+  const secrets = new SecretSource({ api: { get }, stores: [], clock });
   const empty = { clusters, tenants, templates, namespaces: new MemoryStore() };
   const views = empty as unknown as Views; // a configuration looks at these alone
   const bodies = new TemplateBodies();
@@ -57,7 +62,9 @@ function world(book = new BundleBook()) {
   };
   const commit = async (draft: Draft) => void book.change({ put: draft.put, remove: draft.gone });
   return {
-    ...{ book, configurations, tenants, stored, see, cluster },
+    ...{ book, clock, configurations, tenants, stored, see, cluster },
+    secret: (name: string, data: Readonly<Record<string, string>>) =>
+      kept.set(`prod/${name}`, { apiVersion: "v1", kind: "Secret", metadata: { namespace: "prod", name }, data }),
     reads: () => reads,
     tenant: (object: Tenant) => put(tenants, object),
     /** As a watch tells of it. */
@@ -217,4 +224,26 @@ test("with a tenant its templates go, and come back with it", async () => {
   one.tenant(tenant());
   one.configurations.onTenant(tenant());
   expect((await one.settle()).put).toEqual(["tenant:acme", "template:acme/a"]);
+});
+
+test.each([
+  ["lacks the key that is named", { algorithms: ["HS256"], secretRef: { name: "jwt" } }, {}],
+  ["holds no key", { algorithms: ["EdDSA"], publicKeySecretRef: { name: "jwt" } }, { key: btoa("no PEM") }],
+])("a Secret that %s is looked at again within seconds, with no event", async (_, issuer, wrong) => {
+  const one = world();
+  one.tenant(tenant({ auth: { issuers: [{ name: "idp", ...issuer }] } }));
+  one.secret("jwt", wrong);
+  await one.settle();
+  const configuration = one.configurations.of(CLUSTER);
+  expect(configuration.againMs).toBeLessThanOrEqual(10_000);
+  const { publicKey } = generateKeyPairSync("ed25519");
+  one.secret("jwt", { key: btoa(publicKey.export({ type: "spki", format: "pem" }).toString()) });
+  // Twice: what was found at the first look may be as old as a look lasts.
+  const draft = new Draft();
+  for (let look = 0; look < 2; look++) {
+    await one.clock.advance(10_000);
+    do await configuration.step(one.cluster, draft);
+    while (configuration.hasWork);
+  }
+  expect(draft.put).toMatchObject([{ kind: "tenant", spec: { issuers: [{ name: "idp" }] } }]);
 });

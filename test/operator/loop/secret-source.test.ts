@@ -50,6 +50,20 @@ test("something happened to it: the next look is a new one, and what was seen is
   expect([used(), shown()]).toEqual([undefined, undefined]);
 });
 
+test("one that does not serve is believed for seconds, as one that is not there", async () => {
+  const { clock, server, source, used } = setup();
+  await source.get("shop", "mine");
+  source.doubt("shop/mine");
+  source.doubt("shop/other");
+  expect(used()).toBe("v1");
+  await clock.advance(5_000);
+  source.doubt("shop/mine");
+  expect(used()).toBeUndefined();
+  server.secret = secretOf("2");
+  await source.get("shop", "mine");
+  expect([server.reads, used()]).toEqual([2, "v2"]);
+});
+
 test("of a watch and an answer the newer wins", async () => {
   const { watched, source, used, shown } = setup();
   watched.set("shop/mine", { uid: "u", resourceVersion: "5", value: secretOf("5") });

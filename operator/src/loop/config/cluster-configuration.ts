@@ -11,7 +11,7 @@ import type { Clock } from "../clock.ts";
 import type { SecretSource } from "../secret-source.ts";
 import type { TemplateIndex } from "../template-index.ts";
 import type { Draft } from "./draft.ts";
-import { secretsOfCluster, secretsToRead } from "./secrets.ts";
+import { type SecretName, secretsOfCluster, secretsToRead } from "./secrets.ts";
 import { idsOf, isTemplateKey, type TemplateDeps, TemplateJudge, templateKey } from "./templates.ts";
 import { isTenantKey, type TenantDeps, TenantJudge, tenantEntryKey, tenantIdOf } from "./tenants.ts";
 import { ConfigWork, type WorkItem } from "./work.ts";
@@ -33,7 +33,7 @@ const SLICE_MS = 12;
 const TENANTS_A_STEP = 64;
 /** Secrets that nobody watches are read again after this long. */
 const RESYNC_MS = 300_000;
-/** A missing Secret may come without an event. */
+/** A Secret that is missing, or of no use, may be mended without an event. */
 const MISSING_MS = 10_000;
 const CLUSTER_KEY = "cluster:cluster";
 
@@ -165,6 +165,7 @@ export class ClusterConfiguration {
     });
     const own = clusterEntry(cluster, secrets.read);
     this.#own = isRefused(own) ? { missing: [], refused: own } : { missing: own.missing, refused: undefined };
+    if (this.#own.missing.length > 0) this.#doubt(secretsOfCluster(cluster));
     if (!isRefused(own) && book.mark(CLUSTER_KEY)?.digest !== own.entry.digest) draft.put.push(own.entry);
   }
 
@@ -194,7 +195,15 @@ export class ClusterConfiguration {
         if (isForced) for (const key of keys) this.#work.force(key);
         this.#work.later(keys);
       }
+      if (!this.#tenants.waiting.has(item.key)) continue;
+      const owner = this.#tenants.owner(tenantIdOf(item.key));
+      if (owner) this.#doubt(secretsToRead(owner.tenant, false));
     }
+  }
+
+  /** Somebody may be about to mend them: the next look is a new one. */
+  #doubt(names: readonly SecretName[]): void {
+    for (const [namespace, name] of names) this.#deps.secrets.doubt(`${namespace}/${name}`);
   }
 
   /** Templates of a Tenant that is not accepted are in no bundle: nothing else finds them. */

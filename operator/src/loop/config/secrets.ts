@@ -4,7 +4,7 @@ import type { Tenant } from "@nexus/protocol/resources/tenant.ts";
 import { namespaceOf } from "../../desired/acceptance.ts";
 import { apiKeySecretName, childNames } from "../../desired/names.ts";
 
-type SecretName = readonly [namespace: string, name: string];
+export type SecretName = readonly [namespace: string, name: string];
 
 export const secretsOfCluster = (cluster: NexusCluster): readonly SecretName[] =>
   (cluster.spec.platformKeys ?? []).map((key) => [

@@ -37,7 +37,7 @@ export const tenantEntryKey = (tenantId: string): string => `${PREFIX}${tenantId
 export class TenantJudge {
   readonly #deps: TenantDeps;
   readonly #stamps = new Map<string, Stamp>();
-  /** Keys of entries that lack a Secret which may come without an event. */
+  /** Keys of entries that lack a Secret, or cannot use one, which may be mended without an event. */
   readonly waiting = new Set<string>();
 
   constructor(deps: TenantDeps) {
@@ -103,8 +103,8 @@ export class TenantJudge {
       return;
     }
     const { entry, missing, unusable } = compiled;
-    if (missing.length > 0 && secretsToRead(tenant, false).length > 0) this.waiting.add(item.key);
     const isWhole = missing.length === 0 && unusable.length === 0;
+    if (!isWhole && secretsToRead(tenant, false).length > 0) this.waiting.add(item.key);
     const result = { kind: "entry", key: item.key, id: tenantId, missing, unusable } as const;
     const isNews = isWhole ? notes.drop("tenant", key) : notes.put("tenant", key, { version, result });
     if (mark?.digest === entry.digest) {

@@ -22,16 +22,26 @@ export async function reconcileRedis(work: FleetWork): Promise<RedisFound> {
 
 async function connectExternal(work: FleetWork, external: External): Promise<RedisSeen> {
   const { cluster, namespace, deps } = work;
-  await deps.secrets.load(secretsOf(external).map((name) => [namespace, name] as const));
+  const names = secretsOf(external);
+  const doubt = () => {
+    for (const name of names) deps.secrets.doubt(`${namespace}/${name}`);
+  };
+  if (isRefusing(cluster)) doubt();
+  await deps.secrets.load(names.map((name) => [namespace, name] as const));
   const found = externalConnection(external, namespace, deps.secrets.read);
   if (found.kind === "wrong") return { kind: "refused", reason: "InvalidSpec", message: found.why };
   if (found.kind === "missing") {
+    doubt();
     work.again(MISSING_MS);
     return { kind: "refused", reason: "SecretNotFound", message: `missing: ${found.missing.join("; ")}` };
   }
   await work.child(KINDS.Secret, connectionSecret(cluster, deps.context, found.connection));
   return { kind: "wired" };
 }
+
+/** Servers do not reach it: the password may be what is wrong, and what somebody is mending. */
+const isRefusing = ({ status }: FleetWork["cluster"]): boolean =>
+  status?.conditions?.some(({ type, reason }) => type === "RedisReady" && reason === "RedisUnavailable") ?? false;
 
 /** Credentials of a broker that is not used any more are not kept. */
 async function disconnect(work: FleetWork): Promise<RedisSeen> {

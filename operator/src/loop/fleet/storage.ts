@@ -22,6 +22,7 @@ export async function reconcileStorage(work: FleetWork): Promise<Refused | undef
   const { name, key } = postgres.urlSecretRef;
   const url = (await deps.secrets.get(namespace, name))?.data?.[key];
   if (!url) {
+    deps.secrets.doubt(`${namespace}/${name}`);
     work.again(MISSING_MS);
     return { reason: "SecretNotFound", message: `missing: Secret ${name}, key ${key}` };
   }
