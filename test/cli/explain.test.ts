@@ -8,7 +8,7 @@ import { podComplaint, type SeenPod } from "@nexus/cli/explain/pods.ts";
 import { secretsIn } from "@nexus/cli/explain/secrets.ts";
 import { objectNamed } from "@nexus/cli/kube/objects.ts";
 import { ageOf, table } from "@nexus/cli/table.ts";
-import { CONDITION_REASONS, type ConditionReason } from "@nexus/protocol/resources/conditions.ts";
+import { CONDITION_REASONS, type Condition, type ConditionReason } from "@nexus/protocol/resources/conditions.ts";
 import { checkResource } from "@nexus/protocol/resources/schema.ts";
 
 /** Nothing has to be done about these. */
@@ -104,6 +104,8 @@ test("what the servers say of their broker is a link of its own, before the pods
   const metadata = { name: "live", namespace: "shop" };
   const checked = checkResource({ apiVersion: "nexus.dev/v1alpha1", kind: "NexusCluster", metadata, spec: { redis: { mode: "None" } } });
   if (!checked.ok || checked.resource.kind !== "NexusCluster") throw new Error("the cluster is wrong");
+  const common = { observedGeneration: 1, lastTransitionTime: "" };
+  const ready: Condition = { type: "Ready", status: "True", reason: "AllReplicasReady", message: "", ...common };
   const said = (reason: ConditionReason) =>
     [
       {
@@ -119,6 +121,8 @@ test("what the servers say of their broker is a link of its own, before the pods
   const links = brokerWords({ ...cluster, status: { conditions: [...said("RedisUnavailable")] } });
   expect(links).toEqual([broken("Redis of shop/live", "1/1 pods do not reach it: WRONGPASS", ADVICE.RedisUnavailable ?? "")]);
   expect(brokerWords({ ...cluster, status: { conditions: [...said("SecretNotFound")] } })).toEqual([]);
+  const isUp = { ...cluster, metadata: { ...metadata, generation: 1 }, status: { conditions: [ready, ...said("RedisUnavailable")] } };
+  expect(brokerWords(isUp)).toEqual([]);
   expect(brokerWords(cluster)).toEqual([]);
 });
 

@@ -136,10 +136,16 @@ async function api(objects: Listed, texts: Readonly<Record<string, string>>) {
   };
 }
 
+/** As the operator renders them: the public port first. */
+const SERVER_PORTS = [
+  { name: "http", containerPort: 8081 },
+  { name: "ops", containerPort: 9090 },
+];
+
 test("logs are taken with a bound, also of the container before, and cleaned; the caller's own token is nowhere", async () => {
   const pod = {
     metadata: { name: "live-server-1", namespace: "shop", uid: "1", labels: { "app.kubernetes.io/name": "nexus" } },
-    spec: { containers: [{ name: "server", ports: [{ name: "ops", containerPort: 9090 }] }] },
+    spec: { containers: [{ name: "server", ports: SERVER_PORTS }] },
     status: { containerStatuses: [{ name: "server", restartCount: 1 }] },
   };
   const base = "/api/v1/namespaces/shop/pods/live-server-1";

@@ -25,7 +25,7 @@ const oneLine = (text: string): string => text.replaceAll(/\s*\n\s*/g, " ").trim
 
 /** One line a check. */
 export const checkLine = ({ what, outcome, seen, fix }: Check): string =>
-  `${MARKS[outcome].padEnd(5)}${what}: ${oneLine(seen)}${fix === undefined ? "" : `. Fix: ${oneLine(fix)}`}`;
+  `${MARKS[outcome].padEnd(5)}${what}: ${oneLine(seen)}${fix === undefined ? "" : `${oneLine(seen).endsWith(".") ? "" : "."} Fix: ${oneLine(fix)}`}`;
 
 /** `12 checks: 10 ok, 1 warning, 1 failed`. */
 export function summaryOf(checks: readonly Check[]): string {

@@ -8,6 +8,7 @@ import { isForbidden } from "@nexus/operator/loop/kube-error.ts";
 import type { SecretObject } from "@nexus/operator/loop/secret-source.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import { clusterLinks } from "../explain/cluster.ts";
+import type { Link } from "../explain/links.ts";
 import { isPodReady, listPods } from "../explain/pods.ts";
 import { adviceFor } from "../explain/spoken.ts";
 import type { Connection } from "../kube/connect.ts";
@@ -32,8 +33,10 @@ export async function fleetChecks(connection: Connection, cluster: NexusCluster,
   const namespace = namespaceOf(cluster);
   const { name } = cluster.metadata;
   const links = await clusterLinks(connection, cluster);
-  // For explain a broker that is away is a note: pods stay ready. For an installation it is what fails.
-  const chain = links.filter(({ says }) => !says.startsWith("RedisReady is ")).map(checkOf);
+  // The broker has a check of its own: one that is away fails an installation also while pods stay ready.
+  const isOfBroker = ({ object, says }: Link) => object.startsWith("Redis of ") || says.startsWith("RedisReady is ");
+  // A note without advice repeats what fails elsewhere.
+  const chain = links.filter((link) => !isOfBroker(link) && (link.state !== "note" || link.todo !== undefined)).map(checkOf);
   const pods = await listPods(connection, namespace, selectorOf(selectorLabels(name, "server")));
   const ready = pods.filter(isPodReady);
   const asked = await Promise.all(ready.slice(0, MOST_PODS).map((pod) => podChecks(connection, pod, nowMs)));

@@ -41,7 +41,7 @@ export const ADVICE: Readonly<Partial<Record<ConditionReason, string>>> = {
   BootCopyIncomplete: "New pods wait for a push from the operator until there are fewer or smaller Templates; nothing is lost meanwhile.",
   Connecting: "Wait a moment; when it stays, look at the broker's pod, or at the addresses in spec.redis.external.",
   RedisUnavailable:
-    "Look at the broker and its NetworkPolicy, and whether address, password and certificates in spec.redis fit. A Secret that was corrected is with the pods within two minutes.",
+    "Look at the broker and its NetworkPolicy, and whether address, password and certificates in spec.redis fit. A Secret that was corrected is with the pods within three minutes.",
   Available: "",
   VolumeNotResized: "Use a StorageClass with allowVolumeExpansion, or set spec.redis.managed.storage.size back: a volume can only grow.",
   ScalingActive: "",

@@ -7,6 +7,7 @@ import type { KubeObject } from "@nexus/operator/plan/object.ts";
 import type { ConditionReason } from "@nexus/protocol/resources/conditions.ts";
 import type { NexusCluster } from "@nexus/protocol/resources/nexus-cluster.ts";
 import type { Connection } from "../kube/connect.ts";
+import { isReady } from "../kube/objects.ts";
 import { latestWarning } from "./events.ts";
 import { broken, fine, type Link, note } from "./links.ts";
 import { isPodReady, listPods, podLinks, restartNotes, WAIT_FOR_READY } from "./pods.ts";
@@ -34,10 +35,11 @@ const selector = (cluster: string, component: string): string =>
 export async function clusterLinks(connection: Connection, cluster: NexusCluster): Promise<readonly Link[]> {
   const namespace = namespaceOf(cluster);
   const { name } = cluster.metadata;
+  const words = brokerWords(cluster);
   const ground = [
     ...(await secretLinks(connection, namespace, secretsIn(cluster.spec, "spec"))),
     ...(cluster.spec.redis.mode === "Managed" ? await brokerLinks(connection, namespace, name) : []),
-    ...brokerWords(cluster),
+    ...words,
   ];
   const isGroundBroken = ground.some(({ state }) => state === "broken");
   const servers = await deploymentLinks(connection, namespace, name);
@@ -45,16 +47,19 @@ export async function clusterLinks(connection: Connection, cluster: NexusCluster
     ...ground,
     ...servers.map((link) => (isGroundBroken && link.todo === WAIT_FOR_READY ? { ...link, follows: true } : link)),
     ...(await scalerLinks(connection, cluster)),
-    ...(await ownLinks(connection, cluster)).filter(({ says }) => !says.startsWith(`RedisReady is False, ${NOT_REACHED}:`)),
+    ...(await ownLinks(connection, cluster)).filter(({ says }) => words.length === 0 || !says.startsWith("RedisReady is ")),
   ];
 }
 
 const NOT_REACHED: ConditionReason = "RedisUnavailable";
 
-/** What the servers say of their broker comes before them: a pod that waits for it only says that it is not ready. */
+/**
+ * What the servers say of their broker comes before them: a pod that waits for it only says that it is not ready. Pods that were
+ * ready stay so without a broker: of a cluster that is Ready it is a note, told with the other conditions.
+ */
 export function brokerWords(cluster: NexusCluster): readonly Link[] {
   const said = cluster.status?.conditions?.find(({ type, reason }) => type === "RedisReady" && reason === NOT_REACHED);
-  return said ? [broken(`Redis of ${keyOfObject(cluster)}`, said.message, adviceFor(said.reason))] : [];
+  return said && !isReady(cluster) ? [broken(`Redis of ${keyOfObject(cluster)}`, said.message, adviceFor(said.reason))] : [];
 }
 
 async function deploymentLinks(connection: Connection, namespace: string, cluster: string): Promise<readonly Link[]> {

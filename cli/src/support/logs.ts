@@ -20,7 +20,7 @@ type Pod = KubeObject & {
   readonly status?: { readonly containerStatuses?: readonly { readonly name: string; readonly restartCount?: number }[] };
 };
 
-/** Port names under which our programs serve their metrics. */
+/** Port names under which our programs serve their metrics, the surer first: a server has both, and says them under `ops` alone. */
 const METRICS_PORTS: readonly string[] = ["ops", "http"];
 const TIMEOUT_MS = 15_000;
 
@@ -42,7 +42,7 @@ export async function* podTexts(connection: Connection, pods: readonly KubeObjec
           withQuery(objectPath(ref, "log"), { ...query, previous: true }),
           limits,
         );
-      const port = container.ports?.find((one) => METRICS_PORTS.includes(one.name ?? ""))?.containerPort;
+      const port = METRICS_PORTS.flatMap((called) => container.ports?.filter((one) => one.name === called) ?? [])[0]?.containerPort;
       if (port !== undefined) {
         const proxy = objectPath({ ...ref, name: `${name}:${port}` }, "proxy/metrics");
         yield* read(connection, `${name}/${container.name}.metrics`, proxy, limits);
