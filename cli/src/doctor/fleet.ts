@@ -43,8 +43,8 @@ export async function fleetChecks(connection: Connection, cluster: NexusCluster,
   const left =
     ready.length > MOST_PODS ? [skip(`pods of ${namespace}/${name}`, `${ready.length - MOST_PODS} of ${ready.length} were not asked`)] : [];
   return [
-    ...chain,
     ...brokerChecks(cluster),
+    ...chain,
     bundleCheck(cluster),
     ...asked.flat(),
     ...left,
