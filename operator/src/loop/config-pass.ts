@@ -46,6 +46,8 @@ export type ConfigPassDeps = {
 };
 
 const DONE: Outcome = { kind: "done" };
+/** A status that was written a moment ago has come back through the watch after this long. */
+const CORRECT_MS = 1_000;
 /** After content could not be read. */
 const READ_AGAIN_MS = 5_000;
 
@@ -158,6 +160,21 @@ export class ConfigPass {
     };
     const cancel = clock.after(this.#early.waitMs(unanswered.length), wakeAll);
     course.timers.add(cancel);
+    // But that nobody has answered is better than a refusal that is over ("the Tenant does not exist"): applied together, objects
+    // come in any order, and a tool that reads Stalled gives up on it.
+    const correct = () => {
+      course.timers.delete(cancelCorrect);
+      for (const wake of unanswered) if (this.#saysRefused(wake)) wakeObject(wake, false);
+    };
+    const cancelCorrect = clock.after(CORRECT_MS, correct);
+    course.timers.add(cancelCorrect);
+  }
+
+  #saysRefused({ kind, key }: Wake): boolean {
+    const { views } = this.#deps;
+    const status = (kind === "tenant" ? views.tenants : views.templates).get(key)?.status;
+    if (status === undefined || status === "settled") return false;
+    return status.conditions?.some((one) => one.type === "Accepted" && one.status === "False") ?? false;
   }
 
   #whole(clusterKey: string, course: Course, urgency: Urgency = "calm"): void {

@@ -58,6 +58,9 @@ test("a template waits for its tenant, the tenant for its cluster; in any order 
   await stage.until("template/hello", ns, { type: "Accepted", status: "False", reason: "TenantNotAccepted" });
   await stage.until("tenant/acme", ns, { type: "Reconciling", status: "True" });
   await stage.plane.apply(cluster(ns));
+  // While nobody can answer: a refusal that is over must not stand, or a tool that reads Stalled gives up on them.
+  for (const object of ["tenant/acme", "template/hello"])
+    await stage.until(object, ns, { type: "Ready", status: "False", reason: "NoReadyPods" }, 10_000);
   await using kubelet = fakeKubelet(stage, ns, "live");
   await kubelet.runPods(1);
   for (const object of ["nexuscluster/live", "tenant/acme", "template/hello"])
@@ -214,12 +217,14 @@ test("a Secret that is missing is named, and found once it is there; a labelled 
   expect(status).not.toContain(Buffer.from("second").toString("base64"));
 });
 
-test("a Secret that nobody labelled is found within seconds of being missed", async () => {
+test("what is missing in a Secret that nobody labelled is found within seconds of being missed", async () => {
   await using _kubelet = await fleet("unlabelled");
   const issuers = [{ name: "web", algorithms: ["HS256"], secretRef: { name: "jwt" } }];
+  await stage.kubectl("create", "secret", "generic", "jwt", "-n", "unlabelled", "--from-literal=other=name");
   await stage.plane.apply(tenant("unlabelled", "acme", { auth: { issuers } }));
   await stage.until("tenant/acme", "unlabelled", { type: "Stalled", status: "True", reason: "SecretNotFound" });
-  await stage.kubectl("create", "secret", "generic", "jwt", "-n", "unlabelled", "--from-literal=key=0123456789abcdef0123456789abcdef");
+  const data = { stringData: { key: "0123456789abcdef0123456789abcdef" } };
+  await stage.kubectl("patch", "secret", "jwt", "-n", "unlabelled", "-p", JSON.stringify(data));
   await stage.until("tenant/acme", "unlabelled", { type: "Ready", status: "True" }, 25_000);
 });
 
