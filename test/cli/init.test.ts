@@ -59,7 +59,7 @@ test("what is there is not written over, and nothing is written beside it", asyn
 });
 
 test.each([
-  [["--cluster", "My Cluster"], "--cluster: must be lower-case letters"],
+  [["--cluster", "My Cluster"], "--cluster: must be at most 40"],
   [["--tenant", "x-"], "--tenant: must be lower-case letters"],
   [["--from", "kit"], "--from: must be quickstart or production"],
   [["a", "b"], "b: only one FOLDER"],
