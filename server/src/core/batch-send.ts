@@ -55,7 +55,8 @@ export function sender(deps: PublisherDeps, { tenant, source }: Publishing, { cl
   };
 }
 
-const refused = (refusal: Refusal): SentItem => ({ kind: "refused", refusal });
+/** Of an item code and words are told and remembered, no fields: a replay has to answer the same. */
+const refused = ({ code, detail }: Refusal): SentItem => ({ kind: "refused", refusal: { code, detail } });
 
 const streamKindOf = ({ target: { kind } }: BatchItem): StreamId["kind"] =>
   kind === "broadcast" ? "broadcast" : kind.startsWith("user") ? "inbox" : "channel";
