@@ -205,6 +205,11 @@ test.each([
   ["a name nobody knows, further in", { image: { tags: "1" } }, "at '/image': additional properties 'tags' not allowed"],
   ["a number as text", { replicas: "two" }, "at '/replicas': got string, want integer"],
   ["too many", { replicas: 9 }, "at '/replicas': maximum: got 9, want 5"],
+  [
+    "a tag in the repository",
+    { image: { repository: "reg.io:5000/nexus:1.0" } },
+    "at '/image/repository': 'reg.io:5000/nexus:1.0' does not match",
+  ],
   ["a short digest", { image: { digest: "sha256:abc" } }, "at '/image/digest': 'sha256:abc' does not match pattern"],
   ["a scope", { watch: { scope: "Namespaced" } }, "at '/watch/scope': value must be one of 'Cluster', 'ListedNamespaces'"],
   ["a namespace", { watch: { scope: "ListedNamespaces", namespaces: ["Shop"] } }, "at '/watch/namespaces/0': 'Shop' does not match"],

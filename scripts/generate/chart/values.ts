@@ -20,11 +20,13 @@ const names = (description: string) => Type.Record(Type.String(), Type.String(),
 const byCapability = (description: string) =>
   Type.Unsafe<string>({ type: "string", enum: ["Auto", "Enabled", "Disabled"], default: "Auto", description });
 
+/** A registry may have a port; a colon after the last slash is a tag that belongs into another value. */
+const REPOSITORY = "^([^\\s@/]+/)*[^\\s@/:]+$";
 const DNS_LABEL = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$";
 
 export const CHART_VALUES = group("Values of the chart.", {
   image: group("The image of the operator; the same image runs the servers.", {
-    repository: text("Registry and name.", "nexus.dev/nexus", { minLength: 1 }),
+    repository: text("Registry and name, without tag.", "nexus.dev/nexus", { pattern: REPOSITORY }),
     tag: text("Tag; empty: the chart's appVersion. Not used when `digest` is set."),
     digest: text("`sha256:…`: exactly this image.", "", { pattern: "^(sha256:[0-9a-f]{64})?$" }),
     pullPolicy: Type.Unsafe<string>({
