@@ -80,7 +80,36 @@ export function contextsOf(liquid: Liquid, lib: Lib, limits: Limits): (variables
       return new Metered(scope, this.opts, options, { memoryLimit, renderLimit, liquid });
     }
   }
-  return (variables) => new Metered(variables, liquid.options, { sync: true, ...limits }, { liquid });
+  const { renderLimit: renderMs, memoryLimit } = limits;
+  const WorkLimit = workLimitOf(lib, renderMs);
+  return (variables) => new Metered(variables, liquid.options, { sync: true, memoryLimit }, { renderLimit: new WorkLimit(), liquid });
+}
+
+type TimeLimit = Context["renderLimit"];
+
+/**
+ * A limit for what this process works, not for the time that passes meanwhile: one that is throttled, or shares its CPU, would
+ * refuse small templates. The clock is looked at first because it costs nothing.
+ */
+function workLimitOf(lib: Lib, ms: number): new () => TimeLimit {
+  // The engine does not export the class of its limits; every context has one.
+  const Limit = new lib.Context().renderLimit.constructor as new (resource: string, limit: number) => TimeLimit;
+  return class extends Limit {
+    readonly #untilMs: number;
+    readonly #begun = process.cpuUsage();
+
+    constructor() {
+      const untilMs = performance.now() + ms;
+      super("template render", untilMs);
+      this.#untilMs = untilMs;
+    }
+
+    override check(nowMs: number): void {
+      if (nowMs <= this.#untilMs) return;
+      const { user, system } = process.cpuUsage(this.#begun);
+      if ((user + system) / 1000 > ms) super.check(nowMs);
+    }
+  };
 }
 
 /** `allow_false: true` and the like come as a pair. */
