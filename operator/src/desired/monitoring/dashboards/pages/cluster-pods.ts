@@ -25,7 +25,7 @@ export const podsRow: Row = {
           mayBeEmpty: "where a Prometheus does not scrape the operator, nobody says it",
         },
       ],
-      alerts: ["NexusPodsNotReady", "NexusDrainTakesLong"],
+      alerts: ["NexusPodsNotReady", "NexusDrainTakesLong", "NexusPodsDegraded"],
     },
     {
       kind: "timeseries",
