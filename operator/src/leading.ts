@@ -1,5 +1,5 @@
-// Why: what only a leader runs: passes, pushes, events, and what is read of the pods. It is made when the Lease is ours, because a
-// standby must write nothing, and ends before the Lease is given back.
+// Why: the loop and all it works with. A standby runs it too, to keep configurations up in memory; passes, pushes, events, and what is
+// read of the pods are the leader's alone. It must write nothing before `begin`, and ends before the Lease is given back.
 import { clusterKeyOf, type World } from "./desired/acceptance.ts";
 import { createAdminClient } from "./kube/admin-client.ts";
 import { createApplier } from "./kube/apply.ts";
@@ -39,7 +39,7 @@ import type { WatchScope } from "./loop/watch-scope.ts";
 import type { OperatorOptions } from "./options.ts";
 import { few } from "./status/conditions.ts";
 
-/** What runs in every replica, and what a leader needs of it. */
+/** What the loop needs of the rest. */
 export type LeadingDeps = {
   readonly options: OperatorOptions;
   readonly userAgent: string;
@@ -62,12 +62,16 @@ export type Leading = {
   readonly controller: Controller;
   /** What is known of every cluster now. */
   readonly series: SeriesReader;
+  /** Call it when every store has its first list; resolves when all is done that can be done before the lead. */
+  warm(): Promise<void>;
+  /** Call it with the lead, after {@link Leading.warm} was called. */
+  begin(): void;
   /** Resolves when no pass, push or event is under way. */
   stop(): Promise<void>;
 };
 
-/** Begins at once. */
-export function startLeading(deps: LeadingDeps): Leading {
+/** Looks at nothing before {@link Leading.warm}. */
+export function prepareLeading(deps: LeadingDeps): Leading {
   const { options, userAgent, watches, bodies, scope, capabilities, queue, breakers, leadership, metrics, log, tracing, clock, random } =
     deps;
   const transport = tracing.transport(deps.transport);
@@ -110,8 +114,8 @@ export function startLeading(deps: LeadingDeps): Leading {
     isLive: ({ clusterKey, entryKey, uid }) => pusher.book(clusterKey).mark(entryKey)?.uid === uid,
     onChange: ({ kind, key, clusterKey, entryKey }) => {
       configurations.known(clusterKey)?.look(entryKey);
-      queue.add(workKey("config", clusterKey));
-      queue.add(workKey(kind, key), PRIORITY.resync);
+      loop.look(workKey("config", clusterKey));
+      loop.look(workKey(kind, key), PRIORITY.resync);
     },
   });
   const world: World = {
@@ -137,6 +141,7 @@ export function startLeading(deps: LeadingDeps): Leading {
   const passes = createPasses({
     ...{ api, applier, contests, secrets, views, capabilities, events, certificates, world, pusher, leadership, clock, random, onError },
     ...{ grace, tombstones, newest, scope, scaling, schemas: createSchemas(transport, clock) },
+    isLeading: () => loop.isLeading,
     context: {
       operatorId: options.operatorId,
       defaultImage: options.serverImage,
@@ -180,25 +185,35 @@ export function startLeading(deps: LeadingDeps): Leading {
     },
     onFailure: (key, error, retryInMs) => log.warn("reconcile.failed", { object: key, error, retryInMs }),
   });
-  const crds = watchServedCrds({
-    read: (kind) => readSchema(transport, kind),
-    clock,
-    onChange({ kind, missing }) {
-      metrics.missingFields(kind, missing.length);
-      if (missing.length === 0) return;
-      log.warn("crd.outdated", { kind, missing: missing.slice(0, 16), count: missing.length });
-      const fields = few(missing, 8);
-      const note = `the CRD of ${kind} is older than this operator: the API server drops ${fields}. Apply the CRDs of this release`;
-      for (const regarding of views.clusters.list())
-        events.record({ regarding, type: "Warning", reason: "CrdOutdated", action: "Checking", note });
-    },
-  });
-  const running = loop.run();
+  let crds: { stop(): void } | undefined;
+  const watchCrds = () =>
+    watchServedCrds({
+      read: (kind) => readSchema(transport, kind),
+      clock,
+      onChange({ kind, missing }) {
+        metrics.missingFields(kind, missing.length);
+        if (missing.length === 0) return;
+        log.warn("crd.outdated", { kind, missing: missing.slice(0, 16), count: missing.length });
+        const fields = few(missing, 8);
+        const note = `the CRD of ${kind} is older than this operator: the API server drops ${fields}. Apply the CRDs of this release`;
+        for (const regarding of views.clusters.list())
+          events.record({ regarding, type: "Warning", reason: "CrdOutdated", action: "Checking", note });
+      },
+    });
+  let running: Promise<void> = Promise.resolve();
   return {
     controller: loop,
     series,
+    async warm() {
+      running = loop.run();
+      await loop.warm();
+    },
+    begin() {
+      crds = watchCrds();
+      loop.begin();
+    },
     stop: async () => {
-      crds.stop();
+      crds?.stop();
       passes.stop();
       breakers.stop();
       grace.stop();

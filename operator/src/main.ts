@@ -12,9 +12,9 @@ import { startOps } from "./kube/ops.ts";
 import { createOperatorTracing } from "./kube/tracing.ts";
 import { createTransport } from "./kube/transport.ts";
 import { startWatches } from "./kube/watches.ts";
-import { type Leading, startLeading } from "./leading.ts";
+import { prepareLeading } from "./leading.ts";
 import { Breakers } from "./loop/breaker.ts";
-import { systemClock } from "./loop/clock.ts";
+import { sleep, systemClock } from "./loop/clock.ts";
 import { type Controller, clusterOfKey, type WorkKey, workKey } from "./loop/controller.ts";
 import { stuck } from "./loop/health.ts";
 import { apiVersionOf } from "./loop/kinds.ts";
@@ -26,6 +26,8 @@ import { type OperatorOptions, parseOptions } from "./options.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
+/** The longest that an operator which could lead makes itself ready for it first. */
+const WARM_MS = 15_000;
 /** Workers that one cluster alone never takes. */
 const OTHERS = 2;
 
@@ -70,13 +72,11 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
   });
   const groups = { of: (key: WorkKey) => clusterOfKey(key, watches.views), most: (cluster: string) => breakers.most(cluster) };
   const queue = new WorkQueue<WorkKey>({ clock, random, groups, metrics: metrics.queue });
-  let leading: Leading | undefined;
-  // Watches start before there is a controller: what they bring first is added again when we lead.
+  // Called from events alone, which come later than the controller.
   const told =
     <T>(pick: (controller: Controller) => WatchHandler<T>): WatchHandler<T> =>
-    (event) => {
-      if (leading) pick(leading.controller)(event);
-    };
+    (event) =>
+      pick(leading.controller)(event);
   const bodies = new TemplateBodies();
   const scope = { namespaces: options.namespaces, selector: options.selector };
   const watches = startWatches({
@@ -103,28 +103,38 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
       log.info(isServed ? "kind.served" : "kind.absent", { kind: kind.kind, apiVersion: apiVersionOf(kind) });
       if (isServed) watches.watchChildren(kind);
       else watches.unwatchChildren(kind);
-      // Without a controller there is nothing to look at yet; it looks at every cluster when it starts.
-      if (leading) for (const key of watches.views.clusters.keys()) queue.add(workKey("cluster", key), PRIORITY.resync);
+      for (const key of watches.views.clusters.keys()) leading.controller.look(workKey("cluster", key), PRIORITY.resync);
     },
     onError: (error) => log.warn("discovery.failed", { error }),
   });
+  const ready = Promise.withResolvers<void>();
   const elector = startElector({
     api: leaseApi(transport, times),
     namespace: options.leaseNamespace ?? access.namespace ?? "default",
     name: options.leaseName,
     identity: options.identity,
     times,
+    ready: ready.promise,
     onError: (error) => log.warn("lease.failed", { error }),
     onSlowPath: metrics.slowPath,
   });
   const { leadership } = elector;
+  const leading = prepareLeading({
+    ...{ options, userAgent, transport, watches, bodies, scope, capabilities, queue, breakers, leadership },
+    ...{ metrics, log, tracing, clock, random },
+  });
 
   const stopCollecting = keepSmall({ clock, residentBytes: () => process.memoryUsage.rss(), collect: () => Bun.gc(true) });
   let isLeading = false;
+  let isWarm = false;
   let hasLooked = false;
   void capabilities.looked.then(() => {
     hasLooked = true;
   });
+  const missing = () => {
+    const unseen = [...watches.missing(), ...(hasLooked ? [] : ["discovery has not answered yet"])];
+    return unseen.length > 0 || isWarm ? unseen : ["configurations are not compiled yet"];
+  };
   metrics.observe({
     isLeading: () => isLeading,
     workers: options.workers,
@@ -134,13 +144,13 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
     heardMs: () => watches.heardMs(),
     watched: () => watches.counts(),
     renewedMs: () => elector.renewedMs(),
-    series: () => (isLeading ? leading?.series.read() : undefined),
+    series: () => (isLeading ? leading.series.read() : undefined),
   });
   const ops = startOps({
     port: options.port,
     metrics,
     isLeading: () => isLeading,
-    missing: () => [...watches.missing(), ...(hasLooked ? [] : ["discovery has not answered yet"])],
+    missing,
     stuck: () =>
       stuck({
         underWay: queue.underWay(),
@@ -159,15 +169,19 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
     end(1);
   });
 
-  void Promise.all([elector.acquired, watches.synced, capabilities.looked]).then(([leads, synced]) => {
-    if (!leads || !synced || isStopping) return;
+  void Promise.all([watches.synced, capabilities.looked]).then(async ([synced]) => {
+    if (!synced || isStopping) return;
+    const startedMs = clock.monotonicMs();
+    const hasTime = sleep(clock, WARM_MS, leadership.lost);
+    const isInTime = await Promise.race([leading.warm().then(() => true), hasTime.then(() => false)]);
+    if (isStopping) return;
+    if (isInTime) log.info("standby.warm", { durationMs: Math.round(clock.monotonicMs() - startedMs) });
+    isWarm = true;
+    ready.resolve();
+    if (!(await elector.acquired) || isStopping) return;
     isLeading = true;
     log.info("lease.acquired", { identity: options.identity, term: String(leadership.term()) });
-    leading = startLeading({
-      ...{ options, userAgent, transport, watches, bodies, scope, capabilities, queue, breakers, leadership },
-      ...{ metrics, log, tracing, clock, random },
-    });
-    leading.controller.begin();
+    leading.begin();
   });
   return {
     url: `http://127.0.0.1:${ops.port}`,
@@ -178,7 +192,7 @@ export async function startOperator(options: OperatorOptions, env: Env): Promise
       isStopping = true;
       stopCollecting();
       capabilities.stop();
-      await leading?.stop();
+      await leading.stop();
       await elector.release();
       await watches.stop();
       levels.stop();

@@ -71,6 +71,7 @@ export class MemoryCluster {
       return found as T | undefined; // the caller names the type of the kind it asks for, as with the real one
     },
     list: async <T extends KubeObject>(kind: Kind) => ({ items: this.store(kind).list() as T[], resourceVersion: String(this.#version) }),
+    heads: async (kind) => this.store(kind).list(),
     create: async (kind, object, options) => this.#put(kind, object, options?.manager ?? "nexus"),
     update: async (kind, object, options) => this.#put(kind, object, options?.manager ?? "nexus"),
     delete: async ({ kind, namespace, name }) => this.#held.delete(keyOf(kind, namespace, name)),

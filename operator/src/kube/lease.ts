@@ -27,6 +27,8 @@ export type ElectorOptions = {
   /** Unique per process, e.g. pod name and a random part: a restarted process is somebody else. */
   readonly identity: string;
   readonly times?: LeaseTimes;
+  /** Before this resolves a free Lease is left to others, and one that is held is watched as always; default at once. */
+  readonly ready?: Promise<void>;
   readonly clock?: Clock;
   readonly random?: Random;
   /** Failed tries, for the log. */
@@ -77,6 +79,7 @@ class ElectorRun implements Leadership {
   readonly #stop = new AbortController();
   /** Ends requests nobody needs an answer of. A renewal under way while we give back is not among them. */
   readonly #hangUp = new AbortController();
+  readonly #ready = new AbortController();
   #resolveAcquired: (leads: boolean) => void;
   #observed: Observed | undefined;
   /** Monotonic time at which the last successful renewal began; undefined while not leading. */
@@ -94,6 +97,8 @@ class ElectorRun implements Leadership {
     this.acquired = promise;
     this.#resolveAcquired = resolve;
     this.triedMs = this.#clock.monotonicMs();
+    if (options.ready) void options.ready.then(() => this.#ready.abort());
+    else this.#ready.abort();
   }
 
   get lost(): AbortSignal {
@@ -151,6 +156,7 @@ class ElectorRun implements Leadership {
   /** True once we hold the Lease, false when stopped, or when nothing we know is true any more. */
   async #compete(): Promise<boolean> {
     while (!this.#stop.signal.aborted && !this.#lost.signal.aborted) {
+      const wasReady = this.#ready.signal.aborted;
       try {
         if (await this.#tryAcquire()) {
           this.#resolveAcquired(true);
@@ -159,7 +165,7 @@ class ElectorRun implements Leadership {
       } catch (error) {
         this.#options.onError?.(error);
       }
-      const ended = AbortSignal.any([this.#stop.signal, this.#lost.signal]);
+      const ended = AbortSignal.any([this.#stop.signal, this.#lost.signal, ...(wasReady ? [] : [this.#ready.signal])]);
       await sleep(this.#clock, this.#times.retryMs * (1 + 0.2 * this.#random()), ended);
     }
     return false;
@@ -173,6 +179,7 @@ class ElectorRun implements Leadership {
       this.#observed = observe(this.#observed, lease, nowMs);
       if (!isFree(this.#observed, this.#options.identity, this.#times.leaseMs, nowMs)) return false;
     }
+    if (!this.#ready.signal.aborted) return false;
     return (await this.#write(lease, "raise")) === "held";
   }
 

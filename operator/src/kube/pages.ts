@@ -24,6 +24,8 @@ export type PageReader<T> = {
 export type ListOptions = {
   readonly scope: Scope;
   readonly signal?: AbortSignal | undefined;
+  /** Another form of the answer than whole objects. */
+  readonly accept?: string;
   readonly clock: Clock;
   readonly random: Random;
 };
@@ -61,6 +63,7 @@ async function readSnapshot<T extends KubeObject>(
       method: "GET",
       path: withQuery(collectionPath(kind, options.scope.namespace), query),
       timeoutMs: PAGE_TIMEOUT_MS,
+      ...(options.accept === undefined ? {} : { accept: options.accept }),
       ...(options.signal ? { signal: options.signal } : {}),
     });
     const page = decodePage<T>(kind, answer.body);
@@ -75,11 +78,12 @@ function decodePage<T extends KubeObject>(kind: Kind, body: unknown): Page<T> & 
   // Checked below; the items themselves are trusted, the API server validated them.
   const list = body as { items?: unknown; metadata?: { resourceVersion?: unknown; continue?: unknown; remainingItemCount?: unknown } };
   const resourceVersion = list?.metadata?.resourceVersion;
-  if (!Array.isArray(list?.items) || typeof resourceVersion !== "string" || resourceVersion === "") {
+  const found = list?.items === null ? [] : list?.items; // heads of nothing at all
+  if (!Array.isArray(found) || typeof resourceVersion !== "string" || resourceVersion === "") {
     throw new KubeError({ status: 0, reason: "Malformed", message: `list of ${kind.resource}: the answer is not a list` });
   }
   const apiVersion = kind.group === "" ? kind.version : `${kind.group}/${kind.version}`;
-  const items = list.items.map((item: object) => ({ apiVersion, kind: kind.kind, ...item }) as T);
+  const items = found.map((item: object) => ({ apiVersion, kind: kind.kind, ...item }) as T);
   const next = list.metadata?.continue;
   const remaining = list.metadata?.remainingItemCount;
   return {

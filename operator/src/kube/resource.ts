@@ -7,7 +7,7 @@ import { isNotFound, KubeError } from "../loop/kube-error.ts";
 import type { ApplyOptions, CallOptions, DeleteOptions, Discovery, KubeApi, ObjectRef, Page, Scale, Scope } from "../loop/ports.ts";
 import type { KubeObject, Manifest } from "../plan/object.ts";
 import { discover } from "./discovery.ts";
-import { readPages } from "./pages.ts";
+import { type ListOptions, readPages } from "./pages.ts";
 import { collectionPath, objectPath, withQuery } from "./paths.ts";
 import type { Answer, Call, Transport } from "./transport.ts";
 
@@ -25,6 +25,9 @@ export type KubeApiOptions = {
   readonly readTimeoutMs?: number;
 };
 
+/** Metadata alone: every API server since 1.15 answers so. */
+const HEADS = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+
 export const createKubeApi = (options: KubeApiOptions): KubeApi => new TransportKubeApi(options);
 
 class TransportKubeApi implements KubeApi {
@@ -39,12 +42,20 @@ class TransportKubeApi implements KubeApi {
   }
 
   async list<T extends KubeObject = Manifest>(kind: Kind, scope: Scope = {}, options: CallOptions = {}): Promise<Page<T>> {
+    return await this.#list<T>(kind, { scope, signal: options.signal });
+  }
+
+  async heads(kind: Kind, scope: Scope = {}, options: CallOptions = {}): Promise<readonly KubeObject[]> {
+    return (await this.#list<KubeObject>(kind, { scope, signal: options.signal, accept: HEADS })).items;
+  }
+
+  async #list<T extends KubeObject>(kind: Kind, how: Pick<ListOptions, "scope" | "signal" | "accept">): Promise<Page<T>> {
     const { transport, clock = systemClock, random = Math.random } = this.#options;
     const items: T[] = [];
     const resourceVersion = await readPages<T>(
       transport,
       kind,
-      { scope, clock, random, signal: options.signal },
+      { ...how, clock, random },
       {
         page(page) {
           for (const item of page.items) items.push(item);

@@ -2,19 +2,19 @@
 // pushes, rarely, and only where content changed. It must never write what is there already, nor take over a foreign Secret.
 import { BOOT_SECRET_KEY, BUCKET_COUNT } from "@nexus/protocol/bundle.ts";
 import { COMPILER_REVISION } from "../desired/bundle.ts";
-import { CHECKSUM_ANNOTATION, COMPILER_ANNOTATION, childNames, MANAGER, SCOPE_ANNOTATION } from "../desired/names.ts";
+import { BUCKET_ANNOTATION, CHECKSUM_ANNOTATION, COMPILER_ANNOTATION, childNames, MANAGER, SCOPE_ANNOTATION } from "../desired/names.ts";
 import { bootSecret } from "../desired/secrets.ts";
 import type { KubeObject, OwnerReference } from "../plan/object.ts";
 import { foreignReason, type Identity } from "../plan/ownership.ts";
 import { backoffDelayMs } from "./backoff.ts";
 import { BOOT_BYTES, packBucket, readStored, type StoredBucket } from "./boot-bucket.ts";
 import { nextWriteMs, PACE_MS, type Urgency } from "./boot-pace.ts";
+import { holds, newSlot, type Slot } from "./boot-slot.ts";
 import type { Cancel, Clock, Random } from "./clock.ts";
 import { KINDS } from "./kinds.ts";
 import { isNamespaceTerminating } from "./kube-error.ts";
 import type { ChildApplier, KubeApi } from "./ports.ts";
 import type { BundleBook } from "./push-book.ts";
-import type { BucketBook } from "./push-bucket.ts";
 import { EVERYTHING, scopeFromText, scopeText, union, type WatchScope } from "./watch-scope.ts";
 
 /** The cluster whose boot copy this is: what its Secrets carry. */
@@ -42,7 +42,7 @@ export type BootState = {
 export type BootOptions = {
   readonly owner: BootOwner;
   readonly book: BundleBook;
-  readonly api: Pick<KubeApi, "get">;
+  readonly api: Pick<KubeApi, "get" | "heads">;
   readonly applier: ChildApplier;
   readonly clock: Clock;
   readonly random: Random;
@@ -51,39 +51,15 @@ export type BootOptions = {
   /** The state may have changed. */
   readonly onChange: () => void;
   readonly onError: (error: unknown) => void;
+  /** Nothing is written before {@link BootCopy.release}: somebody else leads. */
+  readonly isHeld?: boolean;
   /** What this operator looks at; absent: everything. */
   readonly scope?: WatchScope;
   /** What a Secret may hold, in bytes. */
   readonly maxBytes?: number;
 };
 
-/** One Secret. Times are monotonic. */
-type Slot = {
-  /** Digest of what the Secret holds; undefined = nothing of ours. */
-  written: string | undefined;
-  bytes: number;
-  left: number;
-  /** Revision of the bucket that was looked at last. */
-  seenRev: number;
-  dirtySinceMs: number | undefined;
-  changedMs: number;
-  urgency: Urgency;
-  lastWriteMs: number | undefined;
-  failures: number;
-  retryMs: number;
-  /** resourceVersion of what we wrote or read last. */
-  version: string | undefined;
-  /** Somebody touched it: compare it whole, whatever its digest says. */
-  isDoubtful: boolean;
-  /** When it was found touched the last time. */
-  touchedMs: number | undefined;
-  /** A write of ours is under way: what a watch shows meanwhile may be that write, and is judged when its answer is there. */
-  isApplying: boolean;
-  seenMeanwhile: { readonly version: string | undefined } | undefined;
-};
-
 const READERS = 8;
-const holds = ({ written }: Slot, bucket: BucketBook): boolean => (written === undefined ? bucket.size === 0 : written === bucket.digest());
 const RETRY = { baseMs: 1_000, capMs: 60_000 };
 const secretRef = ({ namespace, name }: BootOwner, index: number) => ({
   kind: KINDS.Secret,
@@ -93,26 +69,11 @@ const secretRef = ({ namespace, name }: BootOwner, index: number) => ({
 
 export class BootCopy {
   readonly #options: BootOptions;
-  readonly #slots: readonly Slot[] = Array.from({ length: BUCKET_COUNT }, () => ({
-    written: undefined,
-    bytes: 0,
-    left: 0,
-    seenRev: -1,
-    dirtySinceMs: undefined,
-    changedMs: 0,
-    urgency: "calm",
-    lastWriteMs: undefined,
-    failures: 0,
-    retryMs: 0,
-    version: undefined,
-    isDoubtful: false,
-    touchedMs: undefined,
-    isApplying: false,
-    seenMeanwhile: undefined,
-  }));
+  readonly #slots: readonly Slot[] = Array.from({ length: BUCKET_COUNT }, newSlot);
   #timer: Cancel | undefined;
   #isBusy = false;
   #isStopped = false;
+  #isHeld: boolean;
   #isFirst = false;
   /** What was looked at for what lies there: entries out of our sight stay in it. */
   #scope: WatchScope | undefined;
@@ -122,6 +83,7 @@ export class BootCopy {
 
   constructor(options: BootOptions) {
     this.#options = options;
+    this.#isHeld = options.isHeld ?? false;
   }
 
   /**
@@ -130,18 +92,34 @@ export class BootCopy {
    * Secret that does not hold a bucket counts as none.
    */
   async read(each: (bucket: StoredBucket) => void): Promise<void> {
-    const indexes = this.#slots.keys();
-    let found = 0;
-    const reader = async () => {
-      for (const index of indexes) {
-        const bucket = await this.#readOne(index);
-        if (!bucket) continue;
-        found++;
-        each(bucket);
-      }
+    await this.#readAll(this.#slots.keys(), (_index, bucket) => {
+      if (bucket) each(bucket);
+    });
+  }
+
+  /**
+   * Reads what the former leader wrote since {@link read}; ask it with the lead, when nobody else can write any more. Secrets that
+   * hold a state the book was in are not read again. `each` gets the others; undefined = it holds no bucket of ours. Rejects with
+   * `KubeError`; what was read until then is not read again.
+   */
+  async refresh(each: (index: number, bucket: StoredBucket | undefined) => void): Promise<void> {
+    const { api, owner } = this.#options;
+    const scope = {
+      namespace: owner.namespace,
+      labelSelector: `app.kubernetes.io/instance=${owner.name},app.kubernetes.io/component=server`,
     };
-    await Promise.all(Array.from({ length: READERS }, reader));
-    this.#isFirst = found === 0;
+    const heads = new Map((await api.heads(KINDS.Secret, scope)).map((head) => [head.metadata.name, head]));
+    const stale = [...this.#slots.keys()].filter((index) => !this.#isAsKnown(index, heads.get(secretRef(owner, index).name)));
+    await this.#readAll(stale.values(), (index, bucket) => {
+      this.#slot(index).seenRev = -1; // what the book holds beyond it is due
+      each(index, bucket);
+    });
+  }
+
+  /** From now on it writes. */
+  release(): void {
+    this.#isHeld = false;
+    this.#arm();
   }
 
   /** Tells that the book changed. `urgent`: a credential was removed, suspended or rotated (`urgencyOf`). */
@@ -183,9 +161,9 @@ export class BootCopy {
     this.#arm();
   }
 
-  /** What was read back was made by another revision of the compiler: the same objects may make other entries now. */
-  isOutdated(): boolean {
-    return this.#outdated.size > 0;
+  /** What was read back (of one bucket, or any) was made by another revision of the compiler: the same objects may make other entries now. */
+  isOutdated(index?: number): boolean {
+    return index === undefined ? this.#outdated.size > 0 : this.#outdated.has(index);
   }
 
   /** Every entry was compiled by this revision: the Secrets may say so. */
@@ -216,6 +194,40 @@ export class BootCopy {
     this.#timer?.();
   }
 
+  async #readAll(indexes: Iterator<number>, each: (index: number, bucket: StoredBucket | undefined) => void): Promise<void> {
+    const reader = async () => {
+      for (let next = indexes.next(); !next.done; next = indexes.next()) each(next.value, await this.#readOne(next.value));
+    };
+    await Promise.all(Array.from({ length: READERS }, reader));
+    this.#isFirst = this.#slots.every(({ written }) => written === undefined);
+  }
+
+  /** Whether a Secret is as it was read, or holds a state that the book was in since. */
+  #isAsKnown(index: number, head: KubeObject | undefined): boolean {
+    const { owner, book } = this.#options;
+    const slot = this.#slot(index);
+    if (head?.metadata.resourceVersion === slot.version) return true;
+    const digest = head?.metadata.annotations?.[BUCKET_ANNOTATION];
+    const isOurs = head !== undefined && foreignReason(head, owner.identity) === undefined && this.#isOwned(head);
+    if (!isOurs || digest === undefined || book.bucket(index).revOf(digest) === undefined) return false;
+    this.#note(index, head);
+    slot.written = digest;
+    slot.seenRev = -1; // what the book holds beyond it is due
+    return true;
+  }
+
+  #isOwned({ metadata }: KubeObject): boolean {
+    return metadata.ownerReferences?.some(({ uid }) => uid === this.#options.owner.identity.ownerUid) ?? false;
+  }
+
+  /** What a Secret of ours says of what is in it. */
+  #note(index: number, { metadata }: KubeObject): void {
+    this.#sawIn(scopeFromText(metadata.annotations?.[SCOPE_ANNOTATION]));
+    if (metadata.annotations?.[COMPILER_ANNOTATION] !== COMPILER_REVISION) this.#outdated.add(index);
+    else this.#outdated.delete(index);
+    this.#slot(index).version = metadata.resourceVersion;
+  }
+
   async #readOne(index: number): Promise<StoredBucket | undefined> {
     const { api, owner, book } = this.#options;
     const slot = this.#slot(index);
@@ -226,14 +238,12 @@ export class BootCopy {
     const data = isOurs ? secret.data?.[BOOT_SECRET_KEY] : undefined;
     const bucket =
       data === undefined ? undefined : readStored(index, Buffer.from(data, "base64"), secret?.metadata.annotations?.[CHECKSUM_ANNOTATION]);
-    if (bucket) this.#sawIn(scopeFromText(secret?.metadata.annotations?.[SCOPE_ANNOTATION]));
-    if (bucket && secret?.metadata.annotations?.[COMPILER_ANNOTATION] !== COMPILER_REVISION) this.#outdated.add(index);
+    if (bucket && secret) this.#note(index, secret);
     slot.written = bucket?.digest;
     slot.bytes = bucket ? Buffer.byteLength(data ?? "", "base64") : 0;
     slot.version = secret?.metadata.resourceVersion;
     // Orphaned, or restored without its owner: nothing else would ever write it again.
-    const hasOwner = secret?.metadata.ownerReferences?.some(({ uid }) => uid === owner.identity.ownerUid);
-    if (isOurs && !hasOwner) this.seen(index, "");
+    if (isOurs && !this.#isOwned(secret)) this.seen(index, "");
     return bucket;
   }
 
@@ -248,7 +258,7 @@ export class BootCopy {
   }
 
   #arm(): void {
-    if (this.#isStopped || this.#isBusy) return;
+    if (this.#isStopped || this.#isHeld || this.#isBusy) return;
     this.#timer?.();
     this.#timer = undefined;
     const nowMs = this.#options.clock.monotonicMs();

@@ -15,7 +15,7 @@ import { KubeError } from "./kube-error.ts";
 import { isPaused } from "./paused.ts";
 import type { StatusWriter } from "./ports.ts";
 import { ADMIN_PORT } from "./push-ports.ts";
-import type { Pusher } from "./pusher.ts";
+import { type Pusher, podViews } from "./pusher.ts";
 import { isPodEnded, isPodLive, isPodReady, isServerPod } from "./views.ts";
 import type { Outcome } from "./workers.ts";
 
@@ -40,11 +40,11 @@ export class ClusterPass {
   readonly #deps: ClusterPassDeps;
   /** When the number of sessions was published last, monotonic milliseconds. */
   readonly #connectionsAt = new Map<string, number>();
-  readonly #startedMs: number;
+  /** Of the first pass of all: nobody looks before the lead. */
+  #startedMs: number | undefined;
 
   constructor(deps: ClusterPassDeps) {
     this.#deps = deps;
-    this.#startedMs = deps.clock.monotonicMs();
   }
 
   forget(clusterKey: string): void {
@@ -57,6 +57,7 @@ export class ClusterPass {
   async run(clusterKey: string): Promise<Outcome> {
     const { views } = this.#deps;
     const cluster = views.clusters.get(clusterKey);
+    this.#startedMs ??= this.#deps.clock.monotonicMs();
     if (!cluster || cluster.metadata.deletionTimestamp) return DONE;
     if (isPaused(cluster)) {
       this.#tellPods(cluster, { credentials: undefined }); // pods that come meanwhile get what there was
@@ -81,15 +82,7 @@ export class ClusterPass {
     const { pusher, views } = this.#deps;
     const key = keyOfObject(cluster);
     if (credentials) pusher.setTarget({ key, ...credentials, port: ADMIN_PORT });
-    const pods = views.pods.byIndex("cluster", key).filter((pod) => isServerPod(pod) && isPodLive(pod));
-    const view = pods.map((pod) => ({
-      uid: pod.metadata.uid ?? "",
-      name: pod.metadata.name,
-      address: pod.status?.podIP ?? "",
-      ready: isPodReady(pod),
-      restarts: pod.status?.containerStatuses?.[0]?.restartCount ?? 0,
-    }));
-    pusher.setPods(key, view);
+    pusher.setPods(key, podViews(views, key));
     this.#tellScaling(key, credentials);
   }
 
@@ -114,7 +107,7 @@ export class ClusterPass {
     const isKnown = config(key) !== undefined && state !== undefined && state.podsTotal === ready && state.podsSynced === ready;
     // A new generation is told of at once.
     if (isKnown || cluster.status?.observedGeneration !== cluster.metadata.generation) return 0;
-    return Math.max(0, this.#startedMs + SETTLING_MS - clock.monotonicMs());
+    return Math.max(0, (this.#startedMs ?? 0) + SETTLING_MS - clock.monotonicMs());
   }
 
   async #writeCluster(

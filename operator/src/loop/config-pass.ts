@@ -10,13 +10,15 @@ import type { Urgency } from "./boot-pace.ts";
 import { urgencyOf } from "./boot-urgency.ts";
 import { type Cancel, type Clock, type Random, sleep } from "./clock.ts";
 import type { ConfigFound } from "./cluster-pass.ts";
-import { type ContentReader, readContent } from "./config/content.ts";
+import type { ClusterConfiguration } from "./config/cluster-configuration.ts";
+import { type ContentReader, isFew, readContent } from "./config/content.ts";
 import { Draft, type Wake } from "./config/draft.ts";
 import type { Configurations } from "./configuration.ts";
 import { EarlyWords } from "./early-words.ts";
 import { isPaused } from "./paused.ts";
 import type { ChildApplier, KubeApi, Leadership } from "./ports.ts";
-import type { Pusher } from "./pusher.ts";
+import { type Pusher, podViews } from "./pusher.ts";
+import { readSince, Standby } from "./standby.ts";
 import type { TombstonePass } from "./tombstone-pass.ts";
 import type { Views } from "./views.ts";
 import { covers, type WatchScope } from "./watch-scope.ts";
@@ -30,9 +32,11 @@ export type ConfigPassDeps = {
   readonly tombstones: TombstonePass;
   /** What this operator looks at. */
   readonly scope: WatchScope;
-  readonly api: Pick<KubeApi, "get">;
+  readonly api: Pick<KubeApi, "get" | "heads">;
   readonly applier: ChildApplier;
   readonly leadership: Leadership;
+  /** False while somebody else leads: configurations are kept up in memory, and nothing leaves this process. */
+  readonly isLeading: () => boolean;
   readonly context: { readonly operatorId: string };
   readonly clock: Clock;
   readonly random: Random;
@@ -56,11 +60,15 @@ type Course = {
   /** Of the cluster: one made anew under the same name has a course of its own. */
   readonly uid: string | undefined;
   readonly boot: BootCopy;
+  /** With the lead, and what the former leader wrote is known. Before, nothing of it leaves this process. */
+  isTaken: boolean;
   /** The first walk is whole: pods may be told, the boot copy written. */
   isWhole: boolean;
   isReading: boolean;
   /** Of the first walk: their pods cannot have answered yet. */
   held: Wake[];
+  /** What a standby leaves for its lead. */
+  readonly standby: Standby;
   readonly timers: Set<Cancel>;
 };
 
@@ -90,7 +98,9 @@ export class ConfigPass {
   bootSecret({ metadata }: KubeObject, isGone: boolean): void {
     const key = `${metadata.namespace}/${metadata.labels?.["app.kubernetes.io/instance"]}`;
     const index = Number(metadata.name.slice(metadata.name.lastIndexOf("-") + 1));
-    this.#courses.get(key)?.boot.seen(index, isGone ? undefined : metadata.resourceVersion);
+    const course = this.#courses.get(key);
+    // Before the lead it is the leader that writes: what it wrote is read with the lead.
+    if (course?.isTaken) course.boot.seen(index, isGone ? undefined : metadata.resourceVersion);
   }
 
   stop(): void {
@@ -107,11 +117,15 @@ export class ConfigPass {
     if (!cluster || (before && before.uid !== cluster.metadata.uid)) this.#forget(clusterKey);
     if (!cluster) return DONE;
     if (cluster.metadata.deletionTimestamp || isPaused(cluster)) return DONE;
-    const course = await this.#course(cluster);
+    const isLeading = this.#deps.isLeading();
+    const course = await this.#course(cluster, isLeading);
     const configuration = configurations.of(clusterKey, {
       seesLess: !covers(this.#deps.scope, course.boot.scope()),
       isOutdated: course.boot.isOutdated(),
+      isStandby: !course.isTaken,
     });
+    if (!course.isTaken && isLeading) await this.#takeOver(clusterKey, course, configuration);
+    if (!course.isTaken) return await this.#warm(cluster, course, configuration);
     if (tombstones.begin(cluster, configuration)) course.boot.changed("urgent");
     const draft = new Draft();
     try {
@@ -125,13 +139,54 @@ export class ConfigPass {
       return { kind: "again", afterMs: 0 };
     }
     if (configuration.unread.size > 0) this.#read(clusterKey, course);
-    else this.#whole(clusterKey, course);
+    else this.#whole(clusterKey, course, course.standby.urgency);
     return { kind: "again", afterMs: Math.min(configuration.againMs, tombstones.againMs(clusterKey)) };
+  }
+
+  /** Whether all that can be done before the lead is done. */
+  isWarm(clusterKey: string): boolean {
+    const course = this.#courses.get(clusterKey);
+    const configuration = this.#deps.configurations.known(clusterKey);
+    return course !== undefined && configuration !== undefined && !configuration.hasWork && !course.isReading;
+  }
+
+  /** As a leader would, but for what leaves this process. What the boot copy lacks is read once, where that is little. */
+  async #warm(cluster: NexusCluster, course: Course, configuration: ClusterConfiguration): Promise<Outcome> {
+    const { clock, content } = this.#deps;
+    const clusterKey = keyOfObject(cluster);
+    const draft = new Draft();
+    try {
+      await configuration.step(cluster, draft);
+    } finally {
+      this.#commit(clusterKey, course, draft);
+    }
+    if (configuration.hasWork) {
+      await sleep(clock, 0);
+      return { kind: "again", afterMs: 0 };
+    }
+    if (!course.standby.hasRead && isFew(configuration, content)) this.#read(clusterKey, course);
+    course.standby.hasRead = true;
+    return DONE;
+  }
+
+  async #takeOver(clusterKey: string, course: Course, configuration: ClusterConfiguration): Promise<void> {
+    const { pusher, views } = this.#deps;
+    await readSince({ ...course, pusher, clusterKey, configuration });
+    course.isTaken = true;
+    pusher.setPods(clusterKey, podViews(views, clusterKey)); // or it would be told that there are none
+    configuration.lead({ seesLess: !covers(this.#deps.scope, course.boot.scope()) });
+    course.held.push(...course.standby.wakes.values());
+    course.boot.release();
   }
 
   /** Puts what a look came to into the live bundle. */
   #commit(clusterKey: string, course: Course, draft: Draft): void {
     const { pusher } = this.#deps;
+    if (!course.isTaken) {
+      const configuration = this.#deps.configurations.of(clusterKey);
+      course.standby.keep(draft, { pusher, clusterKey, configuration, templates: this.#deps.views.templates });
+      return;
+    }
     const change = { put: draft.put, remove: draft.gone };
     if (change.put.length + change.remove.length > 0) {
       const urgency = urgencyOf(pusher.book(clusterKey), change);
@@ -177,14 +232,28 @@ export class ConfigPass {
     return status.conditions?.some((one) => one.type === "Accepted" && one.status === "False") ?? false;
   }
 
-  #whole(clusterKey: string, course: Course, urgency: Urgency = "calm"): void {
+  #whole(clusterKey: string, course: Course, urgency: Urgency): void {
     if (course.isWhole) return;
     course.isWhole = true;
     this.#deps.pusher.known(clusterKey);
     course.boot.changed(urgency);
     course.boot.compiled();
+    if (course.standby.wasUsed) course.held.push(...this.#untold(clusterKey, course));
     this.#wake(clusterKey, course);
     this.#deps.wakeCluster(clusterKey);
+  }
+
+  /** Tenants, and Templates whose status may have something to say: a standby told nobody what became of them. */
+  *#untold(clusterKey: string, { held }: Course): Generator<Wake> {
+    const { tenants, templates } = this.#deps.views;
+    const known = new Set(held.map(({ kind, key }) => `${kind}:${key}`));
+    for (const tenant of tenants.byIndex("cluster", clusterKey)) {
+      const key = keyOfObject(tenant);
+      if (!known.has(`tenant:${key}`)) yield { kind: "tenant", key, when: "first" };
+      for (const one of templates.byIndex("tenant", key))
+        if (one.status !== "settled" && !known.has(`template:${keyOfObject(one)}`))
+          yield { kind: "template", key: keyOfObject(one), when: "first" };
+    }
   }
 
   /** Content is read beside the passes: edits go on meanwhile. */
@@ -195,7 +264,7 @@ export class ConfigPass {
     const configuration = configurations.of(clusterKey);
     const isCurrent = () => this.#courses.get(clusterKey) === course;
     const take = async (draft: Draft) => {
-      await this.#deps.tombstones.settle(clusterKey, draft);
+      if (course.isTaken) await this.#deps.tombstones.settle(clusterKey, draft);
       if (isCurrent()) this.#commit(clusterKey, course, draft);
     };
     readContent(configuration, content, take)
@@ -209,7 +278,7 @@ export class ConfigPass {
       });
   }
 
-  async #course(cluster: NexusCluster): Promise<Course> {
+  async #course(cluster: NexusCluster, isLeading: boolean): Promise<Course> {
     const key = keyOfObject(cluster);
     const known = this.#courses.get(key);
     if (known) return known;
@@ -222,12 +291,14 @@ export class ConfigPass {
       book: pusher.book(key),
       mayWrite: () => leadership.mayWrite() && isThere(views.clusters.get(key)),
       onChange: () => wakeCluster(key),
+      isHeld: !isLeading,
       scope: this.#deps.scope,
       ...{ api, applier, clock, random, onError },
     });
     // Before the book is filled otherwise: what was read back is not written again, and stays where a new version is refused.
     await boot.read((bucket) => pusher.load(key, bucket));
-    const course: Course = { uid: cluster.metadata.uid, boot, isWhole: false, isReading: false, held: [], timers: new Set() };
+    const begun = { isTaken: isLeading, isWhole: false, isReading: false, held: [], standby: new Standby() };
+    const course: Course = { uid: cluster.metadata.uid, boot, ...begun, timers: new Set() };
     this.#courses.set(key, course);
     return course;
   }

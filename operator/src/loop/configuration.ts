@@ -38,9 +38,10 @@ export class Configurations {
 
   /**
    * A cluster's configuration; the first call begins its walk over everything, so its boot copy must be in the book. `seesLess`:
-   * that copy was made by an operator that saw more than this one. `isOutdated`: by another revision of the compiler.
+   * that copy was made by an operator that saw more than this one. `isOutdated`: by another revision of the compiler. `isStandby`: see
+   * `ClusterConfiguration.lead`.
    */
-  of(clusterKey: string, { seesLess = false, isOutdated = false } = {}): ClusterConfiguration {
+  of(clusterKey: string, { seesLess = false, isOutdated = false, isStandby = false } = {}): ClusterConfiguration {
     const known = this.#clusters.get(clusterKey);
     if (known) return known;
     const { book, ...options } = this.#options;
@@ -49,6 +50,7 @@ export class Configurations {
       ...options,
       seesLess,
       isOutdated,
+      isStandby,
       mustPurge,
       notes: this.#notes,
       clusterKey,
@@ -60,6 +62,11 @@ export class Configurations {
 
   known(clusterKey: string): ClusterConfiguration | undefined {
     return this.#clusters.get(clusterKey);
+  }
+
+  /** Whether what it comes to is ours to tell: somebody looked at it with the lead. */
+  isLed(clusterKey: string): boolean {
+    return this.known(clusterKey)?.isStandby === false;
   }
 
   forget(clusterKey: string): void {
@@ -123,7 +130,7 @@ export class Configurations {
     { metadata }: Pick<TemplateIndex, "metadata">,
     { clusterKey, entryKey, id }: { readonly clusterKey: string; readonly entryKey: string; readonly id: string },
   ): CompiledObject | undefined {
-    if (!this.known(clusterKey)) return undefined;
+    if (!this.isLed(clusterKey)) return undefined;
     const note = this.#notes.get(kind, keyOfObject({ metadata }), metadata);
     if (note) return note;
     const mark = this.#options.book(clusterKey).mark(entryKey);

@@ -13,6 +13,7 @@ import type { Edited, LiveTimes } from "./live-times.ts";
 import type { NewestObjects } from "./newest.ts";
 import { type PassTrace, untraced } from "./pass-trace.ts";
 import type { Passes } from "./passes.ts";
+import { isPaused } from "./paused.ts";
 import type { WatchEvent } from "./ports.ts";
 import { PRIORITY, type WorkQueue } from "./queue.ts";
 import type { SecretObject, SecretSource } from "./secret-source.ts";
@@ -55,15 +56,43 @@ export type ControllerOptions = {
   readonly onOutcome: (key: WorkKey, outcome: Outcome, tookMs: number) => void;
 };
 
+/**
+ * `waiting`: stores have no first list yet. `standby`: configurations are kept up in memory, nothing else is looked at. `leading`:
+ * everything is.
+ */
+type Phase = "waiting" | "standby" | "leading";
+
 /** Watches call the `on…` handlers; none of them blocks or throws. */
 export class Controller {
   readonly #options: ControllerOptions;
+  #phase: Phase = "waiting";
+  /** Configurations that are not warm yet, while somebody waits for that. */
+  readonly #cold = new Set<WorkKey>();
+  readonly #warm = Promise.withResolvers<void>();
 
   constructor(options: ControllerOptions) {
     this.#options = options;
   }
 
-  /** Runs until the queue is shut down. Call it when every store has its first list and we lead. */
+  get isLeading(): boolean {
+    return this.#phase === "leading";
+  }
+
+  /**
+   * Call it when every store has its first list. Resolves when the configuration of every cluster there is was brought up to date
+   * in memory, or could not be.
+   */
+  async warm(): Promise<void> {
+    if (this.#phase === "waiting") this.#phase = "standby";
+    for (const key of this.#options.views.clusters.keys()) {
+      this.#cold.add(workKey("config", key));
+      this.#add("config", key, PRIORITY.edit);
+    }
+    if (this.#cold.size === 0) this.#warm.resolve();
+    await this.#warm.promise;
+  }
+
+  /** Runs until the queue is shut down. Call it when every store has its first list. */
   async run(): Promise<void> {
     const { queue, workers, trace = untraced, onFailure, onOutcome } = this.#options;
     await runWorkers({ queue, workers, onFailure, onOutcome, reconcile: (key) => trace(key, () => this.#reconcile(key)) });
@@ -71,12 +100,15 @@ export class Controller {
 
   /** Enqueues what a new leader has to look at. What belongs to a cluster is found by its configuration's first walk. */
   begin(): void {
+    this.#phase = "leading";
     const { views } = this.#options;
     for (const key of views.clusters.keys()) {
       this.#add("config", key, PRIORITY.edit); // entries first: what belongs to it depends on them
       this.#add("cluster", key, PRIORITY.resync);
     }
-    for (const tenant of views.tenants.list()) this.#add("tenant", keyOfObject(tenant), PRIORITY.initial);
+    // With a warm configuration they come when it is whole: before that there is nothing to tell of them.
+    for (const tenant of views.tenants.list())
+      if (!this.#isWarm(clusterKeyOf(tenant))) this.#add("tenant", keyOfObject(tenant), PRIORITY.initial);
     for (const template of views.templates.list()) {
       const tenant = views.tenants.get(tenantKeyOf(template));
       if (!tenant || !views.clusters.get(clusterKeyOf(tenant))) this.#add("template", keyOfObject(template), PRIORITY.initial);
@@ -136,7 +168,7 @@ export class Controller {
     if (type === "deleted") this.#options.newest.forget(object);
     const name = object.metadata.labels?.["app.kubernetes.io/instance"];
     if (initial || name === undefined) return;
-    this.#options.queue.addAfter(workKey("cluster", `${object.metadata.namespace}/${name}`), GATHER_MS, PRIORITY.resync);
+    this.#add("cluster", `${object.metadata.namespace}/${name}`, PRIORITY.resync, GATHER_MS);
   };
 
   readonly onSecret = ({ key, object, type, previous, initial }: WatchEvent<SecretObject>): void => {
@@ -160,38 +192,41 @@ export class Controller {
 
   /** Pods answered, or their sessions moved; of these entries they say something else than before. */
   readonly onPushChange = (cluster: string, entryKeys: ReadonlySet<string>): void => {
-    const { queue, configurations, live } = this.#options;
+    const { configurations, live } = this.#options;
     for (const entryKey of entryKeys) {
       for (const { kind, key } of configurations.objectsOf(cluster, entryKey)) {
         live.answered(workKey(kind, key), cluster, entryKey);
-        queue.add(workKey(kind, key), PRIORITY.resync);
+        this.#add(kind, key, PRIORITY.resync);
       }
     }
-    queue.addAfter(workKey("cluster", cluster), GATHER_MS, PRIORITY.resync);
+    this.#add("cluster", cluster, PRIORITY.resync, GATHER_MS);
   };
 
   readonly onWake = ({ kind, key, when }: Wake, hasPods: boolean): void => {
-    const { queue } = this.#options;
-    if (when === "now") queue.add(workKey(kind, key), PRIORITY.resync);
-    else if (when === "first" || !hasPods) queue.add(workKey(kind, key), PRIORITY.initial);
-    else if (when === "edited") queue.addAfter(workKey(kind, key), ANSWER_MS, PRIORITY.resync);
+    if (when === "now") this.#add(kind, key, PRIORITY.resync);
+    else if (when === "first" || !hasPods) this.#add(kind, key, PRIORITY.initial);
+    else if (when === "edited") this.#add(kind, key, PRIORITY.resync, ANSWER_MS);
     // `put`: pods are about to answer, and with their word it comes back.
   };
 
   async #reconcile(key: WorkKey): Promise<Outcome> {
     const at = key.indexOf(":");
     const [kind, name] = [key.slice(0, at), key.slice(at + 1)];
-    const { breakers, views } = this.#options;
+    const { breakers, views, passes } = this.#options;
     const cluster = clusterOfKey(key, views);
     try {
       const outcome = await this.#pass(kind as WorkKind, name); // keys are made by workKey alone
       breakers.succeeded(cluster);
       return outcome;
     } catch (error) {
+      this.#cold.delete(key); // with the lead it is tried again
       // The namespace is going, with everything in it; or somebody else leads: nothing to repeat.
       if (isNamespaceTerminating(error) || isNotLeader(error)) return { kind: "done" };
       breakers.failed(cluster, error);
       throw error;
+    } finally {
+      if (this.#cold.has(key) && passes.isWarm(name)) this.#cold.delete(key);
+      if (this.#cold.size === 0 && this.#phase !== "waiting") this.#warm.resolve();
     }
   }
 
@@ -213,6 +248,7 @@ export class Controller {
 
   /** An edit that pods will answer for; what a namespace's labels or a start bring is none. */
   #time(key: WorkKey, { type, object, previous, initial }: WatchEvent<Edited>, cluster: string | undefined): void {
+    if (!this.isLeading) return; // pods answer to the leader
     const { live } = this.#options;
     const isEdit = type === "added" || (previous !== undefined && !isSameVersion(object, previous));
     if (type === "deleted") live.forget(key);
@@ -230,8 +266,22 @@ export class Controller {
       this.#add("template", keyOfObject(template), PRIORITY.resync);
   }
 
-  #add(kind: WorkKind, key: string, priority: number): void {
-    this.#options.queue.add(workKey(kind, key), priority);
+  #isWarm(clusterKey: string): boolean {
+    const cluster = this.#options.views.clusters.get(clusterKey);
+    return cluster !== undefined && !isPaused(cluster) && this.#options.configurations.known(clusterKey)?.isStandby === true;
+  }
+
+  /** Something that no watch tells of has to be looked at. */
+  look(key: WorkKey, priority: number = PRIORITY.edit): void {
+    const at = key.indexOf(":");
+    this.#add(key.slice(0, at) as WorkKind, key.slice(at + 1), priority); // keys are made by workKey alone
+  }
+
+  /** Something has to be looked at, as far as this process looks at anything: see {@link Phase}. */
+  #add(kind: WorkKind, key: string, priority: number, afterMs = 0): void {
+    if (this.#phase === "waiting" || (this.#phase === "standby" && kind !== "config")) return;
+    if (afterMs > 0) this.#options.queue.addAfter(workKey(kind, key), afterMs, priority);
+    else this.#options.queue.add(workKey(kind, key), priority);
   }
 }
 

@@ -21,6 +21,7 @@ export const OPERATOR_EVENTS = {
     "Spans were given up: the collector did not take them. Passes are not touched. At most once a minute.",
     "Look at the collector and at --tracing-endpoint; nexus_operator_trace_spans_total counts what is lost.",
   ),
+  "standby.warm": logRow("info", ["durationMs"], "Configurations are compiled and compared in memory: this replica can lead at once."),
   "lease.acquired": logRow("info", ["identity", "term"], "This replica leads now."),
   "lease.lost": logRow(
     "error",

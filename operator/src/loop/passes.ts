@@ -13,6 +13,8 @@ export interface Passes {
   cluster(clusterKey: string): Promise<Outcome>;
   tenant(key: string): Promise<Outcome>;
   template(key: string): Promise<Outcome>;
+  /** Whether all that can be done about a cluster's configuration before the lead is done. */
+  isWarm(clusterKey: string): boolean;
   /** Something happened to a boot Secret: written by us, edited, or gone. */
   bootSecret(secret: KubeObject, isGone: boolean): void;
   /** Undefined before a cluster's first `config` pass. */
@@ -39,6 +41,7 @@ export function createPasses(deps: PassDeps): Passes {
     cluster: (key) => clusters.run(key),
     tenant: (key) => attached.tenant(key),
     template: (key) => attached.template(key),
+    isWarm: (key) => !deps.views.clusters.get(key) || config.isWarm(key),
     bootSecret: (secret, isGone) => config.bootSecret(secret, isGone),
     boot: (key) => config.boot(key),
     stop: () => config.stop(),

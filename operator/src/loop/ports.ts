@@ -48,6 +48,8 @@ export interface KubeApi {
   get<T extends KubeObject = Manifest>(ref: ObjectRef, options?: CallOptions): Promise<T | undefined>;
   /** All objects, collected from pages of 500 of one consistent snapshot. */
   list<T extends KubeObject = Manifest>(kind: Kind, scope?: Scope, options?: CallOptions): Promise<Page<T>>;
+  /** Name, labels, annotations and version of all objects, of one consistent snapshot; what is in them is not sent. */
+  heads(kind: Kind, scope?: Scope, options?: CallOptions): Promise<readonly KubeObject[]>;
   /** POST. `AlreadyExists` is a 409 (`isAlreadyExists`). */
   create<T extends KubeObject>(kind: Kind, object: T, options?: CallOptions & { readonly manager?: string }): Promise<T>;
   /** PUT; the object's `resourceVersion` is compared (`isConflict`). */

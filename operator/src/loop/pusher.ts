@@ -10,6 +10,7 @@ import type { Leadership } from "./ports.ts";
 import { createPusher as createEngine, type Pusher as Engine } from "./push.ts";
 import { type BundleBook, type BundleChange, bucketOfKey } from "./push-book.ts";
 import type { AdminPort, AdminTarget, PushEvent } from "./push-ports.ts";
+import { isPodLive, isPodReady, isServerPod, type Views } from "./views.ts";
 
 /** Requests under way at once, over all clusters. */
 const CONCURRENCY = 16;
@@ -25,6 +26,18 @@ export type PodView = {
   readonly ready: boolean;
   readonly restarts?: number;
 };
+/** Of a cluster, by its key: the pods that serve and are there to stay. */
+export const podViews = ({ pods }: Pick<Views, "pods">, clusterKey: string): PodView[] =>
+  pods
+    .byIndex("cluster", clusterKey)
+    .filter((pod) => isServerPod(pod) && isPodLive(pod))
+    .map((pod) => ({
+      uid: pod.metadata.uid ?? "",
+      name: pod.metadata.name,
+      address: pod.status?.podIP ?? "",
+      ready: isPodReady(pod),
+      restarts: pod.status?.containerStatuses?.[0]?.restartCount ?? 0,
+    }));
 /** `key`: `namespace/name`. `ca`: PEM, may hold an old and a new authority. */
 export type ClusterTarget = {
   readonly key: string;

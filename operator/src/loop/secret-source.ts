@@ -42,6 +42,12 @@ export class SecretSource {
     for (const [namespace, name] of names) await this.get(namespace, name);
   }
 
+  /** Whether {@link load} would read nothing. */
+  has(names: Iterable<readonly [namespace: string, name: string]>): boolean {
+    for (const [namespace, name] of names) if (!this.#known(namespace, name)) return false;
+    return true;
+  }
+
   /** The Secret as it was seen last, however long ago: to be shown, never to be used. Nothing is read. */
   seen(namespace: string, name: string): SecretObject | undefined {
     const known = this.#known(namespace, name) ?? this.#cache.get(`${namespace}/${name}`);

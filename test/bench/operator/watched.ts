@@ -15,6 +15,8 @@ export type Watched = AsyncDisposable & {
   /** Requests so far, by method; those of the Lease are the PUTs. */
   calls(): Promise<Readonly<Record<string, number>>>;
   isLeading(): Promise<boolean>;
+  /** It could lead at once. */
+  isStandby(): Promise<boolean>;
   rssMiB(): number;
   /** The most it ever had. */
   peakMiB(): number;
@@ -50,6 +52,7 @@ export async function startWatched(stage: Stage, flags: Readonly<Record<string, 
       return sums;
     },
     isLeading: async () => (await (await fetch(`${url}/readyz`)).text()).includes("leading"),
+    isStandby: async () => (await (await fetch(`${url}/readyz`)).text()).includes("standby"),
     rssMiB: () => Math.round(status("VmRSS")),
     peakMiB: () => Math.round(status("VmHWM")),
     cpuSeconds() {

@@ -27,6 +27,8 @@ afterAll(async () => {
 });
 
 const leads = (operator: OperatorProcess): boolean => operator.log().some(({ event }) => event === "lease.acquired");
+const isWarm = (operator: OperatorProcess): boolean => operator.log().some(({ event }) => event === "standby.warm");
+const termOf = (operator: OperatorProcess): unknown => operator.log().find(({ event }) => event === "lease.acquired")?.term;
 const payload = (text: string) => template(NAMESPACE, "hello", { payload: { text } });
 const isLive = (text: string): boolean => {
   const all = [...kubelet.pods.values()];
@@ -40,7 +42,7 @@ test("a killed leader is replaced within 20 s, and the edit made meanwhile is li
   await stage.plane.apply([cluster(NAMESPACE), tenant(NAMESPACE), payload("first")]);
   await kubelet.runPods(1);
   await stage.until("template/hello", NAMESPACE, { type: "Ready", status: "True" });
-  await eventually("the second stands by", () => second.log().some(({ event }) => event === "operator.started"));
+  await eventually("the second stands by", () => isWarm(second), { timeoutMs: 30_000 });
   expect(leads(second)).toBe(false);
   await settled(stage, 7_000);
   const killedMs = performance.now();
@@ -54,16 +56,24 @@ test("a killed leader is replaced within 20 s, and the edit made meanwhile is li
   expect(after.filter((write) => !write.includes("/status") && !write.includes("-boot-"))).toEqual([]);
 });
 
-test("a leader that is told to stop gives the Lease back: the other leads at once, and both end with 0", async () => {
+test("a leader that is told to stop gives the Lease back: the other leads at once with what it has in memory, and both end with 0", async () => {
   await using first = await stage.process();
   await eventually("the first leads", () => leads(first));
   await using second = await stage.process();
-  await eventually("the second stands by", () => second.log().some(({ event }) => event === "operator.started"));
+  await eventually("the second stands by", () => isWarm(second), { timeoutMs: 30_000 });
+  await stage.plane.apply(payload("seen by both"));
+  await eventually("the edit is live", () => isLive("seen by both"));
+  await settled(stage, 7_000); // its bucket of the boot copy is written
+  const before = { writes: (await stage.writes()).length, all: (await stage.plane.auditEvents()).length };
   const toldMs = performance.now();
   first.signal("SIGTERM");
   expect(await first.exited).toBe(0);
   await eventually("the second leads", () => leads(second), { timeoutMs: LEASE_MS, intervalMs: 10 });
   process.stderr.write(`measured: leader told to stop to the other leading: ${((performance.now() - toldMs) / 1000).toFixed(1)} s\n`);
+  await eventually("the pods have heard of it", () => [...kubelet.pods.values()].every((pod) => pod.fence().term === termOf(second)));
+  expect((await settled(stage)).slice(before.writes).map(textOf)).toEqual([]);
+  const reads = (await stage.plane.auditEvents()).slice(before.all).filter(({ objectRef }) => objectRef?.resource === "secrets");
+  expect(reads.filter(({ verb, stage: at }) => verb !== "watch" && at === "ResponseComplete").map(({ verb }) => verb)).toEqual(["list"]);
   second.signal("SIGTERM");
   expect(await second.exited).toBe(0);
 });

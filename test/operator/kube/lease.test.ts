@@ -203,3 +203,25 @@ test("shows when it renewed last, on the wall clock, and how often it had to rea
   await clock.advance(12_000);
   expect([a.leadership.lost.aborted, a.renewedMs()]).toEqual([true, undefined]);
 });
+
+test("who is not ready yet leaves a free Lease to others, takes it at once when it is, and has counted all the while", async () => {
+  const { server, clock } = setup();
+  const ready = Promise.withResolvers<void>();
+  const slow = startElector({
+    ...{ api: server.client({}), namespace: "ns", name: "op", identity: "slow", clock, random: () => 0 },
+    ready: ready.promise,
+  });
+  await clock.advance(5_000);
+  expect([slow.leadership.mayWrite(), slow.holder()]).toEqual([false, undefined]);
+  expect(slow.triedMs()).toBe(4_000);
+  const link: Link = {};
+  const quick = candidate(server, clock, "quick", link);
+  await clock.advance(1_000);
+  expect(quick.leadership.mayWrite()).toBe(true);
+  link.down = true;
+  await clock.advance(17_000); // more than the 15 s of the Lease since it was renewed
+  expect(slow.leadership.mayWrite()).toBe(false);
+  ready.resolve();
+  await clock.advance(0);
+  expect(slow.leadership.mayWrite()).toBe(true);
+});

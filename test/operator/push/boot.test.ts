@@ -35,7 +35,10 @@ function etcd() {
     fail(times: number) {
       failing = times;
     },
-    api: { get: async (ref: { readonly name: string }) => secrets.get(ref.name) as never },
+    api: {
+      get: async (ref: { readonly name: string }) => secrets.get(ref.name) as never,
+      heads: async () => [...secrets.values()].map(({ data: _, ...head }) => head),
+    },
     applier: {
       apply: async ({ desired }: ChildRequest) => {
         if (failing-- > 0) throw new Error("the API server is away");

@@ -8,6 +8,7 @@ import type { Tenant } from "@nexus/protocol/resources/tenant.ts";
 import { acceptTenant, effectiveTemplateId, effectiveTenantId, keyOfObject, tenantKeyOf } from "../../desired/acceptance.ts";
 import { clusterEntry, isRefused } from "../../desired/bundle.ts";
 import type { Clock } from "../clock.ts";
+import type { Mark } from "../push-bucket.ts";
 import type { SecretSource } from "../secret-source.ts";
 import type { TemplateIndex } from "../template-index.ts";
 import type { Draft } from "./draft.ts";
@@ -16,13 +17,17 @@ import { idsOf, isTemplateKey, type TemplateDeps, TemplateJudge, templateKey } f
 import { isTenantKey, type TenantDeps, TenantJudge, tenantEntryKey, tenantIdOf } from "./tenants.ts";
 import { ConfigWork, type WorkItem } from "./work.ts";
 
-export type ConfigurationDeps = TemplateDeps & {
+export type ConfigurationDeps = Omit<TemplateDeps, "seesLess"> & {
+  /** The bundle was made by an operator that saw more than this one. */
+  readonly seesLess: boolean;
   readonly clusterKey: string;
   readonly secrets: SecretSource;
   readonly clock: Clock;
   readonly mustPurge: TenantDeps["mustPurge"];
   /** Entries in the book may differ from what their objects make today. */
   readonly isOutdated: boolean;
+  /** Somebody else leads: no Secret is read, and no tenant takes an id over. What would need that is looked at with the lead. */
+  readonly isStandby: boolean;
 };
 
 /** What of the cluster's own entry is missing or refused. */
@@ -42,6 +47,10 @@ export class ClusterConfiguration {
   readonly #work = new ConfigWork();
   readonly #tenants: TenantJudge;
   readonly #templates: TemplateJudge;
+  /** Keys that are looked at with the lead. */
+  readonly #deferred = new Set<string>();
+  #isStandby: boolean;
+  #seesLess: boolean;
   #own: OwnFound = { missing: [], refused: undefined };
   #resyncMs: number;
   #missingMs = 0;
@@ -49,8 +58,12 @@ export class ClusterConfiguration {
   /** Begins with a walk over everything, the live bundle included. */
   constructor(deps: ConfigurationDeps) {
     this.#deps = deps;
-    this.#tenants = new TenantJudge({ ...deps, read: deps.secrets.read });
-    this.#templates = new TemplateJudge(deps);
+    this.#isStandby = deps.isStandby;
+    this.#seesLess = deps.seesLess;
+    const seesLess = () => this.#seesLess;
+    const mustPurge: TenantDeps["mustPurge"] = (tenantId, heir) => this.#isStandby || deps.mustPurge(tenantId, heir);
+    this.#tenants = new TenantJudge({ ...deps, seesLess, mustPurge, read: deps.secrets.read });
+    this.#templates = new TemplateJudge({ ...deps, seesLess });
     this.#resyncMs = deps.clock.monotonicMs() + RESYNC_MS;
     this.#work.later([CLUSTER_KEY]);
     this.#work.later(this.#tenantKeys());
@@ -61,6 +74,10 @@ export class ClusterConfiguration {
 
   get own(): OwnFound {
     return this.#own;
+  }
+
+  get isStandby(): boolean {
+    return this.#isStandby;
   }
 
   /** Nothing is left to look at or to read: the book is what the objects say. */
@@ -102,6 +119,52 @@ export class ClusterConfiguration {
     this.#work.edit(entryKey);
   }
 
+  /**
+   * With the lead: looks at what was left for it, and at what no pod is known to have, by then in the boot copy's form. Everything
+   * else was looked at when it changed.
+   */
+  lead({ seesLess }: { readonly seesLess: boolean }): void {
+    if (!this.#isStandby) return;
+    this.#isStandby = false;
+    this.#seesLess = seesLess;
+    this.#resyncMs = this.#deps.clock.monotonicMs() + RESYNC_MS;
+    this.#work.later([CLUSTER_KEY, ...this.#deferred]);
+    this.#work.later(this.#templateKeysOf(new Set([...this.#deferred].filter(isTenantKey).map(tenantIdOf))), true);
+    this.#deferred.clear();
+    this.#work.later(this.#unacknowledgedKeys(), true);
+  }
+
+  /** The boot copy had another word on these entries, and the book took it over. */
+  adopted(entryKeys: readonly string[]): void {
+    const tenantIds = new Set(entryKeys.filter((key) => !isTemplateKey(key)).map((key) => key.slice(key.indexOf(":") + 1)));
+    this.#work.later([...tenantIds].map(tenantEntryKey), true); // a tombstone stands, or stood, for its tenant
+    this.#work.later(entryKeys.filter(isTemplateKey), true);
+    this.#work.later(this.#templateKeysOf(tenantIds), true);
+  }
+
+  /** Of what a step let go of: whether that can be so without a leader's word on its tenant, which is there as the book knows it. */
+  mayDrop(entryKey: string): boolean {
+    if (!isTemplateKey(entryKey)) return false;
+    const { tenantId } = idsOf(entryKey);
+    const owner = this.#tenants.owner(tenantId)?.tenant;
+    return owner !== undefined && this.#deps.book.mark(tenantEntryKey(tenantId))?.uid === owner.metadata.uid;
+  }
+
+  /** To be looked at with the lead, as if something had just happened to it. */
+  defer(entryKey: string): void {
+    this.#deferred.add(entryKey);
+  }
+
+  /** Whether the entry under this key is what its object makes, so that nobody has to compile it again to know. */
+  isCurrent(entryKey: string, mark: Mark): boolean {
+    return isTemplateKey(entryKey) && this.#templates.isCurrent(entryKey, this.#tenants.owner(idsOf(entryKey).tenantId), mark);
+  }
+
+  /** What another revision of the compiler made is compiled again although object and entry agree. */
+  force(entryKey: string): void {
+    if (isTemplateKey(entryKey)) this.#work.force(entryKey);
+  }
+
   /** The object is not there: nothing has to be read for it. */
   vanished(objectKey: string): void {
     this.#templates.unread.delete(objectKey);
@@ -118,7 +181,8 @@ export class ClusterConfiguration {
     const failures: unknown[] = [];
     let isOwn = false;
     for (let item = this.#work.next(); item; item = this.#work.next()) {
-      if (isTemplateKey(item.key)) this.#templates.judge(item, this.#tenants.owner(idsOf(item.key).tenantId), draft);
+      if (this.#waitsForLead(item, cluster)) this.#deferred.add(item.key);
+      else if (isTemplateKey(item.key)) this.#templates.judge(item, this.#tenants.owner(idsOf(item.key).tenantId), draft);
       else if (isTenantKey(item.key)) tenants.push(item);
       else if (item.key === CLUSTER_KEY) isOwn = true;
       if (tenants.length >= TENANTS_A_STEP || this.#deps.clock.monotonicMs() >= untilMs) break;
@@ -146,6 +210,7 @@ export class ClusterConfiguration {
   }
 
   #whatTimeBrings(): void {
+    if (this.#isStandby) return; // what nobody watches is read by the leader
     const nowMs = this.#deps.clock.monotonicMs();
     if (nowMs >= this.#resyncMs) {
       this.#resyncMs = nowMs + RESYNC_MS;
@@ -220,6 +285,27 @@ export class ClusterConfiguration {
   *#tenantKeys(): Generator<string> {
     const { views, clusterKey } = this.#deps;
     for (const tenant of views.tenants.byIndex("cluster", clusterKey)) yield tenantEntryKey(effectiveTenantId(tenant));
+  }
+
+  /** A Secret that no watch brings, or an id that changes hands: both are the leader's to judge. */
+  #waitsForLead({ key }: WorkItem, cluster: NexusCluster): boolean {
+    if (!this.#isStandby || isTemplateKey(key)) return false;
+    const { secrets, world, book, clusterKey } = this.#deps;
+    if (key === CLUSTER_KEY) return !secrets.has(secretsOfCluster(cluster));
+    const owner = this.#tenants.owner(tenantIdOf(key))?.tenant;
+    const mark = book.mark(key);
+    if (mark && mark.uid !== owner?.metadata.uid) return true;
+    const claimants = world.tenantsWithId(clusterKey, tenantIdOf(key));
+    return claimants.some((one) => !secrets.has(secretsToRead(one, this.#tenants.isNew(tenantIdOf(key)))));
+  }
+
+  *#templateKeysOf(tenantIds: ReadonlySet<string>): Generator<string> {
+    if (tenantIds.size === 0) return;
+    for (const key of this.#bookKeys()) if (isTemplateKey(key) && tenantIds.has(idsOf(key).tenantId)) yield key;
+  }
+
+  *#unacknowledgedKeys(): Generator<string> {
+    for (const key of this.#bookKeys()) if (this.#deps.book.mark(key)?.acknowledged === false) yield key;
   }
 
   /** What lies in the live bundle: an entry whose object is gone is found by nothing else. */

@@ -11,13 +11,17 @@ const READERS = 8;
 
 export type ContentReader = TemplateReader;
 
+/** Whether what the configuration waits for is read one by one. */
+export const isFew = (configuration: ClusterConfiguration, reader: Pick<TemplateReader, "count">): boolean =>
+  configuration.unread.size <= Math.max(FEW, reader.count() / ONE_IN);
+
 /** Reads what the configuration waits for; `take` gets what each part came to. Rejects with `KubeError`. */
 export async function readContent(
   configuration: ClusterConfiguration,
   reader: TemplateReader,
   take: (draft: Draft) => Promise<void>,
 ): Promise<void> {
-  if (configuration.unread.size > Math.max(FEW, reader.count() / ONE_IN)) {
+  if (!isFew(configuration, reader)) {
     const waiting: Promise<void>[] = [];
     await reader.walk((templates) => {
       const draft = new Draft();

@@ -6,6 +6,7 @@ import type { Template } from "@nexus/protocol/resources/template.ts";
 import { type AcceptedTenant, acceptTemplate, keyOfObject, type World } from "../../desired/acceptance.ts";
 import { isRefused, templateEntry } from "../../desired/bundle.ts";
 import type { BundleBook } from "../push-book.ts";
+import type { Mark } from "../push-bucket.ts";
 import type { TemplateBodies } from "../template-bodies.ts";
 import type { TemplateIndex } from "../template-index.ts";
 import type { Views } from "../views.ts";
@@ -20,7 +21,7 @@ export type TemplateDeps = {
   readonly notes: Notes;
   readonly book: BundleBook;
   /** The bundle was made by an operator that saw more than this one. */
-  readonly seesLess: boolean;
+  readonly seesLess: () => boolean;
 };
 
 const PREFIX = "template:";
@@ -57,7 +58,16 @@ export class TemplateJudge {
     }
     if (isClaimed || !book.mark(item.key)) return;
     // Out of sight is not gone.
-    if (!item.isFound || !this.#deps.seesLess) draft.gone.push(item.key);
+    if (!item.isFound || !this.#deps.seesLess()) draft.gone.push(item.key);
+  }
+
+  /** Whether the entry is of the present version of the object that `owner` is accepted with. */
+  isCurrent(entryKey: string, owner: AcceptedTenant | undefined, { uid, generation }: Mark): boolean {
+    if (!owner) return false;
+    const { views, world } = this.#deps;
+    return views.templates
+      .byIndex("id", `${keyOfObject(owner.tenant)}\n${idsOf(entryKey).templateId}`)
+      .some((one) => one.metadata.uid === uid && (one.metadata.generation ?? 1) === generation && acceptTemplate(one, world).ok);
   }
 
   /** Content that was asked for, of the version the index has or a newer one. */
@@ -83,6 +93,7 @@ export class TemplateJudge {
     }
     if (!item.isForced && mark?.uid === uid && mark.generation === generation) {
       notes.drop("template", key);
+      if (!this.unread.get(key)?.isForced) this.unread.delete(key); // the boot copy brought it meanwhile
       if (index.status === "settled") mark.acknowledged = true;
       else draft.wake("template", key, item.isEdit ? "now" : "first");
       return;

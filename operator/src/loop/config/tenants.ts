@@ -19,7 +19,7 @@ export type TenantDeps = {
   readonly notes: Notes;
   readonly book: BundleBook;
   /** See `TemplateDeps`. */
-  readonly seesLess: boolean;
+  readonly seesLess: () => boolean;
   /** Whether what is stored under an id must be purged before this Tenant may have it. */
   readonly mustPurge: (tenantId: string, heir: Tenant) => boolean;
 };
@@ -72,7 +72,7 @@ export class TenantJudge {
     const puts = draft.put.length;
     if (owner && this.#waitsForPurge(item, owner, draft)) return this.#follow(tenantId, undefined, false);
     if (owner) this.#compile(item, owner, draft);
-    else if (wasThere && !(item.isFound && this.#deps.seesLess)) draft.gone.push(item.key);
+    else if (wasThere && !(item.isFound && this.#deps.seesLess())) draft.gone.push(item.key);
     return this.#follow(tenantId, owner, wasThere && draft.put.length > puts);
   }
 
