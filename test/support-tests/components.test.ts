@@ -1,10 +1,11 @@
 // Why: the programs of a control plane exit when what they need is a moment late, and a test run must not fail for that; one that
 // cannot start at all must still say why at once.
 import { expect, test } from "bun:test";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Components } from "../support/cluster/components.ts";
 import { Run } from "../support/cluster/run.ts";
+import { identify } from "../support/processes.ts";
 
 /** A daemon that exits with words of its own until `gate` exists (it makes it itself at its `succeeds`th start), and then stays. */
 const daemon = (directory: string, succeeds: number) => ({
@@ -53,4 +54,17 @@ test("one that was stopped on purpose stays stopped", async () => {
   writeFileSync(join(it.run.directory, "gate"), "");
   await it.components.ready("other", it.isUp);
   expect(it.components.isRunning("stopped")).toBe(false);
+});
+
+test.skipIf(process.getuid?.() !== 0)("one that is just being started is not started twice because another waits", async () => {
+  const init = identify(process.pid); // its own namespaces: entering them is what takes time
+  if (!init) throw new Error("this process cannot see itself");
+  await using run = await Run.open().then((opened) => ({ opened, [Symbol.asyncDispose]: () => opened.close() }));
+  const { directory } = run.opened;
+  const components = new Components(run.opened, { kind: "namespaces", init });
+  await components.start("api", { argv: ["sleep", "60"] });
+  const starting = components.start("containerd", daemon(directory, 1));
+  await components.ready("api", () => existsSync(join(directory, "gate")));
+  await starting;
+  expect(readFileSync(join(directory, "starts"), "utf8")).toBe("start\n");
 });

@@ -35,8 +35,10 @@ export class Components {
   readonly #placement: Placement;
   readonly #commands = new Map<string, Command>();
   readonly #processes = new Map<string, ProcessIdentity>();
-  /** Those that nobody stopped on purpose. */
+  /** Those that were started, and that nobody stopped on purpose. */
   readonly #wanted = new Set<string>();
+  /** Under way: entering namespaces takes a moment, in which a daemon does not run and has not exited. */
+  readonly #starting = new Map<string, Promise<void>>();
 
   constructor(run: Run, placement: Placement) {
     this.#run = run;
@@ -50,8 +52,14 @@ export class Components {
     const known = this.#commands.get(name);
     if (!known) throw new Error(`no component "${name}"; there are ${[...this.#commands.keys()].join(", ")}`);
     if (this.isRunning(name)) return;
+    const starting = this.#starting.get(name) ?? this.#launch(name, known).finally(() => this.#starting.delete(name));
+    this.#starting.set(name, starting);
+    await starting;
+  }
+
+  async #launch(name: string, command: Command): Promise<void> {
+    const spawned = await this.#spawn(name, command);
     this.#wanted.add(name);
-    const spawned = await this.#spawn(name, known);
     // One that is gone before anybody looks is as one that exits a moment later: `ready` starts it again.
     if (spawned) this.#processes.set(name, spawned);
     else this.#processes.delete(name);
@@ -82,7 +90,7 @@ export class Components {
   async ready(name: string, probe: () => boolean | Promise<boolean>, timeoutMs = 60_000): Promise<void> {
     let restarts = 0;
     const look = async () => {
-      for (const exited of [...this.#wanted].filter((one) => !this.isRunning(one))) {
+      for (const exited of [...this.#wanted].filter((one) => !this.isRunning(one) && !this.#starting.has(one))) {
         if (++restarts > RESTARTS) return "exited";
         process.stderr.write(`${exited} exited before ${name} was ready, and is started again: ${this.logTail(exited).slice(-1000)}\n`);
         await this.start(exited);
