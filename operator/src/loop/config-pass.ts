@@ -116,7 +116,7 @@ export class ConfigPass {
     // Deleted and made anew between two looks: nothing of the old one may be owned by, or said of, the new one.
     if (!cluster || (before && before.uid !== cluster.metadata.uid)) this.#forget(clusterKey);
     if (!cluster) return DONE;
-    if (cluster.metadata.deletionTimestamp || isPaused(cluster)) return DONE;
+    if (!isThere(cluster) || isPaused(cluster)) return DONE;
     const isLeading = this.#deps.isLeading();
     const course = await this.#course(cluster, isLeading);
     const configuration = configurations.of(clusterKey, {
@@ -143,8 +143,10 @@ export class ConfigPass {
     return { kind: "again", afterMs: Math.min(configuration.againMs, tombstones.againMs(clusterKey)) };
   }
 
-  /** Whether all that can be done before the lead is done. */
+  /** Whether all that can be done before the lead is done: where nobody looks at a cluster, that is nothing. */
   isWarm(clusterKey: string): boolean {
+    const cluster = this.#deps.views.clusters.get(clusterKey);
+    if (!isThere(cluster) || isPaused(cluster)) return true;
     const course = this.#courses.get(clusterKey);
     const configuration = this.#deps.configurations.known(clusterKey);
     return course !== undefined && configuration !== undefined && !configuration.hasWork && !course.isReading;
@@ -313,7 +315,8 @@ export class ConfigPass {
   }
 }
 
-const isThere = (cluster: NexusCluster | undefined): boolean => cluster !== undefined && cluster.metadata.deletionTimestamp === undefined;
+const isThere = (cluster: NexusCluster | undefined): cluster is NexusCluster =>
+  cluster !== undefined && cluster.metadata.deletionTimestamp === undefined;
 
 function end({ boot, timers }: Course): void {
   boot.stop();

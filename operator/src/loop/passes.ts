@@ -41,7 +41,7 @@ export function createPasses(deps: PassDeps): Passes {
     cluster: (key) => clusters.run(key),
     tenant: (key) => attached.tenant(key),
     template: (key) => attached.template(key),
-    isWarm: (key) => !deps.views.clusters.get(key) || config.isWarm(key),
+    isWarm: (key) => config.isWarm(key),
     bootSecret: (secret, isGone) => config.bootSecret(secret, isGone),
     boot: (key) => config.boot(key),
     stop: () => config.stop(),

@@ -41,7 +41,7 @@ const kindOf = (object: KubeObject): string => `${object.kind} ${keyOfObject(obj
 /** What is in etcd and on the one pod. */
 export class Scene {
   readonly clock = new ManualClock();
-  readonly cluster: NexusCluster = aCluster();
+  readonly cluster: NexusCluster;
   readonly objects = new Map<string, Stored>();
   /** Writes of Secrets, by name. */
   readonly writes: string[] = [];
@@ -57,6 +57,10 @@ export class Scene {
   readonly #operators: StagedOperator[] = [];
   #version = 0;
   #told = { term: "0", sequence: 0 };
+
+  constructor(cluster: NexusCluster = aCluster()) {
+    this.cluster = cluster;
+  }
 
   operator(options: { readonly isLeading?: boolean; readonly scope?: WatchScope } = {}): StagedOperator {
     const made = new StagedOperator(this, options);

@@ -4,9 +4,10 @@ import { expect, test } from "bun:test";
 import { apiKeySecretName, childNames } from "@nexus/operator/desired/names.ts";
 import type { SecretObject } from "@nexus/operator/loop/secret-source.ts";
 import { bucketOf } from "@nexus/protocol/bundle.ts";
+import { PAUSED_ANNOTATION } from "@nexus/protocol/resources/names.ts";
 import type { Template } from "@nexus/protocol/resources/template.ts";
-import { aTemplate, aTenant } from "../bundle/fixtures.ts";
-import { Scene, type StagedOperator } from "./standby-stage.ts";
+import { aCluster, aTemplate, aTenant } from "../bundle/fixtures.ts";
+import { CLUSTER, Scene, type StagedOperator } from "./standby-stage.ts";
 
 const MINUTES = 180_000;
 const text = (name: string, words: string, generation: number): Template =>
@@ -351,4 +352,20 @@ test("an edit between the question and the answer about what was written is neit
   await standby.settle();
   await scene.clock.advance(100);
   expect([textOf(scene, "a"), textOf(scene, "b")]).toEqual([{ text: "third" }, { text: "other" }]);
+});
+
+test.each([
+  ["paused", { annotations: { [PAUSED_ANNOTATION]: "true" } }],
+  ["going", { deletionTimestamp: "2026-01-01T00:00:00Z" }],
+])("a cluster that is %s keeps nobody from the lead: there is nothing to make ready", async (_what, metadata) => {
+  const cluster = aCluster();
+  const scene = new Scene({ ...cluster, metadata: { ...cluster.metadata, ...metadata } });
+  scene.put(aTenant("acme"), aTemplate("a"));
+  const standby = scene.operator();
+  expect(await standby.pass.run(CLUSTER)).toEqual({ kind: "done" });
+  expect(standby.pass.isWarm(CLUSTER)).toBe(true);
+});
+
+test("one that nobody has looked at yet is not warm", () => {
+  expect(new Scene().operator().pass.isWarm(CLUSTER)).toBe(false);
 });
