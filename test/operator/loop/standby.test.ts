@@ -34,6 +34,18 @@ async function fleet(tenant: object = {}): Promise<{ scene: Scene; leader: Stage
   return { scene, leader, standby };
 }
 
+/** The same, after an edit that the leader pushed and wrote before it went, and that the standby's watch has not brought. */
+async function editUnseen(): Promise<{ scene: Scene; standby: StagedOperator }> {
+  const { scene, leader, standby } = await fleet();
+  standby.isDeaf = true;
+  scene.put(text("a", "of the former leader", 2));
+  await leader.settle();
+  await scene.clock.advance(MINUTES);
+  await leader.stop();
+  scene.pushes.length = 0;
+  return { scene, standby };
+}
+
 test("a standby reads the boot copy once, and neither writes nor pushes", async () => {
   const { scene, standby } = await fleet();
   expect(scene.reads.length).toBe(64);
@@ -86,13 +98,7 @@ test("an edit that came when nobody led is live with the lead, from memory, and 
 });
 
 test("what the former leader wrote and our watch has not brought yet is not pushed in its older form", async () => {
-  const { scene, leader, standby } = await fleet();
-  standby.isDeaf = true;
-  scene.put(text("a", "of the former leader", 2));
-  await leader.settle();
-  await scene.clock.advance(MINUTES);
-  await leader.stop();
-  scene.pushes.length = 0;
+  const { scene, standby } = await editUnseen();
   await standby.lead();
   expect(textOf(scene, "a")).toEqual({ text: "of the former leader" });
   expect(scene.pushes).toEqual([]);
@@ -240,13 +246,7 @@ test("an operator that sees less takes over what it cannot see", async () => {
 });
 
 test("no pod is told anything before it is known what was written meanwhile", async () => {
-  const { scene, leader, standby } = await fleet();
-  standby.isDeaf = true;
-  scene.put(text("a", "of the former leader", 2));
-  await leader.settle();
-  await scene.clock.advance(MINUTES);
-  await leader.stop();
-  scene.pushes.length = 0;
+  const { scene, standby } = await editUnseen();
   for (const failing of [1, 2]) {
     scene.failing = failing;
     await expect(standby.lead()).rejects.toMatchObject({ status: 503 });
